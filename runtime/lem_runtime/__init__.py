@@ -1,0 +1,1 @@
+"""Runs compiled lem programs. Never imports the compiler; what the two share stands in :mod:`lem_runtime.abi`."""

@@ -1,0 +1,1 @@
+"""The lem library, written in lem: one ``.lem`` module per topic, found through ``importlib.resources``."""
