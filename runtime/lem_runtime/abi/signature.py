@@ -1,0 +1,218 @@
+"""What a kernel or task takes and gives, as data: the compiler writes it, the runtime binds calls with it.
+
+Takes the shapes and scalars of a call; gives the value of every dimension, or a :class:`CallError` that names the
+parameter at fault (LANGUAGE 7, 15, 43). Pure; no arrays are touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lem_runtime.abi import sizes
+from lem_runtime.abi.sizes import Size
+
+Scalar = int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A range of source text, for messages: lines and columns from 1, `end_col` exclusive."""
+
+    file: str
+    line: int
+    col: int
+    end_line: int
+    end_col: int
+    start: int = 0  # character offsets, so that a renderer that has the text can use its spans
+    end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter or named result.
+
+    effect: "read" | "out" | "inout" | "reduce" | "result" (a fresh array or scalar given back)
+    shape:  None for a scalar, else one size per axis.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[Size, ...] | None
+    effect: str
+    place: Place | None = None
+    default: Scalar | None = None
+    reduce_op: str = ""
+
+    @property
+    def is_array(self) -> bool:
+        return self.shape is not None
+
+    @property
+    def is_written(self) -> bool:
+        return self.effect != "read"
+
+
+@dataclass(frozen=True, slots=True)
+class DimRule:
+    """How a dimension is found. In order of the signature's `rules`; the first one that applies binds.
+
+    `dim = (size of axis `axis` of `param` - offset) // scale`, with `scale` > 0 dividing exactly; `offset` may use
+    names bound before. With `param` None the dimension is given by name at the call.
+    """
+
+    dim: str
+    param: str | None
+    axis: int = 0
+    offset: Size = 0
+    scale: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Must hold at every call. `why` is a phrase (``x[i + r]`` needs it; ``where`` clause ...)."""
+
+    expr: Size
+    why: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    name: str
+    kind: str  # "kernel" | "task"
+    dims: tuple[str, ...]
+    params: tuple[Param, ...]  # in source order, results last
+    rules: tuple[DimRule, ...]
+    conditions: tuple[Condition, ...] = ()
+    place: Place | None = None
+    doc: str = ""
+
+    def param(self, name: str) -> Param | None:
+        return next((p for p in self.params if p.name == name), None)
+
+    @property
+    def inputs(self) -> tuple[Param, ...]:
+        """What a caller must hand over: everything but `out` arrays and results."""
+        return tuple(p for p in self.params if p.effect not in ("out", "result"))
+
+
+class CallError(Exception):
+    """A call does not fit its signature. `code` is a diagnostic code, `place` the parameter or condition at fault."""
+
+    def __init__(self, code: str, message: str, place: Place | None = None, help: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.place = place
+        self.help = help
+
+
+def bind(
+    sig: Signature,
+    shapes: Mapping[str, Sequence[int]],
+    scalars: Mapping[str, Scalar],
+    named: Mapping[str, int] | None = None,
+) -> dict[str, int]:
+    """Value of every dimension of `sig`, with all sizes and conditions checked.
+
+    `shapes`: shape of each array handed over (`out` arrays may be missing: they are allocated from the result);
+    `scalars`: values of the scalar parameters; `named`: dimensions given by name. Raises :class:`CallError`.
+    """
+    known: dict[str, int] = {n: v for n, v in scalars.items() if isinstance(v, int) and not isinstance(v, bool)}
+    _check_ranks(sig, shapes)
+    dims: dict[str, int] = {}
+    told: dict[str, str] = {}
+    for dim, value in (named or {}).items():
+        if dim not in sig.dims:
+            raise CallError("E0609", f"`{sig.name}` has no dimension or parameter `{dim}`", sig.place)
+        dims[dim] = known[dim] = value
+        told[dim] = f"given as {value}"
+    for rule in sig.rules:
+        if rule.dim not in dims and rule.param in shapes:
+            dims[rule.dim] = known[rule.dim] = _solve(sig, rule, shapes[rule.param], known)
+            told[rule.dim] = f"axis {rule.axis} of `{rule.param}`"
+    for dim in sig.dims:
+        if dim not in dims:
+            raise CallError(
+                "E0314", f"dimension `{dim}` of `{sig.name}` cannot be told from the arguments", sig.place,
+                f"give it by name: {dim}=...",
+            )
+        if dims[dim] < 0:
+            raise CallError("E0615", f"dimension `{dim}` would be {dims[dim]}", sig.place)
+    _check_shapes(sig, shapes, known, told)
+    _check_conditions(sig, known)
+    return dims
+
+
+def shape_of(param: Param, known: Mapping[str, int]) -> tuple[int, ...]:
+    """The sizes an array parameter must have. Raises :class:`CallError` for a negative or undefined size."""
+    out = []
+    for axis, size in enumerate(param.shape or ()):
+        try:
+            n = sizes.evaluate(size, known)
+        except sizes.SizeError as e:
+            raise CallError("E0615", f"size of axis {axis} of `{param.name}`: {e}", param.place) from None
+        if n < 0:
+            raise CallError(
+                "E0615", f"axis {axis} of `{param.name}` would have size {sizes.show(size)} = {n}", param.place
+            )
+        out.append(n)
+    return tuple(out)
+
+
+def _check_ranks(sig: Signature, shapes: Mapping[str, Sequence[int]]) -> None:
+    for p in sig.params:
+        if p.shape is not None and p.name in shapes and len(shapes[p.name]) != len(p.shape):
+            raise CallError(
+                "E0606",
+                f"`{p.name}` has {len(p.shape)} axes, the argument has shape {tuple(shapes[p.name])}",
+                p.place,
+            )
+
+
+def _solve(sig: Signature, rule: DimRule, shape: Sequence[int], known: Mapping[str, int]) -> int:
+    param = sig.param(rule.param or "")
+    place = param.place if param else sig.place
+    size = shape[rule.axis]
+    try:
+        rest = size - sizes.evaluate(rule.offset, known)
+    except sizes.SizeError as e:
+        raise CallError("E0314", f"dimension `{rule.dim}`: {e}", place) from None
+    if rest % rule.scale:
+        written = sizes.show(param.shape[rule.axis]) if param and param.shape else "?"
+        raise CallError(
+            "E0606", f"axis {rule.axis} of `{rule.param}` has size {size}, which is not of the form {written}", place
+        )
+    return rest // rule.scale
+
+
+def _check_shapes(
+    sig: Signature, shapes: Mapping[str, Sequence[int]], known: Mapping[str, int], told: Mapping[str, str]
+) -> None:
+    for p in sig.params:
+        if p.shape is None:
+            continue
+        want = shape_of(p, known)
+        if p.name not in shapes:
+            continue
+        for axis, (n, w) in enumerate(zip(shapes[p.name], want, strict=True)):
+            if n != w:
+                size = p.shape[axis]
+                names = sorted(sizes.names_in(size))
+                given = ", ".join(f"{d} = {known[d]} ({told[d]})" for d in names if d in told)
+                text = f"axis {axis} of `{p.name}` has size {n}, expected {sizes.show(size)} = {w}"
+                raise CallError("E0606", text + (f"; {given}" if given else ""), p.place)
+
+
+def _check_conditions(sig: Signature, known: Mapping[str, int]) -> None:
+    for c in sig.conditions:
+        try:
+            ok = bool(sizes.evaluate(c.expr, known))
+        except sizes.SizeError as e:
+            raise CallError("E0605", f"{c.why}: {e}", c.place or sig.place) from None
+        if not ok:
+            values = ", ".join(f"{n} = {known[n]}" for n in sorted(sizes.names_in(c.expr)) if n in known)
+            raise CallError(
+                "E0605", f"`{sizes.show(c.expr)}` must hold ({c.why}); here {values}", c.place or sig.place
+            )

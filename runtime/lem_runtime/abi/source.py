@@ -1,0 +1,47 @@
+"""The one way the runtime asks for code. The compiler is one such source, a bundle another, a table (tests) a third."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from lem_runtime.abi.artifact import Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What may be assumed about one call, as classes and never as values: new sizes do not recompile.
+
+    layouts: per array parameter (in signature order): "inner" (last axis has stride 1), "any".
+    dims:    per dimension: "any" | "one" | "m16" (multiple of 16).
+    dtypes:  for generic kernels: type parameter to dtype name, sorted.
+    """
+
+    layouts: tuple[str, ...] = ()
+    dims: tuple[str, ...] = ()
+    dtypes: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        parts = [*(f"{n}={t}" for n, t in self.dtypes), "layouts(" + ", ".join(self.layouts) + ")"]
+        if any(d != "any" for d in self.dims):
+            parts.append("dims(" + ", ".join(self.dims) + ")")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Code is being made; ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No code will come, and why."""
+
+    reason: str
+    code: str = "E0501"
+
+
+class CodeSource(Protocol):
+    """Delivers code for a function in a context. Never blocks a scheduler."""
+
+    def request(self, function: str, facts: Facts, target: str) -> Artifact | Pending | Refusal: ...
