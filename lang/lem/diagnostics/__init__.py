@@ -1,6 +1,6 @@
 """Diagnostics as values: what is wrong, where, the other half of the conflict, and what the reader can do.
 
-Stages report into a :class:`Diagnostics`; renderers (``text.py``, ``as_json.py``) turn the same value into text or JSON.
+Stages report into a :class:`Diagnostics`; ``text.py`` and ``as_json.py`` turn the same value into text or JSON.
 Headlines belong to the code (``codes.py``); the label says why *here*.
 """
 
