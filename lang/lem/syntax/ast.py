@@ -13,10 +13,10 @@ from typing import Any
 
 from lem.source import Span
 
-_node = dataclass(slots=True, eq=False)
+_node = dataclass(slots=True, eq=False)  # every node below is declared alike
 
 
-@_node
+@dataclass(slots=True, eq=False)
 class Node:
     span: Span
 

@@ -129,7 +129,7 @@ def bind(
         dims[dim] = known[dim] = value
         told[dim] = f"given as {value}"
     for rule in sig.rules:
-        if rule.dim not in dims and rule.param in shapes:
+        if rule.dim not in dims and rule.param is not None and rule.param in shapes:
             dims[rule.dim] = known[rule.dim] = _solve(sig, rule, shapes[rule.param], known)
             told[rule.dim] = f"axis {rule.axis} of `{rule.param}`"
     for dim in sig.dims:

@@ -1,1 +1,26 @@
+"""All ops of the tile IR. ``elementwise`` numbers, ``memory`` loads and stores, ``reduction``, ``control``."""
 
+from lem.ir.ops.control import Assert, Call, For, Grid, If, Print, Tiles, While
+from lem.ir.ops.elementwise import (
+    ARITHMETIC,
+    COMPARISONS,
+    UNARY,
+    Binary,
+    Bits,
+    Cast,
+    Compare,
+    Const,
+    Dim,
+    Fma,
+    Scalar,
+    Select,
+    Unary,
+)
+from lem.ir.ops.memory import Alloc, Load, Store, Update
+from lem.ir.ops.reduction import Contract, Order, Range, Reduce
+
+__all__ = [
+    "ARITHMETIC", "COMPARISONS", "UNARY", "Alloc", "Assert", "Binary", "Bits", "Call", "Cast", "Compare", "Const",
+    "Contract", "Dim", "Fma", "For", "Grid", "If", "Load", "Order", "Print", "Range", "Reduce", "Scalar", "Select",
+    "Store", "Tiles", "Unary", "Update", "While",
+]  # fmt: skip

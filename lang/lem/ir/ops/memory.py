@@ -1,0 +1,75 @@
+"""Arrays: making them, loading, storing, updating.
+
+Subscripts are one :class:`~lem.ir.core.Affine` per axis of the array, in elements of that axis: regions, halos and
+coalescing are read off them. Every subscript is in range where its op is active: proven, checked at the call, or by an
+Assert before it; except under a boundary policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lem.ir.core import Affine, Array, Effect, Op, TileType, Value, op, union_axes
+
+
+def subscript_axes(subs: tuple[Affine, ...]) -> frozenset:  # type: ignore[type-arg]
+    """Axes that a place depends on."""
+    return union_axes(v for s in subs for v in s.values)
+
+
+@op("tile.alloc")
+class Alloc(Op):
+    """Make `array`: a temporary of the function (lives until the enclosing block of sequential code ends), or one small
+    array per element inside a grid. `sizes`: one i64 value per axis. `fill`: the value all elements get, or None:
+    uninitialised."""
+
+    effect = Effect.WRITE
+    array: Array
+    sizes: tuple[Value, ...]
+    fill: Value | None
+
+
+@op("tile.load")
+class Load(Op):
+    """``array[subs]``. boundary: "" | "clamp" | "wrap" | "fill" (then `fill` is the value outside)."""
+
+    effect = Effect.READ
+    array: Array
+    subs: tuple[Affine, ...]
+    boundary: str = ""
+    fill: Value | None = None
+
+    def result_types(self) -> tuple[TileType, ...]:
+        axes = subscript_axes(self.subs)
+        return (TileType(self.array.dtype, axes | self.fill.axes if self.fill else axes),)
+
+    def verify(self) -> Iterator[str]:
+        if len(self.subs) != self.array.rank:
+            yield f"{self.array} has {self.array.rank} axes, {len(self.subs)} subscripts"
+
+
+@op("tile.store")
+class Store(Op):
+    """``array[subs] = value``, for active elements. The place has all axes of the value (it may have more)."""
+
+    effect = Effect.WRITE
+    array: Array
+    subs: tuple[Affine, ...]
+    value: Value
+
+    def verify(self) -> Iterator[str]:
+        if len(self.subs) != self.array.rank:
+            yield f"{self.array} has {self.array.rank} axes, {len(self.subs)} subscripts"
+        if self.value.dtype != self.array.dtype:
+            yield f"stores {self.value.dtype} into {self.array.dtype}"
+
+
+@op("tile.update")
+class Update(Op):
+    """``array[subs] = array[subs] OP value`` for an array declared ``reduce(OP)``: kind add, max, min, or, and."""
+
+    effect = Effect.WRITE
+    kind: str
+    array: Array
+    subs: tuple[Affine, ...]
+    value: Value
