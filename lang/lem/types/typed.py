@@ -1,0 +1,497 @@
+"""The typed tree: what `types` hands to `lower`. Names are resolved, dtypes and axes known, conversions explicit, every
+subscript proven, checked at the call, or marked for a check where it runs. Structure (loops, breaks, fn calls) is still
+the source's.
+
+A :class:`ValueType` lists *value axes* only. Inside a grid every value may in addition depend on the element; that is
+not tracked here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lem.source import Span
+from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi.signature import Signature
+from lem_runtime.abi.sizes import Size
+
+# ---------------------------------------------------------------- what names stand for
+
+
+@dataclass(eq=False, slots=True)
+class ValueAxis:
+    """An axis that values can carry besides the element's. One "whole" axis per dimension and function: `x[i, :]` and a
+    local `acc: f32[D]` share it.
+
+    kind: "range" (comprehension variable), "tiles" (block variable), "whole" (`:` or a local's axis)
+    size: for "whole" axes the size as an expression; None otherwise (the clause or loop tells).
+    """
+
+    name: str
+    kind: str
+    size: Size | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    dtype: DType
+    axes: frozenset[ValueAxis] = frozenset()
+
+    def __str__(self) -> str:
+        names = ", ".join(sorted(a.name for a in self.axes))
+        return f"{self.dtype} over {{{names}}}" if names else str(self.dtype)
+
+
+@dataclass(eq=False, slots=True)
+class ArrayVar:
+    """A parameter or array result (kind "param"), a temporary of sequential code ("temp"), an element's own small array
+    ("local").
+
+    shape: sizes over dimensions and int parameters where they are such; None for an axis of a temp or local whose size
+    is computed (then the declaring :class:`MakeArray` tells).
+    """
+
+    name: str
+    dtype: DType
+    shape: tuple[Size | None, ...]
+    kind: str
+    effect: str  # "read" "out" "inout" "reduce" "result"
+    span: Span
+    reduce_op: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class LocalVar:
+    """A scalar local, or an axis-typed one (`acc: f32[D]`: `type.axes` = {D}). In a grid it has the element's axes too."""
+
+    name: str
+    type: ValueType
+    span: Span
+
+
+@dataclass(eq=False, slots=True)
+class IndexVar:
+    """kind: "grid" (number of the element), "loop" (a range statement), "range"/"tiles" (then `axis` is its axis)."""
+
+    name: str
+    kind: str
+    span: Span
+    axis: ValueAxis | None = None
+
+
+# ---------------------------------------------------------------- expressions
+
+
+@dataclass(eq=False, slots=True)
+class Expr:
+    span: Span
+    type: ValueType
+
+
+@dataclass(eq=False, slots=True)
+class Const(Expr):
+    value: int | float | bool
+
+
+@dataclass(eq=False, slots=True)
+class DimSize(Expr):
+    """Size of a dimension as an i64."""
+
+    dim: str
+
+
+@dataclass(eq=False, slots=True)
+class ScalarRef(Expr):
+    """A scalar parameter of the kernel or task."""
+
+    name: str
+
+
+@dataclass(eq=False, slots=True)
+class LocalRef(Expr):
+    """Also an fn's scalar parameter."""
+
+    local: LocalVar
+
+
+@dataclass(eq=False, slots=True)
+class IndexRef(Expr):
+    """An index or loop variable used as a number (i64)."""
+
+    var: IndexVar
+
+
+@dataclass(eq=False, slots=True)
+class At:
+    """A subscript that picks one place. `check`: must be tested in range where it runs (a gather); else it is proven or
+    covered by a condition of the signature."""
+
+    index: Expr  # i64
+    check: bool
+    span: Span
+
+
+@dataclass(eq=False, slots=True)
+class Whole:
+    """``:``"""
+
+    axis: ValueAxis
+    span: Span
+
+
+@dataclass(eq=False, slots=True)
+class Load(Expr):
+    """boundary: "" "clamp" "wrap" "fill"."""
+
+    array: ArrayVar
+    subs: tuple[At | Whole, ...]
+    boundary: str = ""
+    fill: Expr | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Unary(Expr):
+    """op: names of ``ir.ops.UNARY``. `not` on bools is logical, on integers bitwise (`~`)."""
+
+    op: str
+    x: Expr
+
+
+@dataclass(eq=False, slots=True)
+class Binary(Expr):
+    """op: names of ``ir.ops.ARITHMETIC``, operands of one dtype (the result's). check: floordiv/mod of integers whose
+    divisor is not proven non-zero; shl/shr whose count is not proven >= 0."""
+
+    op: str
+    x: Expr
+    y: Expr
+    check: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Compare(Expr):
+    """op: eq ne lt le gt ge. Chains have become Logic."""
+
+    op: str
+    x: Expr
+    y: Expr
+
+
+@dataclass(eq=False, slots=True)
+class Logic(Expr):
+    """Short-circuit: `y` is evaluated for elements where `x` does not decide. op: "and" "or"."""
+
+    op: str
+    x: Expr
+    y: Expr
+
+
+@dataclass(eq=False, slots=True)
+class IfExpr(Expr):
+    """``then if cond else orelse``: each side is evaluated for its elements only."""
+
+    cond: Expr
+    then: Expr
+    orelse: Expr
+
+
+@dataclass(eq=False, slots=True)
+class Select(Expr):
+    """``where(cond, x, y)``: both sides are evaluated."""
+
+    cond: Expr
+    x: Expr
+    y: Expr
+
+
+@dataclass(eq=False, slots=True)
+class Fma(Expr):
+    x: Expr
+    y: Expr
+    z: Expr
+
+
+@dataclass(eq=False, slots=True)
+class Cast(Expr):
+    """To `type.dtype`, by value."""
+
+    x: Expr
+
+
+@dataclass(eq=False, slots=True)
+class Bits(Expr):
+    """To `type.dtype`, same bits."""
+
+    x: Expr
+
+
+@dataclass(eq=False, slots=True)
+class CallFn(Expr):
+    """A call of an fn with one result (or the `index`-th of several, see :class:`CallFnStmt`)."""
+
+    fn: FnInstance
+    args: tuple[Expr | ArrayVar, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Domain:
+    """lo, lo + step, ... < hi, all i64. `dim`: the dimension it is (a slice of), if any. A bound that must be tested in
+    0..size where it runs is in `checks` ("lo", "hi"); step > 0 but for range statements."""
+
+    lo: Expr
+    hi: Expr
+    step: int
+    dim: str | None
+    span: Span
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Clause:
+    var: IndexVar  # kind "range"
+    domain: Domain
+
+
+@dataclass(eq=False, slots=True)
+class Reduce(Expr):
+    """``sum(value for k in K for l in L if c)``. kind: sum prod max min any all mean argmax argmin."""
+
+    kind: str
+    value: Expr
+    clauses: tuple[Clause, ...]
+    conds: tuple[Expr, ...]
+
+
+@dataclass(eq=False, slots=True)
+class ReduceOver(Expr):
+    """``sum(value, over=j)``: reduces an axis in scope."""
+
+    kind: str
+    value: Expr
+    axis: ValueAxis
+
+
+# ---------------------------------------------------------------- statements
+
+
+@dataclass(eq=False, slots=True)
+class Stmt:
+    span: Span
+
+
+@dataclass(eq=False, slots=True)
+class SetLocal(Stmt):
+    """`value` has the local's dtype and at most its axes."""
+
+    local: LocalVar
+    value: Expr
+
+
+@dataclass(eq=False, slots=True)
+class SetLocals(Stmt):
+    """Tuple assignment: all right-hand sides are evaluated first."""
+
+    locals: tuple[LocalVar, ...]
+    values: tuple[Expr, ...]
+
+
+@dataclass(eq=False, slots=True)
+class CallFnStmt(Stmt):
+    """``a, b = f(x)`` for an fn with several results; a target may be None."""
+
+    locals: tuple[LocalVar | None, ...]
+    fn: FnInstance
+    args: tuple[Expr | ArrayVar, ...]
+
+
+@dataclass(eq=False, slots=True)
+class MakeArray(Stmt):
+    """Declare a temp or local array. sizes: i64 expressions, one per axis."""
+
+    array: ArrayVar
+    sizes: tuple[Expr, ...]
+    fill: Expr | None
+
+
+@dataclass(eq=False, slots=True)
+class Store(Stmt):
+    """Also a scalar result: an array with no axes. The right-hand side is complete before the store."""
+
+    array: ArrayVar
+    subs: tuple[At | Whole, ...]
+    value: Expr
+
+
+@dataclass(eq=False, slots=True)
+class Update(Stmt):
+    """On `reduce` arrays. op: add max min or and."""
+
+    op: str
+    array: ArrayVar
+    subs: tuple[At | Whole, ...]
+    value: Expr
+
+
+@dataclass(eq=False, slots=True)
+class If(Stmt):
+    """static: True/False when decided at compile time (`target is spu`, `T is f32`): then only one side was checked and
+    the other is empty."""
+
+    cond: Expr
+    then: tuple[Stmt, ...]
+    orelse: tuple[Stmt, ...]
+
+
+@dataclass(eq=False, slots=True)
+class While(Stmt):
+    cond: Expr
+    body: tuple[Stmt, ...]
+
+
+@dataclass(eq=False, slots=True)
+class ForRange(Stmt):
+    """Sequential; `domain.step` may be negative (then it runs down while > hi)."""
+
+    var: IndexVar  # kind "loop"
+    domain: Domain
+    body: tuple[Stmt, ...]
+
+
+@dataclass(eq=False, slots=True)
+class ForTiles(Stmt):
+    var: IndexVar  # kind "tiles"
+    domain: Domain  # step 1
+    block: Expr | None
+    body: tuple[Stmt, ...]
+    pipeline: int = 1
+
+
+@dataclass(eq=False, slots=True)
+class ForGrid(Stmt):
+    vars: tuple[IndexVar, ...]
+    domains: tuple[Domain, ...]
+    tile: tuple[int | None, ...]  # () when not written; None where the compiler chooses
+    body: tuple[Stmt, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Break(Stmt):
+    pass
+
+
+@dataclass(eq=False, slots=True)
+class Continue(Stmt):
+    """Of the innermost loop; directly in a grid body: ends the element."""
+
+
+@dataclass(eq=False, slots=True)
+class Return(Stmt):
+    """In a grid: ends the element. In an fn: `values`."""
+
+    values: tuple[Expr, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Assert(Stmt):
+    cond: Expr
+    message: str
+    values: tuple[Expr, ...]  # shown in the message as {0} .. {3}
+
+
+@dataclass(eq=False, slots=True)
+class Print(Stmt):
+    """`text` with {0}, {1:.3f} ... for the values."""
+
+    text: str
+    values: tuple[Expr, ...]
+
+
+@dataclass(eq=False, slots=True)
+class CallKernel(Stmt):
+    """Run a kernel or task to its end. In the order of the callee's arrays (results last), scalars and dims. `conditions`
+    of the callee's signature that are not known to hold in the caller, as bool expressions with a text."""
+
+    callee: str
+    arrays: tuple[ArrayVar, ...]
+    scalars: tuple[Expr, ...]
+    dims: tuple[Expr, ...]
+    conditions: tuple[tuple[Expr, str], ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class ArrayData(Expr):
+    """Tests only: fresh array contents. kind: "literal" (values nested tuples), "zeros", "iota", "uniform" (args: seed);
+    type.axes is empty, `shape` tells."""
+
+    kind: str
+    shape: tuple[int, ...]
+    values: tuple[object, ...]
+
+
+@dataclass(eq=False, slots=True)
+class LetArray(Stmt):
+    """Tests only: ``x = f32([[1, 2], [3, 4]])``."""
+
+    array: ArrayVar
+    data: ArrayData
+
+
+@dataclass(eq=False, slots=True)
+class Check(Stmt):
+    """Tests only. Two sides to compare (arrays or expressions; LANGUAGE 32), or a bool in `left` alone; `fails`: the code
+    that `call` must end with."""
+
+    left: Expr | ArrayVar | None
+    right: Expr | ArrayVar | None
+    within: float | None
+    fails: str | None = None
+    call: CallKernel | None = None
+
+
+# ---------------------------------------------------------------- functions
+
+
+@dataclass(eq=False, slots=True)
+class FnInstance:
+    """An fn checked for the types of one kind of call. Inlined by `lower`."""
+
+    name: str
+    params: tuple[LocalVar | ArrayVar, ...]
+    results: tuple[ValueType, ...]
+    body: tuple[Stmt, ...]
+    span: Span
+
+
+@dataclass(eq=False, slots=True)
+class Function:
+    """A kernel, task or test, checked. `name` of an instance of a generic: ``axpy[f32]``."""
+
+    name: str
+    kind: str  # "kernel" "task" "test"
+    signature: Signature
+    arrays: tuple[ArrayVar, ...]  # params in signature order, then results (a scalar result has shape ())
+    scalars: tuple[tuple[str, DType], ...]
+    body: tuple[Stmt, ...]
+    span: Span
+    dims: tuple[str, ...] = ()
+    attrs: dict[str, object] = field(default_factory=dict)  # decorators, kept
+
+
+@dataclass(eq=False, slots=True)
+class Generic:
+    """A kernel that is generic over dtypes: instantiated on demand by ``types.instantiate``."""
+
+    name: str
+    params: tuple[tuple[str, str], ...]  # type parameter, bound
+    signature: Signature  # dtypes of params may be type parameter names
+
+
+@dataclass(eq=False, slots=True)
+class Module:
+    """functions: by instance name, callees first. not_run: items that are parsed and kept but cannot run yet, with why."""
+
+    name: str
+    functions: dict[str, Function]
+    generics: dict[str, Generic]
+    tests: tuple[Function, ...] = ()
+    not_run: tuple[tuple[str, str, Span], ...] = ()
