@@ -1,0 +1,1 @@
+"""One test here is a wrong program with marks and its full rendered message."""

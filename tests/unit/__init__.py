@@ -1,0 +1,1 @@
+"""One test here is a function and a few values."""
