@@ -1,7 +1,7 @@
 """Check small programs given as text: the one place of the tests that knows how the front end is called.
 
-A wrong program marks its own lines: ``y[i] = x[j]  #~ E0312: ranges over`` says that this line gets E0312 with a label
-that contains "ranges over"; ``#~^ E0312`` on a line of its own speaks of the line above, ``#~^^`` of the one above that.
+A wrong program marks its own lines: ``y[i] = x[j]  #~ E0312: ranges over`` says that its line gets E0312 with a label
+that contains "ranges over"; ``#~^ E0312`` on a line of its own speaks of the line above, ``#~^^`` of the one before it.
 Every mark must be met and every report must be marked.
 """
 
@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 import pytest
@@ -67,6 +72,19 @@ def check_code(text: str, code: str, name: str = "test.lem") -> Diagnostics:
     return diags
 
 
+def run_right(text: str, mode: str, args: tuple[str, ...]) -> None:
+    """Assert that ``lem run`` or ``lem test`` (`mode`) on a program ends well."""
+    status, said = _command(text, mode, args)
+    assert status == 0, f"exit status {status}:\n\n{text}\n{said}"
+
+
+def run_code(text: str, code: str, mode: str, args: tuple[str, ...]) -> None:
+    """Assert that ``lem run`` or ``lem test`` (`mode`) on a program ends with this code, and with no other."""
+    status, said = _command(text, mode, args)
+    found = set(re.findall(r"^error\[(E\d{4})\]", said, re.MULTILINE))
+    assert status != 0 and found == {code}, f"expected {code}, found {sorted(found)}:\n\n{text}\n{said}"
+
+
 def marks(text: str) -> list[Mark]:
     """The marks in a program, in order."""
     found: list[Mark] = []
@@ -94,3 +112,20 @@ def _check_source() -> Callable[[SourceFile], Diagnostics]:
     if importlib.util.find_spec("lem.pipeline") is None:
         pytest.skip("this checkout has no pipeline")
     return cast(Callable[[SourceFile], Diagnostics], importlib.import_module("lem.pipeline").check_source)
+
+
+def _command(text: str, mode: str, args: tuple[str, ...]) -> tuple[int, str]:
+    """Exit status of ``lem <mode> program.lem <args>``, and all that it said."""
+    if not hasattr(importlib.import_module("lem.cli"), "main"):
+        pytest.skip("this checkout has no command line")
+    with TemporaryDirectory() as folder:
+        Path(folder, "program.lem").write_text(text, encoding="utf-8")
+        call = [sys.executable, "-c", "import sys, lem.cli; sys.exit(lem.cli.main())", mode, "program.lem", *args]
+        # A process of its own: the command line may set up signals and threads, and here it fails on purpose.
+        done = subprocess.run(call, cwd=folder, env=_environment(), capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stdout + done.stderr
+
+
+def _environment() -> dict[str, str]:
+    # The search path may hold relative entries, and the command runs in another folder.
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)}

@@ -246,11 +246,14 @@ def _window(line: _Cells, marks: list[_Mark], room: int) -> tuple[str, list[_Mar
         hi = min(lo + room, n_columns)
     start = max(0, min(lo - (room - (hi - lo)) // 2, n_columns - room))
     stop = min(n_columns, start + room)
-    shown = "".join(line.cells[start:stop])
-    if line.cells[start] == "":
-        shown = " " + shown  # the left half of a wide character was cut off
+    cells = line.cells[start:stop]
+    # Half of a wide character cannot be shown: a blank keeps its column.
+    if cells[0] == "":
+        cells[0] = " "
+    if stop < n_columns and line.cells[stop] == "":
+        cells[-1] = " "
     left = _CUT if start else ""
-    text = left + shown + (_CUT if stop < n_columns else "")
+    text = left + "".join(cells) + (_CUT if stop < n_columns else "")
     shift = len(left) - start
 
     def moved(column: int) -> int:
