@@ -1,5 +1,7 @@
 """Messages as text: every picture here is one that a reader may meet."""
 
+from hypothesis import given
+from hypothesis import strategies as st
 from lem.diagnostics import Diagnostic, Diagnostics
 from lem.diagnostics.codes import E0101, E0103, E0301, E0312, E0402, E0406, E0610
 from lem.diagnostics.text import layout, render, render_all, summary
@@ -257,3 +259,18 @@ def test_collection_ends_with_its_counts() -> None:
     diags.error(E0101, span(MATMUL, "kernel"), "four")
     assert render_all(diags).endswith("three\n\n2 errors, 1 warning, 1 more not shown\n")
     assert "one\n\nwarning[E0101]: syntax error\n" in render_all(diags)
+
+
+@given(
+    st.text(alphabet=" \t\n\r\x00ab図e\u0301\u200d", max_size=80),
+    st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), min_size=1, max_size=4),
+    st.integers(20, 60),
+)
+def test_any_text_and_spans_can_be_shown(text: str, places: list[tuple[int, int]], width: int) -> None:
+    source = SourceFile("a.lem", text)
+    spans = [Span(source, *place) for place in places]
+    diag = Diagnostic(E0101, spans[0], "main", tuple((other, f"other {n}") for n, other in enumerate(spans[1:])))
+    shown = render(diag, width=width)
+    assert "^" in shown and "main" in shown
+    assert all(f"other {n}" in shown for n in range(len(spans) - 1))
+    assert not any(char in shown for char in "\t\r\x00")
