@@ -1,5 +1,6 @@
-"""The house rules that tools can check: types and lint."""
+"""The house rules that tools can check: types, lint, and an opening docstring in every module."""
 
+import ast
 import subprocess
 import sys
 
@@ -12,6 +13,16 @@ def test_types_are_complete_and_fit() -> None:
 
 def test_lint_finds_nothing() -> None:
     _passes("ruff", "check", ".")
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for root in ("lang", "runtime", "stdlib", "tests")
+        for path in sorted((ROOT / root).rglob("*.py"))
+        if ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) is None
+    ]
+    assert not silent, f"without a docstring at the top: {silent}"
 
 
 def _passes(tool: str, *args: str) -> None:
