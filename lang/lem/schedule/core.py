@@ -1,0 +1,60 @@
+"""The schedule as a value: everything the compiler decides about *how* one function runs. It never changes the meaning.
+
+Proposed by ``propose``, searched over by the tuner, printed and read by ``text``, checked by ``legality``. A target's
+lowering takes it and decides nothing by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+Setting = int | str | tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GridPlan:
+    """How one parallel step (the `index`-th Grid of the function, in order) runs.
+
+    axes:     names of the grid's axes, outermost first: for the reader, and to notice a plan made for other code.
+    strategy: "spmd" (loops over elements, vectors along one axis) or the name of another strategy of the target.
+    settings: what the strategy decides, sorted by name; see the strategy for their meaning. Shared names:
+              vector (name of the axis that vectors run along, "" for none), lanes, interleave (vectors in flight),
+              chunk (units per piece of work; 0: from the sizes at run time), outer (number of leading axes that make up
+              the units).
+    """
+
+    index: int
+    axes: tuple[str, ...]
+    strategy: str
+    settings: tuple[tuple[str, Setting], ...] = ()
+
+    def number(self, name: str, default: int = 0) -> int:
+        """An integer setting."""
+        value = dict(self.settings).get(name, default)
+        return value if isinstance(value, int) else default
+
+    def name(self, name: str, default: str = "") -> str:
+        """A setting that is a word."""
+        value = dict(self.settings).get(name, default)
+        return value if isinstance(value, str) else default
+
+    def numbers(self, name: str, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """A setting that is a list of integers."""
+        value = dict(self.settings).get(name, default)
+        return value if isinstance(value, tuple) else default
+
+    def with_(self, **settings: Setting) -> GridPlan:
+        """The same plan with settings changed or added."""
+        return replace(self, settings=tuple(sorted({**dict(self.settings), **settings}.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Plans for all grids of one function on one kind of processor."""
+
+    function: str
+    target: str
+    grids: tuple[GridPlan, ...]
+
+    def grid(self, index: int) -> GridPlan:
+        return next(g for g in self.grids if g.index == index)
