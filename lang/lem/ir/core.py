@@ -11,10 +11,10 @@ axis, never by position. In sequential code (outside grids) values have no axes.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from lem_runtime.abi.artifact import Site
 from lem_runtime.abi.dtypes import BOOL, DType
@@ -136,14 +136,16 @@ class Effect(Enum):
     CONTROL = "control"  # has blocks: its effect is theirs
 
 
+OpT = TypeVar("OpT", bound="Op")
 OPS: dict[str, type[Op]] = {}
 _FRESH: tuple[Value, ...] = (Value(TileType(BOOL), "fresh"),)  # default of Op.results: make them from result_types
 
 
-def op(name: str) -> Any:
+@dataclass_transform(eq_default=False, frozen_default=True, field_specifiers=(field,))
+def op(name: str) -> Callable[[type[OpT]], type[OpT]]:
     """Class decorator: a frozen dataclass registered under `name` for the reader."""
 
-    def wrap(cls: type[Op]) -> type[Op]:
+    def wrap(cls: type[OpT]) -> type[OpT]:
         made = dataclass(frozen=True, eq=False)(cls)
         made.opname = name
         OPS[name] = made

@@ -1,1 +1,17 @@
+"""Typed tree to tile IR: locals become values, breaks and returns become flags, fns are inlined, sums get their order.
 
+Takes a checked :class:`~lem.types.typed.Module`; gives a verified-shape :class:`~lem.ir.Module`. Nothing is decided here
+that a person could see: types and proofs come from before, speed comes after.
+"""
+
+from lem import ir
+from lem.lower.function import lower_function
+from lem.types import typed
+
+
+def to_ir(module: typed.Module) -> ir.Module:
+    """Tile IR of every kernel and task of a module (tests are run from the typed tree)."""
+    return ir.Module({name: lower_function(fn) for name, fn in module.functions.items()})
+
+
+__all__ = ["lower_function", "to_ir"]

@@ -1,0 +1,211 @@
+"""What lowering one function knows while it walks: the open block, values of locals, axes, arrays and fault sites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from lem import ir
+from lem.ir import ops
+from lem.ir.core import Affine, Axis, Block, Builder, TileType, Value
+from lem.source import Span
+from lem.types import typed
+from lem_runtime.abi.artifact import Site
+from lem_runtime.abi.dtypes import BOOL, I64, DType
+from lem_runtime.abi.signature import Place
+from lem_runtime.abi.sizes import Size
+
+
+def place_of(span: Span | None) -> Place | None:
+    """A span as plain data, for artifacts."""
+    if span is None:
+        return None
+    line, col = span.source.place_of(span.start)
+    end_line, end_col = span.source.place_of(max(span.start, span.end))
+    return Place(span.source.name, line, col, end_line, end_col, span.start, span.end)
+
+
+class State:
+    """One function being lowered. `env` maps locals to their value *here*; branches work on copies of it."""
+
+    def __init__(self, fn: typed.Function) -> None:
+        self.fn = fn
+        self.builder = Builder()
+        self.prologue = Builder()  # values that hold in the whole function: whole axes, sizes
+        self.env: dict[typed.LocalVar, Value] = {}
+        self.arrays: dict[typed.ArrayVar, ir.Array] = {}
+        self.array_sizes: dict[typed.ArrayVar, tuple[Value, ...]] = {}
+        self.indices: dict[typed.IndexVar, Value] = {}
+        self.axes: dict[typed.ValueAxis, Axis] = {}
+        self.axis_index: dict[typed.ValueAxis, Value] = {}
+        self.element_axes: frozenset[Axis] = frozenset()  # of the grid we are in
+        self.fn_axes: frozenset[Axis] = frozenset()  # of the arguments of the fn being inlined
+        self.grid: typed.ForGrid | None = None
+        self.defs: dict[Value, ir.Op] = {}
+        self.sites: list[Site] = []
+        self._constants: dict[tuple[object, DType], Value] = {}
+        self._dims: dict[str, Value] = {}
+
+    # ------------------------------------------------------------ building
+    def emit(self, op: ir.Op) -> Value:
+        """Append an op with one result to the open block."""
+        self.builder.add(op)
+        self.defs[op.result] = op
+        return op.result
+
+    def do(self, op: ir.Op) -> tuple[Value, ...]:
+        """Append an op with any number of results."""
+        self.builder.add(op)
+        for r in op.results:
+            self.defs[r] = op
+        return op.results
+
+    def const(self, value: int | float | bool, dtype: DType) -> Value:
+        """A literal; made once, in the prologue."""
+        key = (repr(value), dtype)  # repr keeps -0.0, 0.0 and nan apart
+        if key not in self._constants:
+            self._constants[key] = self._early(ops.Const(value, dtype))
+        return self._constants[key]
+
+    def dim(self, name: str) -> Value:
+        if name not in self._dims:
+            self._dims[name] = self._early(ops.Dim(name))
+        return self._dims[name]
+
+    def _early(self, op: ir.Op) -> Value:
+        self.prologue.add(op)
+        self.defs[op.result] = op
+        return op.result
+
+    @contextmanager
+    def nested(self) -> Iterator[Builder]:
+        """Collect ops into a block of their own; `env` is put back afterwards."""
+        outer, env = self.builder, dict(self.env)
+        self.builder = Builder()
+        try:
+            yield self.builder
+        finally:
+            self.builder, self.env = outer, env
+
+    # ------------------------------------------------------------ sizes and axes
+    def size(self, size: Size) -> Value:
+        """A size expression over dimensions and int parameters as an i64 value, in the prologue."""
+        if isinstance(size, int):
+            return self.const(size, I64)
+        if isinstance(size, str):
+            if size in self.fn.dims:
+                return self.dim(size)
+            dtype = dict(self.fn.scalars)[size]
+            value = self._early(ops.Scalar(size, dtype))
+            return value if dtype == I64 else self._early(ops.Cast(value, I64))
+        op, a, b = size
+        kind = {"+": "add", "-": "sub", "*": "mul", "//": "floordiv", "%": "mod"}.get(str(op), str(op))
+        return self._early(ops.Binary(kind, self.size(a), self.size(b)))
+
+    def axis_size(self, array: typed.ArrayVar, n: int) -> Value:
+        """Size of axis `n` of an array."""
+        size = array.shape[n]
+        if array in self.array_sizes:
+            return self.array_sizes[array][n]
+        assert size is not None
+        return self.size(size)
+
+    def whole(self, axis: typed.ValueAxis) -> Value:
+        """Index of a whole axis; opened on first use, for the whole function."""
+        if axis not in self.axis_index:
+            assert axis.size is not None
+            made = self.axes[axis] = Axis(axis.name, "whole")
+            zero, size = self.const(0, I64), self.size(axis.size)
+            self.axis_index[axis] = self._early(ops.Range(made, zero, size))
+        return self.axis_index[axis]
+
+    def ir_axes(self, axes: Iterable[typed.ValueAxis]) -> frozenset[Axis]:
+        out = set()
+        for a in axes:
+            if a.kind == "whole":
+                self.whole(a)
+            out.add(self.axes[a])
+        return frozenset(out)
+
+    def carried_type(self, local: typed.LocalVar) -> TileType:
+        """Type of a local that a loop carries: in a grid it has all of the element's axes."""
+        return TileType(local.type.dtype, self.element_axes | self.fn_axes | self.ir_axes(local.type.axes))
+
+    # ------------------------------------------------------------ subscripts
+    def affine(self, value: Value) -> Affine:
+        """`value` as a linear form: sums, differences and constant multiples are seen through."""
+        terms: dict[Value, int] = {}
+        const = self._linear(value, 1, terms)
+        return Affine(tuple((c, v) for v, c in terms.items() if c), const)
+
+    def _linear(self, value: Value, coef: int, terms: dict[Value, int]) -> int:
+        op = self.defs.get(value)
+        if isinstance(op, ops.Const):
+            return coef * int(op.value)
+        if isinstance(op, ops.Binary) and value.dtype == I64:
+            if op.kind in ("add", "sub"):
+                sign = coef if op.kind == "add" else -coef
+                return self._linear(op.x, coef, terms) + self._linear(op.y, sign, terms)
+            if op.kind == "mul":
+                for factor, rest in ((op.x, op.y), (op.y, op.x)):
+                    known = self.defs.get(factor)
+                    if isinstance(known, ops.Const):
+                        return self._linear(rest, coef * int(known.value), terms)
+        terms[value] = terms.get(value, 0) + coef
+        return 0
+
+    # ------------------------------------------------------------ faults
+    def site(self, code: str, text: str, span: Span | None, values: Sequence[Value] = ()) -> int:
+        """Number of a new fault, print or call site; inside a grid it carries the names and bounds of the element."""
+        axes: tuple[str, ...] = ()
+        bounds: tuple[tuple[Size, Size, int], ...] | None = None
+        if self.grid is not None:
+            axes = tuple(v.name for v in self.grid.vars)
+            sized = [(size_of(d.lo), size_of(d.hi), d.step) for d in self.grid.domains]
+            if all(lo is not None and hi is not None for lo, hi, _ in sized):
+                bounds = tuple((lo, hi, step) for lo, hi, step in sized if lo is not None and hi is not None)
+        kinds = tuple(_record_kind(v.dtype) for v in values)
+        self.sites.append(Site(code, self.fn.name, text, place_of(span), kinds, axes, bounds))
+        return len(self.sites) - 1
+
+    def require(self, cond: Value, code: str, text: str, span: Span, values: Sequence[Value] = ()) -> None:
+        """Fault for active elements where `cond` is false."""
+        number = self.site(code, text, span, values)
+        self.do(ops.Assert(cond, number, tuple(values), loc=place_of(span)))
+
+    def require_index(self, index: Value, size: Value, array: str, axis: int, span: Span) -> None:
+        low = self.emit(ops.Compare("ge", index, self.const(0, I64)))
+        high = self.emit(ops.Compare("lt", index, size))
+        ok = self.emit(ops.Binary("and", low, high))
+        text = f"index {{0}} is outside axis {axis} of `{array}`, which has size {{1}}"
+        self.require(ok, "E0601", text, span, (index, size))
+
+
+def _record_kind(dtype: DType) -> str:
+    if dtype == BOOL:
+        return "bool"
+    if dtype.is_float:
+        return "f64"
+    return "u64" if dtype.kind == "uint" else "i64"
+
+
+_SIZE_OPS = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%", "min": "min", "max": "max"}
+
+
+def size_of(e: typed.Expr) -> Size | None:
+    """A typed expression as a size expression, when it speaks only of dimensions, parameters and literals."""
+    if isinstance(e, typed.Const) and isinstance(e.value, int):
+        return int(e.value)
+    if isinstance(e, typed.DimSize):
+        return e.dim
+    if isinstance(e, typed.ScalarRef) and e.type.dtype.is_int:
+        return e.name
+    if isinstance(e, typed.Cast) and e.type.dtype == I64 and e.x.type.dtype.is_int:
+        return size_of(e.x)
+    if isinstance(e, typed.Binary) and e.op in _SIZE_OPS:
+        a, b = size_of(e.x), size_of(e.y)
+        return None if a is None or b is None else (_SIZE_OPS[e.op], a, b)
+    return None
+
+
+__all__ = ["Block", "State", "place_of", "size_of"]
