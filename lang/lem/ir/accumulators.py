@@ -1,7 +1,8 @@
 """Accumulators as data: how a reduction starts, steps, merges partial results and finishes.
 
-Expressions are nested tuples ``(op, a, b, ...)`` over names: ``s0 s1`` the state, ``x0 x1`` the step's inputs, ``a0 b0``
-two partial states. Ops are those of ``ops/elementwise.py`` plus ``fma``. Targets and the interpreter evaluate them alike.
+Expressions are nested tuples ``(op, a, b, ...)`` over names: ``s0 s1`` the state, ``x0 x1`` the step's inputs, ``a0
+b0`` two partial states. Ops are those of ``ops/elementwise.py`` plus ``fma``. Targets and the interpreter evaluate them
+alike.
 """
 
 from __future__ import annotations

@@ -79,6 +79,8 @@ class Array:
     shape: sizes as data for params; for "temp" and "local" None per axis where the size is a computed value (then
            Alloc.sizes tells).
     effect: "read" "out" "inout" "reduce" "result"; "inout" for temps and locals.
+    axes:   of a "local": the grid's axes. Each element has its own copy, so all that is loaded from it has these axes
+            though no subscript names them.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Array:
     kind: str
     effect: str
     reduce_op: str = ""
+    axes: frozenset[Axis] = frozenset()
     uid: int = field(default_factory=lambda: next(_ids))
 
     @property

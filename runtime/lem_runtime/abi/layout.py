@@ -23,7 +23,7 @@ Context: one per worker and call, 64-byte aligned, fields at these byte offsets.
     32  n_workers i64
     40  pool      ptr            the runtime's own
     48  arena     ptr            the runtime's own: this worker's scratch
-    56  spare     i64
+    56  depth     i64            the runtime's own: 0 in the entry, more inside a body of parallel_for
 
 Function table: function pointers, 8 bytes each, in the order of ``TABLE``.
 
@@ -33,9 +33,9 @@ Function table: function pointers, 8 bytes each, in the order of ``TABLE``.
     scratch(ctx, bytes) -> ptr          64-byte aligned, this worker's; a later call on the same worker may return the
                                         same memory: one call per body. null: out of memory
     alloc(ctx, bytes) -> ptr            64-byte aligned, zeroed, lives until freed; null: out of memory
-    free(ctx, ptr)
-    print(ctx, site, order, n, values)  queue a line: `n` 8-byte values
-    mark(ctx, site, phase)              a called kernel begins (0) or ends (1), for reports
+    free(ctx, ptr)                      what is not freed when the entry returns (a fault) is freed by the runtime
+    print(ctx, site, order, n, values)  queue a line: `n` 8-byte values, at most 8 (site, n: i32; order: i64)
+    mark(ctx, site, phase)              a called kernel begins (0) or ends (1), for reports (i32, i32)
 
 Fault record: 64 bytes. The first fault stops its worker's piece; of several the smallest `order` stays. A writer
 takes `lock` with an atomic exchange (spinning), compares, writes, releases.
@@ -56,6 +56,7 @@ CTX_WORKER: Final = 24
 CTX_N_WORKERS: Final = 32
 CTX_POOL: Final = 40
 CTX_ARENA: Final = 48
+CTX_DEPTH: Final = 56
 CTX_BYTES: Final = 64
 
 TABLE: Final = ("parallel_for", "scratch", "alloc", "free", "print", "mark")

@@ -7,9 +7,9 @@ op in ``+ - * // % min max`` (integers), ``== != < <= > >=`` (conditions), ``and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Union
+from typing import Any
 
-Size = Union[int, str, tuple[Any, ...]]
+Size = int | str | tuple[Any, ...]
 
 
 class SizeError(Exception):

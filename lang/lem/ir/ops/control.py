@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lem.ir.core import Array, Axis, Block, Effect, Op, TileType, Value, op, union_axes
+from lem_runtime.abi.dtypes import BOOL
 
 
 @op("tile.if")
@@ -26,6 +27,11 @@ class If(Op):
         return tuple(TileType(a.dtype, union_axes((self.cond, a, b))) for a, b in pairs)
 
     def verify(self) -> Iterator[str]:
+        if len(self.then.yields) != len(self.orelse.yields):
+            yield f"branches yield {len(self.then.yields)} and {len(self.orelse.yields)} values"
+            return
+        if self.cond.dtype != BOOL:
+            yield f"condition is {self.cond.dtype}"
         for a, b in zip(self.then.yields, self.orelse.yields, strict=True):
             if a.dtype != b.dtype:
                 yield f"branches yield {a.dtype} and {b.dtype}"
@@ -73,7 +79,11 @@ class While(Op):
 class Tiles(Op):
     """A sequential loop over blocks of `axis`, which ranges over lo .. hi (these may have element axes: element e takes
     part in positions lo[e] <= index < hi[e] only). Body arguments: the index (with the axis), then the carried values,
-    which never have the axis. block: None = the language's constant (see `schedule`)."""
+    which never have the axis. block: None = the language's constant (``constants.TILES_BLOCK``).
+
+    Blocks start at lo where lo is the same for all elements, else at the multiples of the block size: so what is in a
+    block never depends on which elements are computed together. An element with no position in a block is inactive
+    there. What is reduced over the axis must have the axes of lo and hi, or it could not differ by element."""
 
     effect = Effect.CONTROL
     axis: Axis
@@ -127,8 +137,8 @@ class Print(Op):
 
 @op("tile.call")
 class Call(Op):
-    """Call another function of the module from sequential code, whole arrays by reference. `arrays`, `scalars`, `dims` in
-    the order of the callee's arrays, scalars and dims."""
+    """Call another function of the module from sequential code, whole arrays by reference. `arrays`, `scalars`, `dims`
+    in the order of the callee's arrays, scalars and dims."""
 
     effect = Effect.WRITE
     callee: str

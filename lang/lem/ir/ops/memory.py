@@ -9,12 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lem.ir.core import Affine, Array, Effect, Op, TileType, Value, op, union_axes
+from lem.ir.core import Affine, Array, Axis, Effect, Op, TileType, Value, op, union_axes
 
 
-def subscript_axes(subs: tuple[Affine, ...]) -> frozenset:  # type: ignore[type-arg]
-    """Axes that a place depends on."""
+def subscript_axes(subs: tuple[Affine, ...]) -> frozenset[Axis]:
+    """Axes that subscripts depend on."""
     return union_axes(v for s in subs for v in s.values)
+
+
+def place_axes(array: Array, subs: tuple[Affine, ...]) -> frozenset[Axis]:
+    """Axes that a place depends on: those of the subscripts, and of the element that owns a local array."""
+    return subscript_axes(subs) | array.axes
+
+
+def _verify_rank(array: Array, subs: tuple[Affine, ...]) -> Iterator[str]:
+    if len(subs) != array.rank:
+        yield f"{array} has {array.rank} axes, {len(subs)} subscripts"
 
 
 @op("tile.alloc")
@@ -40,12 +50,17 @@ class Load(Op):
     fill: Value | None = None
 
     def result_types(self) -> tuple[TileType, ...]:
-        axes = subscript_axes(self.subs)
+        axes = place_axes(self.array, self.subs)
         return (TileType(self.array.dtype, axes | self.fill.axes if self.fill else axes),)
 
     def verify(self) -> Iterator[str]:
-        if len(self.subs) != self.array.rank:
-            yield f"{self.array} has {self.array.rank} axes, {len(self.subs)} subscripts"
+        yield from _verify_rank(self.array, self.subs)
+        if self.boundary not in ("", "clamp", "wrap", "fill"):
+            yield f"unknown boundary {self.boundary}"
+        if (self.boundary == "fill") != (self.fill is not None):
+            yield "boundary `fill`, and nothing else, has a value"
+        if self.fill is not None and self.fill.dtype != self.array.dtype:
+            yield f"fills {self.array.dtype} with {self.fill.dtype}"
 
 
 @op("tile.store")
@@ -58,10 +73,11 @@ class Store(Op):
     value: Value
 
     def verify(self) -> Iterator[str]:
-        if len(self.subs) != self.array.rank:
-            yield f"{self.array} has {self.array.rank} axes, {len(self.subs)} subscripts"
+        yield from _verify_rank(self.array, self.subs)
         if self.value.dtype != self.array.dtype:
             yield f"stores {self.value.dtype} into {self.array.dtype}"
+        for axis in self.value.axes - place_axes(self.array, self.subs):
+            yield f"{self.value} has axis {axis.name}, the place in {self.array} does not"
 
 
 @op("tile.update")
@@ -73,3 +89,10 @@ class Update(Op):
     array: Array
     subs: tuple[Affine, ...]
     value: Value
+
+    def verify(self) -> Iterator[str]:
+        yield from _verify_rank(self.array, self.subs)
+        if self.kind not in ("add", "max", "min", "or", "and"):
+            yield f"unknown update {self.kind}"
+        if self.value.dtype != self.array.dtype:
+            yield f"updates {self.array.dtype} with {self.value.dtype}"

@@ -22,7 +22,8 @@ class Order(Enum):
 class Range(Op):
     """Open `axis` over ``lo, lo + step, ... < hi``; the result is the index as an i64 with that axis.
 
-    `lo` and `hi` may depend on other axes (a CSR row, a triangle): then the axis is ragged. lo >= hi is empty. step > 0.
+    `lo` and `hi` may depend on other axes (a CSR row, a triangle): then the axis is ragged. lo >= hi is empty.
+    step > 0.
     """
 
     axis: Axis
@@ -61,10 +62,10 @@ class Reduce(Op):
 
 @op("tile.contract")
 class Contract(Op):
-    """A sum of products over `axis` in which `x` and `y` each have a free axis that the other lacks (30a): chunks of 256
-    from the start of the axis, each one ascending chain of FMAs from zero, added ascending. The one canonical form of
-    matrix products, whatever way they were written: what is folded into x and y stands before it, the epilogue after.
-    Integers: the same sum, wrapping."""
+    """A sum of products over `axis` in which `x` and `y` each have a free axis that the other lacks (30a): chunks of
+    256 from the start of the axis, each one ascending chain of FMAs from zero, added ascending. The one canonical form
+    of matrix products, whatever way they were written: what is folded into x and y stands before it, the epilogue
+    after. Integers: the same sum, wrapping."""
 
     x: Value
     y: Value
