@@ -1,1 +1,56 @@
-"""Runs compiled lem programs. Never imports the compiler; what the two share stands in :mod:`lem_runtime.abi`."""
+"""Runs compiled lem programs. Never imports the compiler; what the two share stands in :mod:`lem_runtime.abi`.
+
+The names below are loaded when they are first used: importing this package costs next to nothing, and NumPy comes only
+with the first run.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lem_runtime.abi.signature import CallError as CallError
+    from lem_runtime.binding import facts_of as facts_of
+    from lem_runtime.faults import Interrupted as Interrupted
+    from lem_runtime.faults import KernelFault as KernelFault
+    from lem_runtime.faults import RunError as RunError
+    from lem_runtime.faults import TimeUp as TimeUp
+    from lem_runtime.loader import LoadError as LoadError
+    from lem_runtime.loader import register_fallback as register_fallback
+    from lem_runtime.machine import detect as detect
+    from lem_runtime.native import NoCompiler as NoCompiler
+    from lem_runtime.native import default_threads as default_threads
+    from lem_runtime.native import use_compiler as use_compiler
+    from lem_runtime.runner import Mark as Mark
+    from lem_runtime.runner import Progress as Progress
+    from lem_runtime.runner import Runner as Runner
+    from lem_runtime.runner import RunResult as RunResult
+    from lem_runtime.runner import run as run
+    from lem_runtime.store import Store as Store
+    from lem_runtime.store import StoreRefused as StoreRefused
+    from lem_runtime.store import open_default as open_default
+    from lem_runtime.values import lem_dtype as lem_dtype
+    from lem_runtime.values import numpy_dtype as numpy_dtype
+
+_HOME = {
+    "CallError": "abi.signature", "facts_of": "binding",
+    "Interrupted": "faults", "KernelFault": "faults", "RunError": "faults", "TimeUp": "faults",
+    "LoadError": "loader", "register_fallback": "loader", "detect": "machine",
+    "NoCompiler": "native", "default_threads": "native", "use_compiler": "native",
+    "Mark": "runner", "Progress": "runner", "Runner": "runner", "RunResult": "runner", "run": "runner",
+    "Store": "store", "StoreRefused": "store", "open_default": "store",
+    "lem_dtype": "values", "numpy_dtype": "values",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

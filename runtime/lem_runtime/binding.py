@@ -1,0 +1,280 @@
+"""Fits the arguments of a call to a signature and packs them as compiled code wants them.
+
+Takes arrays, scalars and named dimensions; gives a :class:`Bound`: the argument block, the arrays it points into and
+those that are results. Every misfit is a :class:`~lem_runtime.abi.signature.CallError` that names the parameter.
+Arrays are passed where they lie; the only copy is of a read-only argument whose elements are not aligned, and it is
+noted.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lem_runtime import values
+from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.signature import CallError, Param, Scalar, Signature, bind, shape_of
+from lem_runtime.abi.source import Facts
+
+Array = np.ndarray[Any, Any]
+_MAX_BYTES = (1 << 63) - 1
+_SHARED_WORK = 10_000  # limit of NumPy's exact test for shared elements
+_UNIQUE_LIMIT = 1 << 22  # elements counted one by one where strides alone do not decide
+
+
+@dataclass(slots=True)
+class Bound:
+    """A call that fits. `block` is the argument block; the rest keeps alive what it points to."""
+
+    sig: Signature
+    dims: dict[str, int]
+    known: dict[str, int]  # dimensions and integer scalars, for size expressions
+    arrays: dict[str, Array]
+    cells: dict[str, ctypes.Array[ctypes.c_char]]  # scalar results
+    block: ctypes.Array[ctypes.c_char]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def address(self) -> int:
+        return ctypes.addressof(self.block)
+
+    def outputs(self) -> dict[str, Array]:
+        """Arrays that the call has written."""
+        return {p.name: self.arrays[p.name] for p in self.sig.params if p.is_array and p.is_written}
+
+    def scalars(self) -> dict[str, Scalar]:
+        """Scalar results."""
+        return {p.name: values.decode(self.cells[p.name].raw, p.dtype) for p in self.sig.params if p.name in self.cells}
+
+
+def bind_call(
+    artifact: Artifact, arrays: Mapping[str, Array], scalars: Mapping[str, Any], dims: Mapping[str, int] | None = None
+) -> Bound:
+    """Check and pack one call. Raises :class:`CallError`."""
+    sig = artifact.signature
+    _check_names(sig, arrays, scalars)
+    given_scalars = _scalars(sig, scalars)
+    notes: list[str] = []
+    taken = {p.name: _array(sig, p, arrays[p.name], notes) for p in sig.params if p.is_array and p.name in arrays}
+    sizes = bind(sig, {n: a.shape for n, a in taken.items()}, given_scalars, dims)
+    known = {n: v for n, v in given_scalars.items() if isinstance(v, int) and not isinstance(v, bool)} | sizes
+    _allocate(sig, taken, known)
+    _check_overlap(sig, taken)
+    _check_facts(artifact, taken, sizes)
+    cells = {
+        p.name: ctypes.create_string_buffer(values.encode(scalars[p.name], p.dtype) if p.name in scalars else bytes(8), 8)
+        for p in sig.params
+        if not p.is_array and p.is_written
+    }
+    return Bound(sig, sizes, known, taken, cells, _pack(sig, taken, given_scalars, cells, sizes), notes)
+
+
+def facts_of(sig: Signature, arrays: Mapping[str, Array], dims: Mapping[str, int]) -> Facts:
+    """The facts that hold for these arguments; arrays not given will be allocated, so their last axis is "inner"."""
+    layouts = tuple(
+        "inner" if p.name not in arrays or _is_inner(arrays[p.name]) else "any" for p in sig.params if p.is_array
+    )
+    kinds = tuple("one" if dims[d] == 1 else "m16" if dims[d] % 16 == 0 else "any" for d in sig.dims)
+    return Facts(layouts, kinds)
+
+
+def _check_names(sig: Signature, arrays: Mapping[str, Array], scalars: Mapping[str, Any]) -> None:
+    for name in (*arrays, *scalars):
+        p = sig.param(name)
+        if p is None:
+            raise CallError("E0609", f"`{sig.name}` has no parameter `{name}`", sig.place)
+        if p.is_array != (name in arrays):
+            expected = "an array" if p.is_array else "a single value"
+            raise CallError("E0607", f"`{name}` must be {expected} of {p.dtype}", p.place)
+    for p in sig.inputs:
+        if p.name not in arrays and p.name not in scalars and p.default is None:
+            raise CallError("E0608", f"`{p.name}` of `{sig.name}` is missing", p.place)
+
+
+def _scalars(sig: Signature, given: Mapping[str, Any]) -> dict[str, Scalar]:
+    out: dict[str, Scalar] = {}
+    for p in sig.params:
+        if p.is_array or (p.name not in given and p.default is None):
+            continue
+        value = given.get(p.name, p.default)
+        if isinstance(value, np.generic):
+            value = value.item()
+        try:
+            values.encode(value, p.dtype)
+        except OverflowError:
+            raise CallError("E0607", f"`{p.name}` is {p.dtype}, which cannot hold {value}", p.place) from None
+        except (TypeError, ValueError):
+            what = type(value).__name__
+            raise CallError("E0607", f"`{p.name}` expects {p.dtype}, found {value!r} ({what})", p.place) from None
+        out[p.name] = value
+    return out
+
+
+def _array(sig: Signature, p: Param, a: Any, notes: list[str]) -> Array:
+    if not isinstance(a, np.ndarray):
+        raise CallError("E0607", f"`{p.name}` expects an array of {p.dtype}, found {type(a).__name__}", p.place)
+    if not values.holds(a.dtype, p.dtype):
+        found = values.lem_dtype(a.dtype) or str(a.dtype)
+        raise CallError(
+            "E0607", f"`{p.name}` expects {p.dtype}, found {found}", p.place,
+            f"convert it: {p.name}.astype({values.numpy_dtype(p.dtype).name!r})",
+        )  # fmt: skip
+    if not a.dtype.isnative:
+        raise CallError(
+            "E0607", f"`{p.name}` has the byte order of another machine", p.place,
+            f"convert it: {p.name}.astype({p.name}.dtype.newbyteorder('='))",
+        )  # fmt: skip
+    if p.is_written and not a.flags.writeable:
+        raise CallError("E0607", f"`{p.name}` is `{p.effect}`, but the array given is read-only", p.place)
+    if _is_regular(a):
+        return a
+    if p.is_written:
+        raise CallError(
+            "E0607", f"`{p.name}` is `{p.effect}`, but its elements are not aligned in memory", p.place,
+            "give a plain array and copy the result",
+        )  # fmt: skip
+    notes.append(f"`{p.name}` was copied: its elements are not aligned in memory")
+    return np.array(a, order="C")
+
+
+def _is_regular(a: Array) -> bool:
+    """Every element lies at a whole number of elements from the first, and is aligned."""
+    size = a.itemsize
+    if a.size == 0:
+        return True
+    return a.ctypes.data % size == 0 and all(s % size == 0 for n, s in zip(a.shape, a.strides, strict=True) if n > 1)
+
+
+def _is_inner(a: Array) -> bool:
+    return a.ndim == 0 or a.size == 0 or a.shape[-1] == 1 or a.strides[-1] == a.itemsize
+
+
+def _allocate(sig: Signature, taken: dict[str, Array], known: Mapping[str, int]) -> None:
+    for p in sig.params:
+        if not p.is_array or p.name in taken:
+            continue
+        shape = shape_of(p, known)
+        dtype = values.numpy_dtype(p.dtype)
+        n_bytes = math.prod(shape) * dtype.itemsize
+        text = " * ".join(map(str, shape))
+        if n_bytes > _MAX_BYTES or any(n > _MAX_BYTES for n in shape):
+            raise CallError("E0615", f"`{p.name}` would have {text} elements", p.place)
+        free = available_bytes()
+        if free is not None and n_bytes > free:
+            raise CallError(
+                "E0614", f"`{p.name}` ({text} of {p.dtype}) needs {_mib(n_bytes)}, available: {_mib(free)}", p.place
+            )
+        try:
+            taken[p.name] = np.zeros(shape, dtype)
+        except (MemoryError, ValueError):
+            raise CallError("E0614", f"`{p.name}` ({text} of {p.dtype}) needs {_mib(n_bytes)}", p.place) from None
+
+
+def available_bytes() -> int | None:
+    """Memory that can be had without swapping; None where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as f:
+            for line in f:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) << 10
+    except (OSError, ValueError, IndexError):
+        return None
+    return None
+
+
+def _mib(n_bytes: int) -> str:
+    return f"{n_bytes / (1 << 20):,.0f} MiB"
+
+
+# --- arguments that share elements (LANGUAGE 15)
+
+
+def _check_overlap(sig: Signature, taken: Mapping[str, Array]) -> None:
+    params = [p for p in sig.params if p.is_array]
+    for n, p in enumerate(params):
+        if p.is_written and _overlaps_itself(taken[p.name]):
+            raise CallError("E0619", f"`{p.name}` is `{p.effect}`, but elements of the array share memory", p.place)
+        for q in params[n + 1 :]:
+            if (p.is_written or q.is_written) and share_elements(taken[p.name], taken[q.name]):
+                written, other = (p, q) if p.is_written else (q, p)
+                raise CallError(
+                    "E0619", f"`{written.name}` is `{written.effect}` and shares elements with `{other.name}`",
+                    written.place, f"pass a copy: {other.name}.copy()",
+                )  # fmt: skip
+
+
+def share_elements(a: Array, b: Array) -> bool:
+    """Exact for strided and interleaved views as far as NumPy decides it in bounded time; then: may they?"""
+    if not np.may_share_memory(a, b):
+        return False
+    try:
+        return bool(np.shares_memory(a, b, max_work=_SHARED_WORK))  # type: ignore[arg-type]  # any int is fine
+    except np.exceptions.TooHardError:
+        return True
+
+
+def _overlaps_itself(a: Array) -> bool:
+    """Do two index tuples name the same memory? Strides that nest cannot; others are counted while that is cheap."""
+    axes = sorted((abs(s), n) for n, s in zip(a.shape, a.strides, strict=True) if n > 1)
+    reach = a.itemsize
+    for stride, n in axes:
+        if stride < reach:
+            break
+        reach += stride * (n - 1)
+    else:
+        return False
+    if a.size == 0:
+        return False
+    if axes[0][0] == 0 or a.size > _UNIQUE_LIMIT:
+        return True
+    offsets = np.zeros((), dtype=np.int64)
+    for stride, n in axes:
+        offsets = (offsets[..., None] + np.arange(n, dtype=np.int64) * stride).reshape(-1)
+    return bool(np.any(np.diff(np.sort(offsets)) < a.itemsize))
+
+
+# --- facts and the argument block
+
+
+def _check_facts(artifact: Artifact, taken: Mapping[str, Array], dims: Mapping[str, int]) -> None:
+    """Code made for special layouts must not meet others: that would be wrong numbers without a word."""
+    sig = artifact.signature
+    layouts, kinds = _listed(artifact.facts, "layouts"), _listed(artifact.facts, "dims")
+    params = [p for p in sig.params if p.is_array]
+    for p, layout in zip(params, layouts, strict=False):
+        if layout == "inner" and not _is_inner(taken[p.name]):
+            raise CallError("E0607", f"this code of `{sig.name}` needs the last axis of `{p.name}` contiguous", p.place)
+    for d, kind in zip(sig.dims, kinds, strict=False):
+        if (kind == "one" and dims[d] != 1) or (kind == "m16" and dims[d] % 16):
+            raise CallError("E0606", f"this code of `{sig.name}` is for other sizes of `{d}` than {dims[d]}", sig.place)
+
+
+def _listed(facts: str, word: str) -> list[str]:
+    """Names in ``word(a, b)`` of the printed facts."""
+    _, found, rest = facts.partition(f"{word}(")
+    return [part.strip() for part in rest.partition(")")[0].split(",")] if found else []
+
+
+def _pack(
+    sig: Signature, taken: Mapping[str, Array], scalars: Mapping[str, Scalar],
+    cells: Mapping[str, ctypes.Array[ctypes.c_char]], dims: Mapping[str, int],
+) -> ctypes.Array[ctypes.c_char]:  # fmt: skip
+    parts: list[bytes] = []
+    for p in sig.params:
+        if p.is_array:
+            a = taken[p.name]
+            strides = [s // a.itemsize for s in a.strides]
+            parts.append(struct.pack(f"<Q{2 * a.ndim}q", a.ctypes.data, *a.shape, *strides))
+        elif p.is_written:
+            parts.append(struct.pack("<Q", ctypes.addressof(cells[p.name])))
+        else:
+            parts.append(values.encode(scalars[p.name], p.dtype))
+    parts += [struct.pack("<q", dims[d]) for d in sig.dims]
+    raw = b"".join(parts)
+    return ctypes.create_string_buffer(raw, max(8, len(raw)))

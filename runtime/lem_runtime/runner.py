@@ -1,0 +1,275 @@
+"""Runs one artifact on the CPU: a whole call, from arrays to results.
+
+Takes an artifact, arrays and scalars by parameter name; gives a :class:`RunResult`, or raises what the call ended with:
+``CallError`` (arguments do not fit), ``KernelFault``, ``TimeUp``, ``Interrupted``. The entry runs on another thread
+with all workers of the pool, so that this one answers Ctrl-C and the clock: it sets the cancel flag, which kernels poll.
+
+    bind and check -> load the object (once) -> run in the background, watch -> read results, prints, times
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lem_runtime import background, faults, loader, native
+from lem_runtime.abi import layout
+from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.signature import CallError, Scalar
+from lem_runtime.binding import Array, Bound, bind_call
+from lem_runtime.faults import Interrupted, RunError, TimeUp
+
+_POLL_S = 0.05
+_GRACE_S = 5.0  # how long a cancelled kernel may take to notice before it is left behind
+_KEPT_OBJECTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Of a run under way: pieces of the current grid that were begun, and how many it has (0: no grid yet)."""
+
+    kernel: str
+    elapsed_s: float
+    pieces_begun: int
+    pieces: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A called kernel: how often it ran and for how long, summed over its calls."""
+
+    label: str
+    site: int
+    count: int
+    total_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run gave.
+
+    outputs:  arrays of `out`, `inout` and `reduce` parameters and array results, by name (the caller's own, if given)
+    scalars:  scalar results by name
+    prints:   formatted lines in the order of the program, at most 1,000 of `n_printed`
+    """
+
+    outputs: dict[str, Array]
+    scalars: dict[str, Scalar]
+    prints: list[str] = field(default_factory=list)
+    n_printed: int = 0
+    marks: list[Mark] = field(default_factory=list)
+    dims: dict[str, int] = field(default_factory=dict)
+    elapsed_ns: int = 0
+    n_workers: int = 1
+    n_shared_grids: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+OnProgress = Callable[[Progress], None]
+OnPrints = Callable[[list[str], int], None]
+
+
+class Runner:
+    """Runs artifacts with settings that stay the same from call to call. Safe to use from several threads."""
+
+    def __init__(self, *, threads: int | None = None, core: native.Core | None = None) -> None:
+        self.threads = threads
+        self._core = core
+
+    def run(
+        self,
+        artifact: Artifact,
+        arrays: Mapping[str, Array],
+        scalars: Mapping[str, Any] | None = None,
+        dims: Mapping[str, int] | None = None,
+        *,
+        threads: int | None = None,
+        timeout_s: float | None = None,
+        on_progress: OnProgress | None = None,
+        on_prints: OnPrints | None = None,
+    ) -> RunResult:
+        """Run `artifact`; see the module for what it raises. `on_prints` gets the lines also when the run fails."""
+        bound = bind_call(artifact, arrays, scalars or {}, dims)
+        entry = load_entry(artifact)
+        core = self._core or native.default_core()
+        n_workers = threads or self.threads or native.default_threads()
+        call = core.call(n_workers, len(artifact.sites))
+        watch = _Watch(artifact, call, bound, timeout_s, on_progress)
+        started = time.perf_counter_ns()
+        try:
+            # The loaded code, the arrays and the call belong to the function, so that they outlive a stuck kernel.
+            status = watch.until_done(lambda: (call.run(entry.address, bound.address), entry, bound)[0])
+            elapsed = time.perf_counter_ns() - started
+            lines, n_printed = _prints(artifact, call, bound)
+            if on_prints is not None and n_printed:
+                on_prints(lines, n_printed)
+            _raise_for(status, artifact, call, bound, watch)
+            return RunResult(
+                bound.outputs(), bound.scalars(), lines, n_printed, _marks(artifact, call), bound.dims, elapsed,
+                call.n_workers, call.n_shared_grids, bound.notes,
+            )  # fmt: skip
+        finally:
+            if watch.has_ended:
+                core.give_back(call)
+
+
+def run(
+    artifact: Artifact,
+    arrays: Mapping[str, Array],
+    scalars: Mapping[str, Any] | None = None,
+    dims: Mapping[str, int] | None = None,
+    *,
+    threads: int | None = None,
+    timeout_s: float | None = None,
+    on_progress: OnProgress | None = None,
+    on_prints: OnPrints | None = None,
+) -> RunResult:
+    """Run one artifact with the default settings: :meth:`Runner.run`."""
+    return Runner().run(
+        artifact, arrays, scalars, dims,
+        threads=threads, timeout_s=timeout_s, on_progress=on_progress, on_prints=on_prints,
+    )  # fmt: skip
+
+
+class _Watch:
+    """Waits for a call: answers Ctrl-C, the clock, and whoever wants to see progress."""
+
+    def __init__(
+        self, artifact: Artifact, call: native.Call, bound: Bound, timeout_s: float | None, on_progress: OnProgress | None
+    ) -> None:
+        self._name = artifact.name
+        self._call = call
+        self._timeout_s = timeout_s
+        self._on_progress = on_progress
+        self.is_timed_out = False
+        self.is_interrupted = False
+        self.has_ended = True  # False while the kernel may be running: then nothing of the call may be used again
+
+    def until_done(self, function: Callable[[], int]) -> int:
+        """Status of the call. Raises :class:`TimeUp` or :class:`Interrupted` itself only when it does not stop."""
+        alone = threading.current_thread() is not threading.main_thread()
+        if alone and self._timeout_s is None and self._on_progress is None:
+            return function()  # no signal comes to this thread, and nobody waits for news
+        started = time.monotonic()
+        job: background.Job[int] | None = None
+        self.has_ended = False
+        try:
+            job = background.start(lambda: self._to_the_end(function))
+            while not job.wait(self._next_look(started)):
+                self._look(started)
+                if self.is_timed_out:
+                    break
+        except KeyboardInterrupt:
+            self.is_interrupted = True
+            self._call.cancel()
+        except BaseException:  # from on_progress: the kernel must not go on behind our back
+            self._call.cancel()
+            self._wait_for_end(job)
+            raise
+        if self.is_timed_out or self.is_interrupted:
+            self._wait_for_end(job)
+        if job is None:
+            raise self.error()
+        return job.result()
+
+    def _to_the_end(self, function: Callable[[], int]) -> int:
+        try:
+            return function()
+        finally:
+            self.has_ended = True
+
+    def _next_look(self, started: float) -> float:
+        if self._timeout_s is None:
+            return _POLL_S
+        return min(_POLL_S, max(0.0, started + self._timeout_s - time.monotonic()))
+
+    def _look(self, started: float) -> None:
+        elapsed = time.monotonic() - started
+        if self._timeout_s is not None and elapsed >= self._timeout_s:
+            self.is_timed_out = True
+            self._call.cancel()
+        elif self._on_progress is not None:
+            begun, pieces = self._call.progress
+            self._on_progress(Progress(self._name, elapsed, begun, pieces))
+
+    def _wait_for_end(self, job: background.Job[int] | None) -> None:
+        if job is None:  # interrupted in the moment of the start: whatever runs sees the cancel flag
+            return
+        try:
+            if job.wait(_GRACE_S):
+                return
+        except KeyboardInterrupt:  # a second Ctrl-C: the user will not wait
+            self.is_interrupted = True
+        if not job.wait(0):
+            raise self.error(" and does not answer; it goes on in the background")
+
+    def error(self, more: str = "") -> TimeUp | Interrupted:
+        if self.is_interrupted:
+            return Interrupted(f"`{self._name}` was interrupted{more}", self._name)
+        return TimeUp("E0612", f"`{self._name}` ran for more than {self._timeout_s:g} s{more}", self._name)
+
+
+def _raise_for(status: int, artifact: Artifact, call: native.Call, bound: Bound, watch: _Watch) -> None:
+    if watch.is_interrupted or (watch.is_timed_out and status != layout.DONE):
+        raise watch.error()
+    if status == layout.DONE:
+        return
+    record = call.fault
+    if record is not None:
+        raise faults.fault_of(artifact, record, bound.known)
+    text = "stopped without being asked to" if status == layout.CANCELLED else "reported a fault without saying which"
+    raise RunError("E0622", f"`{artifact.name}` {text} (status {status})", artifact.name, artifact.signature.place)
+
+
+def _prints(artifact: Artifact, call: native.Call, bound: Bound) -> tuple[list[str], int]:
+    lines, total = call.lines()
+    return [faults.line_text(artifact, line, bound.known) for line in lines], total
+
+
+def _marks(artifact: Artifact, call: native.Call) -> list[Mark]:
+    return [
+        Mark(artifact.sites[t.site].kernel, t.site, t.begins, t.total_ns)
+        for t in call.site_times()
+        if t.begins == t.ends
+    ]
+
+
+# --- loaded objects, kept by what they contain
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry in memory; the code stays as long as this object."""
+
+    code: loader.Loaded
+    address: int
+
+
+_objects: OrderedDict[bytes, loader.Loaded] = OrderedDict()
+_objects_lock = threading.Lock()
+
+
+def load_entry(artifact: Artifact) -> Entry:
+    """The artifact's entry; its object is loaded once per process. Raises :class:`~lem_runtime.loader.LoadError`."""
+    if artifact.target != "cpu":
+        raise CallError("E0501", f"`{artifact.name}` is compiled for {artifact.target}, not for this processor")
+    key = hashlib.sha256(artifact.code).digest()
+    with _objects_lock:
+        loaded = _objects.get(key)
+        if loaded is None:
+            loaded = _objects[key] = loader.load(artifact.code, _libc())
+            if len(_objects) > _KEPT_OBJECTS:
+                _objects.popitem(last=False)
+        else:
+            _objects.move_to_end(key)
+    return Entry(loaded, loaded.address(artifact.entry))
+
+
+def _libc() -> dict[str, int]:
+    """LLVM may write a copy or a fill of memory as a call; a kernel may refer to nothing else outside."""
+    return {name: address for name, address in native.externals().items() if name.startswith("mem")}

@@ -1,0 +1,233 @@
+"""Content-addressed files on disk: artifacts and the native core, shared by all processes of a user.
+
+Takes a key (any text that names the content) and bytes; gives the bytes back, or None. A file is written under another
+name and then renamed, so a reader sees all of it or nothing, also when the writer is killed half way. Every file
+carries a checksum; a damaged one counts as missing. A disk that is full, slow or read-only never fails a run.
+
+File:   magic (8) | sha256 of the rest (32) | length of the key (4) | key | data
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_MAGIC: Final = b"LEMSTO\x00\x01"
+_HEAD_BYTES: Final = len(_MAGIC) + 32 + 4
+_TEMP: Final = "tmp-"
+_STALE_S: Final = 3600.0
+DEFAULT_LIMIT_BYTES: Final = 1 << 30
+
+
+class StoreRefused(Exception):
+    """The folder could be changed by somebody else, so nothing in it may be run. Callers go on without a store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    key: str
+    size_bytes: int
+    used_at: float  # seconds since the epoch
+
+
+class Store:
+    """A folder of entries, at most `limit_bytes` in all; the least recently used go first.
+
+    Raises :class:`StoreRefused` when the folder belongs to somebody else or others can write it.
+    """
+
+    def __init__(self, path: Path | None = None, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+        self.path = path or default_path()
+        self.limit_bytes = limit_bytes
+        self._used_bytes = -1  # unknown until the first put
+        self._make()
+
+    def get(self, key: str) -> bytes | None:
+        """What was put under `key`; None when it is missing or damaged (then it is removed)."""
+        path = self._file(key)
+        try:
+            raw = path.read_bytes()
+        except OSError:
+            return None
+        entry = _decode(raw)
+        if entry is None or entry[0] != key:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # marks it as used
+        return entry[1]
+
+    def put(self, key: str, data: bytes) -> bool:
+        """Keep `data` under `key`. False when the disk does not take it."""
+        raw = _encode(key, data)
+        if len(raw) > self.limit_bytes:
+            return False
+        path = self._file(key)
+        temp = self.path / f"{_TEMP}{_host()}-{os.getpid()}-{time.monotonic_ns():x}-{os.urandom(4).hex()}"
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temp.write_bytes(raw)
+            os.replace(temp, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temp.unlink()
+            return False
+        self._account(len(raw))
+        return True
+
+    def entries(self) -> list[Entry]:
+        """All sound entries, most recently used first. Reads only the keys, not the data."""
+        found = []
+        for path, info in self._files():
+            key = _key_of(path)
+            if key is not None:
+                found.append(Entry(key, info.st_size, info.st_mtime))
+        return sorted(found, key=lambda e: -e.used_at)
+
+    def clear(self) -> int:
+        """Remove every entry; how many there were."""
+        n = 0
+        for path, _ in self._files():
+            with contextlib.suppress(OSError):
+                path.unlink()
+                n += 1
+        self._used_bytes = 0
+        self._remove_stale()
+        return n
+
+    @property
+    def used_bytes(self) -> int:
+        """Size of all entries on disk now."""
+        return sum(info.st_size for _, info in self._files())
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            info = self.path.stat()
+        except OSError:
+            return  # no folder: every get misses, every put is refused
+        if not stat.S_ISDIR(info.st_mode):
+            raise StoreRefused(f"{self.path} is not a folder")
+        if hasattr(os, "geteuid") and info.st_uid != os.geteuid():
+            raise StoreRefused(f"{self.path} belongs to another user")
+        if os.name == "posix" and info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise StoreRefused(f"{self.path} can be written by others (chmod go-w would repair it)")
+
+    def _file(self, key: str) -> Path:
+        name = hashlib.sha256(key.encode()).hexdigest()
+        return self.path / name[:2] / name
+
+    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        try:
+            folders = [f for f in self.path.iterdir() if len(f.name) == 2]
+        except OSError:
+            return
+        for folder in folders:
+            try:
+                paths = list(folder.iterdir())
+            except OSError:
+                continue
+            for path in paths:
+                with contextlib.suppress(OSError):
+                    yield path, path.stat()
+
+    def _account(self, n_bytes: int) -> None:
+        if self._used_bytes < 0:
+            self._remove_stale()
+            self._used_bytes = self.used_bytes
+        else:
+            self._used_bytes += n_bytes
+        if self._used_bytes > self.limit_bytes:
+            self._evict()
+
+    def _evict(self) -> None:
+        """Remove the least recently used until a tenth is free, so that not every put has to look."""
+        files = sorted(self._files(), key=lambda f: f[1].st_mtime_ns)
+        used = sum(info.st_size for _, info in files)
+        for path, info in files:
+            if used <= self.limit_bytes * 9 // 10:
+                break
+            with contextlib.suppress(OSError):
+                path.unlink()
+            used -= info.st_size
+        self._used_bytes = used
+
+    def _remove_stale(self) -> None:
+        """Files of writers that died: of this host by their process, of others by their age."""
+        with contextlib.suppress(OSError):
+            for path in self.path.glob(f"{_TEMP}*"):
+                with contextlib.suppress(OSError):
+                    if _is_stale(path):
+                        path.unlink()
+
+
+def default_path() -> Path:
+    """LEM_CACHE_DIR, else the user's cache folder for this system."""
+    told = os.environ.get("LEM_CACHE_DIR")
+    if told:
+        return Path(told)
+    xdg = os.environ.get("XDG_CACHE_HOME")
+    if xdg:
+        return Path(xdg) / "lem"
+    home = Path(os.path.expanduser("~"))
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "lem"
+    return home / ".cache" / "lem"
+
+
+def open_default() -> Store | None:
+    """The user's store, or None when its folder is refused."""
+    try:
+        return Store()
+    except StoreRefused:
+        return None
+
+
+def _encode(key: str, data: bytes) -> bytes:
+    name = key.encode()
+    body = len(name).to_bytes(4, "little") + name + data
+    return _MAGIC + hashlib.sha256(body).digest() + body
+
+
+def _decode(raw: bytes) -> tuple[str, bytes] | None:
+    if len(raw) < _HEAD_BYTES or raw[:8] != _MAGIC or hashlib.sha256(raw[40:]).digest() != raw[8:40]:
+        return None
+    n = int.from_bytes(raw[40:44], "little")
+    return raw[44 : 44 + n].decode("utf-8", "replace"), raw[44 + n :]
+
+
+def _key_of(path: Path) -> str | None:
+    try:
+        with path.open("rb") as f:
+            head = f.read(_HEAD_BYTES)
+            n = int.from_bytes(head[40:44], "little")
+            name = f.read(min(n, 1 << 16))
+    except OSError:
+        return None
+    return name.decode("utf-8", "replace") if head[:8] == _MAGIC and len(name) == n else None
+
+
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _is_stale(path: Path) -> bool:
+    _, host, pid, *_ = (*path.name.split("-"), "", "")
+    if os.name == "posix" and host == _host() and pid.isdecimal():
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):
+            pass
+    return time.time() - path.stat().st_mtime > _STALE_S
