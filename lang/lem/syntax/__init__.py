@@ -1,1 +1,37 @@
+"""Source text to syntax tree: the first stage.
 
+:func:`parse` takes a file and always returns a tree; mistakes are reported and leave error nodes behind.
+:func:`parse_expr` and :func:`parse_type` read a single expression or type: values on the command line, signatures as text.
+
+The language is what `lem.lark` says; `build_tables.py` turns it into `tables.json` (when lem is built, with lark); the
+lexer, the driver and the actions run those tables; `mistakes.py` finds the words for what went wrong.
+"""
+
+from __future__ import annotations
+
+from lem.diagnostics import Diagnostics
+from lem.source import SourceFile
+from lem.syntax import ast
+from lem.syntax.driver import parse_part, parse_tokens
+from lem.syntax.lexer import tokenize
+
+__all__ = ["ast", "parse", "parse_expr", "parse_type"]
+
+
+def parse(source: SourceFile, diags: Diagnostics) -> ast.Module:
+    """The tree of a whole file."""
+    tokens = tokenize(source, diags)
+    module: ast.Module = parse_tokens(tokens, diags, "module")
+    return module
+
+
+def parse_expr(source: SourceFile, diags: Diagnostics) -> ast.Expr:
+    """The tree of a text that is one expression (a tuple may stand without brackets)."""
+    expr: ast.Expr = parse_part(source, diags, 0, len(source.text))
+    return expr
+
+
+def parse_type(source: SourceFile, diags: Diagnostics) -> tuple[str, str, ast.TypeExpr]:
+    """The effect (``""``, ``out``, ``inout``, ``reduce``), the operation of a ``reduce`` and the type a text gives."""
+    typed: tuple[str, str, ast.TypeExpr] = parse_part(source, diags, 0, len(source.text), "type_text")
+    return typed

@@ -168,6 +168,20 @@ class Comprehension(Expr):
 
 
 @_node
+class Choice(Node):
+    name: str
+    value: Expr
+    name_span: Span
+
+
+@_node
+class Choices(Expr):
+    """``{cpu: (6, 64), gpu: (128, 128)}``: a hint by target; only as the value of `tile=`."""
+
+    items: tuple[Choice, ...]
+
+
+@_node
 class ErrorExpr(Expr):
     """Stands where an expression could not be parsed; already reported."""
 
@@ -304,7 +318,9 @@ class Check(Stmt):
 
 @_node
 class ErrorStmt(Stmt):
-    """Stands where a statement could not be parsed; already reported."""
+    """Stands where a statement could not be parsed; already reported. `body`: the block under a broken header."""
+
+    body: tuple[Stmt, ...] = ()
 
 
 # ---------------------------------------------------------------- items
@@ -409,13 +425,20 @@ class Test(Item):
 
 @_node
 class ErrorItem(Item):
-    """Stands where a top-level item could not be parsed; already reported."""
+    """Stands where a top-level item could not be parsed; already reported.
+
+    `name` is what it would have defined, as far as one can tell, so that its uses are not reported as well.
+    """
+
+    name: Name | None = None
+    body: tuple[Stmt, ...] = ()
 
 
 @_node
 class Module(Node):
     doc: str | None
     items: tuple[Item, ...]
+    comments: tuple[tuple[int, str], ...] = ()  # (offset, text with its "#"), in order; for the formatter
 
 
 # ---------------------------------------------------------------- generic walks
@@ -447,6 +470,6 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, tuple) and not isinstance(a, Span):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     if isinstance(a, Node):
-        skip = {"span", "op_span", "name_span", "head_span", "text"}
+        skip = {"span", "op_span", "name_span", "head_span", "text", "comments"}
         return all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a) if f.name not in skip)
     return bool(a == b)
