@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lem.types.facts import Context
+from lem.types.linear import Lin, Symbols
 from lem_runtime.abi.signature import Condition, DimRule, Param, Signature
 from lem_runtime.abi.sizes import Size
-
-from lem.types.linear import Lin, Symbols
-from lem.types.prove import Context
 
 
 @dataclass(frozen=True, slots=True)
