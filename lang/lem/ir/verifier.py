@@ -4,14 +4,15 @@ An op's own rules stand in its ``verify``; here is what needs the surroundings: 
 sequential code, arrays and sites known, effects kept.
 
 Rules about axes: Range opens its axis from there to the end of its block, Grid and Tiles in their bodies. A value is
-used only where all its axes are open, so no axis escapes its scope. A grid's body sees axis-free values from outside
-only. What is reduced over a ragged axis has the axes that the axis' bounds have, else its result could not differ by
+used only where all its axes are open, so no axis escapes its scope. Of axes opened outside, a grid's body sees whole
+ones only. What is reduced over a ragged axis has the axes that the axis' bounds have, else its result could not differ by
 element. A local array has the axes of the grid it is made in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -233,7 +234,8 @@ class _Verifier:
                 self.say(f"grid opens a {axis.kind} axis")
         if any(s <= 0 for s in o.step):
             self.say(f"steps are {o.step}")
-        outer_grid, outer_open, self.open = self.grid, self.open, {}
+        outer_grid, outer_open = self.grid, self.open
+        self.open = {axis: ragged for axis, ragged in self.open.items() if axis.kind == "whole" and not ragged}
         self.grid = frozenset(o.axes)
         with self.inside(opens=o.axes):
             self.block(o.body)
@@ -248,10 +250,15 @@ class _Verifier:
             self._typed(o.block, I64, "block")
             self._flat(o.block, "block")
         self._arity(o.body, len(o.init) + 1, len(o.init))
-        if not o.body.args or o.body.args[0].dtype != I64 or o.body.args[0].axes != {o.axis}:
-            self.say("the first argument of the body is the i64 index with the axis alone")
-        with self.inside(opens=(o.axis,), bounds=(o.lo, o.hi), cond=bool(union_axes((o.lo, o.hi)))):
+        bounds = union_axes((o.lo, o.hi))
+        self._index(o.body, {o.axis}, {o.axis} | bounds)
+        with self.inside(opens=(o.axis,), bounds=(o.lo, o.hi), cond=bool(bounds)):
             self.block(o.body)
+
+    def _index(self, body: Block, least: AbstractSet[Axis], most: AbstractSet[Axis]) -> None:
+        index = body.args[0] if body.args else None
+        if index is None or index.dtype != I64 or not least <= index.axes <= most:
+            self.say(f"the first argument of the body is an i64 index with axes {_names(least)}")
 
     def _for(self, o: ops.For) -> None:
         bounds = union_axes((o.lo, o.hi))
@@ -260,8 +267,7 @@ class _Verifier:
         if o.step == 0:
             self.say("step is 0")
         self._arity(o.body, len(o.init) + 1, len(o.init))
-        if not o.body.args or o.body.args[0].dtype != I64 or o.body.args[0].axes != bounds:
-            self.say("the first argument of the body is the i64 index with the axes of the bounds")
+        self._index(o.body, o.lo.axes, bounds)
         with self.inside(cond=bool(bounds)):
             self.block(o.body)
 
