@@ -21,7 +21,7 @@ from tests.support import ROOT
 _FRONT = ("source", "diagnostics", "syntax", "names", "types")
 _BACK = ("source", "diagnostics", "ir", "passes", "schedule", "targets")
 _STAGES = (*_FRONT, "lower", *_BACK)
-_TOOLS = ("pipeline", "embed", "tune", "worker", "ide", "lsp", "cli")
+_TOOLS = ("texts", "pipeline", "embed", "tune", "worker", "ide", "lsp", "cli")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "source": (),
     "diagnostics": ("source",),
@@ -33,14 +33,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "passes": ("source", "diagnostics", "ir"),
     "schedule": ("source", "diagnostics", "ir", "passes"),
     "targets": _BACK,
-    "pipeline": _STAGES,
-    "embed": (*_STAGES, "pipeline", "worker"),
-    "tune": (*_STAGES, "pipeline", "worker"),
-    "worker": (*_STAGES, "pipeline"),
-    "ide": (*_FRONT, "ir", "pipeline"),
-    "lsp": ("source", "diagnostics", "ide"),
-    "cli": (*_STAGES, *_TOOLS),
-    "": ("embed",),  # lem/__init__.py gives out what Python code uses
+    "texts": ("", "source", "diagnostics"),
+    "pipeline": ("texts", *_STAGES),
+    "embed": ("", "texts", *_STAGES, "pipeline", "worker"),
+    "tune": ("texts", *_STAGES, "pipeline", "worker"),
+    "worker": ("", "texts", *_STAGES, "pipeline"),
+    "ide": ("texts", *_FRONT, "ir", "pipeline"),
+    "lsp": ("", "source", "diagnostics", "ide"),
+    "cli": ("", *_STAGES, *_TOOLS),
+    "": ("embed",),  # `lem` itself: its version, and (late) what Python code uses
     "__main__": ("cli",),
 }
 
