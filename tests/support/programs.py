@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 import pytest
+
 from lem.diagnostics import Diagnostic, Diagnostics
 from lem.diagnostics.text import render_all
 from lem.source import SourceFile

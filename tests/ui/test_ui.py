@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from lem.diagnostics import CODES
 
+from lem.diagnostics import CODES
 from tests.support import ROOT
 from tests.support.programs import marks
 from tests.support.ui import check_ui, ui_id, ui_programs

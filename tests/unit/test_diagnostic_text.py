@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lem.diagnostics import Diagnostic, Diagnostics
 from lem.diagnostics.codes import E0101, E0103, E0301, E0312, E0402, E0406, E0610
 from lem.diagnostics.text import layout, render, render_all, summary

@@ -4,9 +4,9 @@ import re
 from importlib.resources import files
 
 import pytest
+
 from lem.diagnostics import CODES
 from lem.diagnostics.explain import Program, page, programs, suggest
-
 from tests.support.programs import check_code, check_right, run_code, run_right
 
 # Codes that no single program can show: a command line, two files, or a machine that fails.

@@ -3,7 +3,6 @@
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0201, E0312
 from lem.source import SourceFile, Span
-
 from tests.support.programs import Mark, marks, match
 
 TEXT = """a = b  #~ E0201: not known

@@ -1,6 +1,7 @@
 """Which known name is offered for an unknown one."""
 
 import pytest
+
 from lem.diagnostics.suggest import distance, nearest
 
 
