@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from lem_runtime.loader import load
 from tests.support import kernels
 from tests.support.llvm import compile_ir
 
+ROOT = Path(__file__).parents[2]
 PARALLEL_FOR, SCRATCH, ALLOC, FREE, PRINT, MARK = (layout.TABLE_OFFSET[n] for n in layout.TABLE)
 
 
@@ -325,13 +327,13 @@ _, status = os.waitpid(child, 0)
 assert os.waitstatus_to_exitcode(status) == 0
 assert run_ir(COUNT, 500, 3, words=500).words == [1] * 500
 """
-    done = subprocess.run([sys.executable, "-c", program], timeout=60, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], timeout=60, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
 
 def test_process_ends_although_workers_sleep() -> None:
     program = "from tests.unit.test_pool import COUNT, run_ir; run_ir(COUNT, 100, 4, words=100)"
     started = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", program], timeout=60, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], timeout=60, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - started < 20
