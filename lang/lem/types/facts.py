@@ -7,7 +7,7 @@ is never negative, and otherwise what of it remains to be checked at the call. I
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -195,7 +195,12 @@ class Context:
         system = _system(involved, cols)
         system.project(range(len(cols)))
         values = system.sample()
-        return None if values is None else {s: values.get(c, 0) for s, c in cols.items()}
+        if values is None:
+            return None
+        found = {s: values.get(c, 0) for s, c in cols.items()}
+        # The facts of min, max and products only bound them: a sample may have missed their meaning.
+        right = all(s.defn is None or _value(s, found) in (None, v) for s, v in found.items())
+        return found if right else None
 
     # ------------------------------------------------------------ inside
 
@@ -217,6 +222,20 @@ class Context:
                 for s in f.syms:
                     self._by_sym.setdefault(s, []).append(f)
         return self._by_sym.get(sym, [])
+
+
+def _value(s: Sym, values: Mapping[Sym, int]) -> int | None:
+    """What a derived symbol is, by its definition; None when its operands have no values."""
+    if s.defn is None:
+        return values.get(s)
+    operands: list[int] = []
+    for side in s.defn[1:]:
+        terms = [(_value(t, values), c) for t, c in side.terms]
+        if any(v is None for v, _ in terms):
+            return None
+        operands.append(side.const + sum(v * c for v, c in terms if v is not None))
+    a, b = operands
+    return {"//": a // b if b else 0, "*": a * b, "min": min(a, b), "max": max(a, b)}[s.defn[0]]
 
 
 # ---------------------------------------------------------------- refuting

@@ -330,14 +330,23 @@ def _solve_sub(
 
 
 def _choose_others(symbols: Symbols, facts: Sequence[Lin], at: dict[Sym, Term]) -> None:
-    """Variables that the subscripts do not use: the first of their range, which must exist."""
-    for f in facts:
-        for s in f.leaves():
-            if s.kind in ("index", "loop") and s not in at and (least := _least(s, facts)) is not None:
-                at[s] = symbols.rename(least, at)
-    # Later choices may be used in earlier ones.
-    for s in list(at):
+    """Variables that the subscripts do not use: what an equality says, else the first of their range."""
+    for s in dict.fromkeys(s for f in facts for s in f.leaves() if s.kind in ("index", "loop")):
+        if s not in at:
+            value = _by_equality(symbols, s, facts) or _least(s, facts)
+            if value is not None:
+                at[s] = symbols.rename(value, at)
+    for s in list(at):  # a value may use a variable that was chosen later
         at[s] = symbols.rename(Lin.of(at[s]), at)
+
+
+def _by_equality(symbols: Symbols, s: Sym, facts: Sequence[Lin]) -> Lin | None:
+    """The value of `s` if one of the equalities among `facts` tells it: the turn of a range with a step."""
+    for f in facts:
+        c = f.coef(s)
+        if c > 0 and -f in facts and s not in (f - s.lin * c).leaves():
+            return symbols.div(s.lin * c - f, c)
+    return None
 
 
 def _least(s: Sym, facts: Iterable[Lin]) -> Lin | None:
