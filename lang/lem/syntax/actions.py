@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
-from lem.diagnostics import Diagnostics
+from lem.diagnostics import Code, Diagnostics
 from lem.diagnostics.codes import E0101, E0104, E0106
 from lem.source import Span
 from lem.syntax import ast, strings
 from lem.syntax.lexer import Tokens
+from lem.syntax.tables import tables
 
 Typed = tuple[str, str, ast.TypeExpr]  # effect, operation of a reduce, type
 
@@ -24,6 +26,7 @@ LAYOUTS = frozenset(("col", "row", "aos", "soa", "block", "panel", "frac"))
 REDUCE_WORDS = ("max", "min")
 MANY_ELIFS = 40  # an elif stands inside the one before it, in the tree
 MAX_DIGITS = 400
+_SPELLING = {number: text for text, number in tables().literals.items()}
 _ITEM_NAME = re.compile(r"\b(?:kernel|fn|task|struct|def)[ \t]+([^\W\d]\w*)")
 _WHAT = {
     ast.Call: "a call", ast.Number: "a number", ast.String: "a string", ast.FString: "a string",
@@ -47,6 +50,14 @@ class Actions:
 
     def token_span(self, token: int) -> Span:
         return Span(self.source, self.tokens.starts[token], self.tokens.ends[token])
+
+    def error(
+        self, code: Code, span: Span, label: str, *, help: str = "", note: str = "", also: Sequence[tuple[Span, str]] = ()
+    ) -> None:
+        """Report, unless the lexer has spoken about this line: what it left out makes the rest look wrong."""
+        line = self.source.line_of(span.start)
+        if not any(self.source.line_of(offset) == line for offset in self.tokens.reported):
+            self.diags.error(code, span, label, help=help or (), note=note or (), also=also)
 
     # ------------------------------------------------------------ starts and items
     def module(self, span: Span, doc: ast.String | None, items: list[ast.Item] | None) -> ast.Module:
@@ -109,7 +120,8 @@ class Actions:
         for param in params:
             if param.type is None and kind != "fn":
                 label = f"expected `:` and a type after `{param.name.id}`"
-                self.diags.error(E0101, param.name.span, label, note=f"only the parameters of an fn may have no type, this is a {kind}")
+                note = f"only the parameters of an fn may have no type, this is a {kind}"
+                self.error(E0101, param.name.span, label, note=note)
         doc, statements = self._split_doc(body)
         head = Span(self.source, self.tokens.starts[word], self.tokens.ends[colon])
         return ast.Function(
@@ -159,7 +171,7 @@ class Actions:
         text = self.text(op)
         if text not in ("+", "|", "&", *REDUCE_WORDS):
             label = f"expected `+`, `max`, `min`, `|` or `&`, found `{text}`"
-            self.diags.error(E0101, self.token_span(op), label)
+            self.error(E0101, self.token_span(op), label)
         return "reduce", text, type
 
     def type_name(self, span: Span, name: int) -> ast.TypeExpr:
@@ -179,7 +191,7 @@ class Actions:
     def type_sizes(self, span: Span, type: ast.TypeExpr, sizes: list[ast.Expr]) -> ast.TypeExpr:
         if type.sizes is not None:
             again = Span(self.source, type.span.end, span.end)
-            self.diags.error(E0101, again, "sizes are given twice", help="write all sizes in one pair of brackets")
+            self.error(E0101, again, "sizes are given twice", help="write all sizes in one pair of brackets")
             return ast.TypeExpr(span, type.name, type.sizes, type.suffixes)
         return ast.TypeExpr(span, type.name, tuple(sizes), type.suffixes)
 
@@ -199,13 +211,13 @@ class Actions:
         if isinstance(expr, (ast.Name, ast.Subscript, ast.Attribute, ast.ErrorExpr)):
             return expr
         what = _WHAT.get(type(expr), "an expression")
-        self.diags.error(E0101, expr.span, f"expected a name or an element to assign to, found {what}")
+        self.error(E0101, expr.span, f"expected a name or an element to assign to, found {what}")
         return ast.ErrorExpr(expr.span)
 
     def declare(self, span: Span, name: ast.Name, typed: Typed, value: ast.Expr | None) -> ast.Declare:
         effect, reduce_op, type = typed
         if effect in ("out", "inout"):
-            self.diags.error(E0101, type.span, f"`{effect}` is for parameters, a local has no effect")
+            self.error(E0101, type.span, f"`{effect}` is for parameters, a local has no effect")
             effect = ""
         return ast.Declare(span, name, effect, reduce_op, type, value)
 
@@ -227,7 +239,7 @@ class Actions:
     def sync(self, span: Span, _word: int) -> ast.Sync:
         return ast.Sync(span)
 
-    def check(self, span: Span, _word: int, cond: ast.Expr, word: int | None = None, within: ast.Expr | None = None) -> ast.Check:
+    def check(self, span: Span, _word: int, cond: ast.Expr, _within: int | None, within: ast.Expr | None) -> ast.Check:
         return ast.Check(span, cond, within, None)
 
     def check_fails(self, span: Span, _check: int, _fails: int, code: int, cond: ast.Expr) -> ast.Check:
@@ -262,7 +274,7 @@ class Actions:
     # ------------------------------------------------------------ spawn
     def spawn(self, span: Span, _word: int, call: ast.Expr) -> ast.Spawn:
         if not isinstance(call, (ast.Call, ast.ErrorExpr)):
-            self.diags.error(E0101, call.span, "expected a call after `spawn`", help="write `spawn f(...)`")
+            self.error(E0101, call.span, "expected a call after `spawn`", help="write `spawn f(...)`")
         return ast.Spawn(span, call, None, None, None, "")
 
     def spawn_on(self, span: Span, spawn: ast.Spawn, word: int, value: ast.Expr) -> ast.Spawn:
@@ -277,16 +289,16 @@ class Actions:
     def spawn_for(self, span: Span, spawn: ast.Spawn, objective: int) -> ast.Spawn:
         text = self.text(objective)
         if text not in ("energy", "time"):
-            self.diags.error(E0101, self.token_span(objective), f"expected `energy` or `time`, found `{text}`")
+            self.error(E0101, self.token_span(objective), f"expected `energy` or `time`, found `{text}`")
             text = ""
         if spawn.objective:
-            self.diags.error(E0101, self.token_span(objective), "the objective is given twice")
+            self.error(E0101, self.token_span(objective), "the objective is given twice")
         spawn.span, spawn.objective = span, text
         return spawn
 
     def _tail(self, span: Span, spawn: ast.Spawn, word: int, part: str, value: ast.Expr) -> ast.Spawn:
         if getattr(spawn, part) is not None:
-            self.diags.error(E0101, self.token_span(word), f"`{part}` is given twice")
+            self.error(E0101, self.token_span(word), f"`{part}` is given twice")
         spawn.span = span
         setattr(spawn, part, value)
         return spawn
@@ -309,7 +321,7 @@ class Actions:
         return ast.Logic(span, "and", tuple(operands))
 
     def compare_op(self, span: Span, *words: int) -> str:
-        return " ".join(self.text(word) for word in words)
+        return " ".join(_SPELLING[self.tokens.kinds[word]] for word in words)  # not the text: `=` may stand for `==`
 
     def link(self, span: Span, left: ast.Expr, op: str, right: ast.Expr) -> list[Any]:
         return [left, op, right]
@@ -352,7 +364,7 @@ class Actions:
         for i, argument in enumerate(arguments[:n]):
             if isinstance(argument, ast.Keyword):
                 late = next(a for a in arguments[i:n] if not isinstance(a, ast.Keyword))
-                self.diags.error(
+                self.error(
                     E0101, late.span, "expected no argument by position after one by name",
                     also=[(argument.span, "this one is by name")],
                 )  # fmt: skip
@@ -366,7 +378,7 @@ class Actions:
     def keyword_choices(self, span: Span, name: ast.Name, items: list[ast.Choice]) -> ast.Keyword:
         at = Span(self.source, self.source.text.index("{", name.span.end), span.end)
         if name.id != "tile":
-            self.diags.error(E0104, at, "found a dict", note="only `tile=` takes a choice by target: `tile={cpu: (6, 64)}`")
+            self.error(E0104, at, "found a dict", note="only `tile=` takes a choice by target: `tile={cpu: (6, 64)}`")
             return ast.Keyword(span, name.id, ast.ErrorExpr(at), name.span)
         return ast.Keyword(span, name.id, ast.Choices(at, tuple(items)), name.span)
 
@@ -391,7 +403,7 @@ class Actions:
     def number(self, span: Span, token: int) -> ast.Expr:
         text = span.text
         if len(text) > MAX_DIGITS:
-            self.diags.error(E0106, span, f"expected at most {MAX_DIGITS} digits, found {len(text)}")
+            self.error(E0106, span, f"expected at most {MAX_DIGITS} digits, found {len(text)}")
             return ast.ErrorExpr(span)
         if text[:2].lower() in ("0x", "0o", "0b"):
             return ast.Number(span, text, int(text, 0))
@@ -399,7 +411,7 @@ class Actions:
             return ast.Number(span, text, int(text))
         value = float(text)
         if value == float("inf"):
-            self.diags.error(E0106, span, "no number format holds a value this large", help="write `inf`")
+            self.error(E0106, span, "no number format holds a value this large", help="write `inf`")
             return ast.ErrorExpr(span)
         return ast.Number(span, text, value)
 

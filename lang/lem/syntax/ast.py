@@ -9,11 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar, dataclass_transform
 
 from lem.source import Span
 
-_node = dataclass(slots=True, eq=False)  # every node below is declared alike
+_T = TypeVar("_T")
+
+
+@dataclass_transform(eq_default=False)
+def _node(cls: type[_T]) -> type[_T]:
+    """Every node below is declared alike."""
+    return dataclass(slots=True, eq=False)(cls)
 
 
 @dataclass(slots=True, eq=False)

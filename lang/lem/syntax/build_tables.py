@@ -61,7 +61,7 @@ def build(grammar: str) -> dict[str, Any]:
     lark = Lark(grammar, parser="lalr", lexer="basic", strict=True, start=list(STARTS), maybe_placeholders=True)
     rules = [_rule(rule) for rule in lark.rules]
     number = {rule: i for i, rule in enumerate(lark.rules)}
-    table = lark.parser.parser._parse_table  # type: ignore[attr-defined]
+    table = lark.parser.parser._parse_table
     states: dict[int, dict[str, tuple[str, int]]] = {}
     for state, row in table.states.items():
         states[state] = {

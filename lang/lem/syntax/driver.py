@@ -14,7 +14,8 @@ from typing import Any
 from lem.diagnostics import Diagnostics, InternalError
 from lem.source import SourceFile, Span
 from lem.syntax import ast
-from lem.syntax.actions import Actions
+from lem.syntax.actions import MANY_ELIFS, Actions
+from lem.syntax.depth import cut_deep, cut_deep_parts
 from lem.syntax.lexer import (
     BROKEN,
     BROKEN_LINE,
@@ -22,13 +23,14 @@ from lem.syntax.lexer import (
     DEDENT,
     END,
     INDENT,
+    LONG_LINE,
     NAME,
     NEWLINE,
     SOFT_WORDS,
     Tokens,
     tokenize,
 )
-from lem.syntax.mistakes import Edit, Spot, diagnose
+from lem.syntax.mistakes import Edit, Spot, diagnose, is_shadow
 from lem.syntax.tables import tables
 
 MAX_RECOVERIES = 200  # a text with more mistakes is not a program: the rest is not looked at
@@ -46,13 +48,22 @@ class GaveUp(Exception):
 
 def parse_tokens(tokens: Tokens, diags: Diagnostics, start: str) -> Any:
     """The tree of a token list for one of the grammar's starts."""
-    return _Driver(tokens, diags).run(start)
+    driver = _Driver(tokens, diags)
+    tree = driver.run(start)
+    elifs = driver.actions.elif_starts
+    suspects = tokens.deep + elifs if len(elifs) > MANY_ELIFS else tokens.deep
+    if suspects:
+        cut_deep_parts(tree, suspects, diags)
+    return tree
 
 
 def parse_part(source: SourceFile, diags: Diagnostics, start: int, end: int, rule: str = "expression") -> Any:
     """The expression (or other start) in ``source.text[start:end]``; an `ErrorExpr` where that is none."""
     tokens = tokenize(source, diags, start, end)
-    return _Driver(tokens, diags).run(rule)
+    tree = _Driver(tokens, diags).run(rule)
+    if len(tokens.kinds) > LONG_LINE and isinstance(tree, ast.Expr):
+        cut_deep(tree, diags)
+    return tree
 
 
 class _Driver:
@@ -221,11 +232,14 @@ class _Driver:
         """Say what is wrong, unless something was said about this line; how to mend it, if that is known."""
         tokens = self.tokens
         expected = self._expected()
-        mistake = diagnose(Spot(tokens, at, first, last, expected))
+        spot = Spot(tokens, at, first, last, expected)
+        mistake = diagnose(spot)
         start, end = tokens.starts[first], tokens.ends[last]
         is_known = start in self.attempts or any(start <= offset <= end for offset in tokens.reported)
-        if not is_known and BROKEN not in tokens.kinds[first : last + 1]:
-            self.diags.error(mistake.code, mistake.span, mistake.label, also=mistake.also, note=mistake.note, help=mistake.help)
+        if not is_known and BROKEN not in tokens.kinds[first : last + 1] and not is_shadow(spot):
+            self.diags.error(
+                mistake.code, mistake.span, mistake.label, also=mistake.also, note=mistake.note, help=mistake.help
+            )
         return mistake.edit
 
     def _expected(self) -> frozenset[int]:
@@ -299,7 +313,7 @@ class _Driver:
         return None
 
     def _part_of_line(self, at: int, first: int, last: int) -> tuple[int, int] | None:
-        """What stands right of an assignment's `=`, or between the word and the colon of an `if` or `while`, or after `in`."""
+        """The right side of an assignment, the condition of an `if` or `while`, the domain of a `for`."""
         tokens = self.tokens
         head = tokens.text(first)
         is_block = tokens.kinds[last - 1] == COLON

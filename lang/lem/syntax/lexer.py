@@ -22,9 +22,7 @@ LONG_LINE = 80  # tokens; a shorter line cannot make a tree that is too deep
 MANY_INDENTS = 40
 
 # Words that Python reserves stay reserved, because bodies parse as Python; those lem has no use for are refused by name.
-PYTHON_WORDS = frozenset(
-    "None async await class def del except finally global lambda nonlocal raise try with yield".split()
-)
+PYTHON_WORDS = frozenset("None async await class def del except finally global lambda nonlocal raise try with yield".split())
 
 # lem's words, by what must follow for the lexer to take them for the keyword. The driver takes a keyword back to NAME
 # (and a NAME to the other words: on, near, priority, within, where) when only that can be meant.
@@ -36,9 +34,7 @@ _SPACE = re.compile(r"[ \t]*")
 _NAME_FOLLOWS = re.compile(r"(?:[ \t]|\\\r?\n)+(?!(?:if|else|and|or|in|is|not|for|as|import)\b)[^\W\d]")
 _STRING_FOLLOWS = re.compile(r"[ \t]*[rRfF]{0,2}[\"']")
 _PAREN_FOLLOWS = re.compile(r"[ \t]*\(")
-_CHECKED_FOLLOWS = re.compile(
-    r"[ \t]+(?!(?:if|else|and|or|in|is|for|as|not[ \t]+in)\b)(?:[\w\"']|\.\d|~|[-+](?=[\w(.]))"
-)
+_CHECKED_FOLLOWS = re.compile(r"[ \t]+(?!(?:if|else|and|or|in|is|for|as|not[ \t]+in)\b)(?:[\w\"']|\.\d|~|[-+](?=[\w(.]))")
 
 _NUMBER = (
     r"0[xX](?:_?[0-9a-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+"
@@ -146,6 +142,7 @@ class _Lexer:
         self.brackets: list[tuple[str, int]] = []  # open ones: the character and the number of its token
         self.indents = [0]
         self.alt_indents = [0]  # the same columns with tabs as one space: both must agree
+        self.odd_columns: set[tuple[int, int]] = set()  # (depth, column) that lie between two blocks, reported
         self.line_first = 0  # number of the line's first token
         self.resume: _Resume | None = None  # for the outermost open bracket
         self.again = True
@@ -160,9 +157,15 @@ class _Lexer:
         self._end_of_text()
         self._settle_checks()
 
-    def report(self, code: Code, start: int, end: int, label: str, *, help: str = "") -> None:
-        self.tokens.reported.append(start)
-        self.diags.error(code, Span(self.source, start, end), label, help=help or ())
+    def report(
+        self, code: Code, start: int, end: int, label: str, *, help: str = "", also: tuple[tuple[Span, str], ...] = ()
+    ) -> None:
+        """Report one mistake per line: a second one is mostly the first one's shadow."""
+        tokens = self.tokens
+        line_start = tokens.starts[self.line_first] if self.line_first < len(tokens.starts) else start
+        if not tokens.reported or tokens.reported[-1] < line_start:
+            self.diags.error(code, Span(self.source, start, end), label, help=help or (), also=also)
+        tokens.reported.append(start)
 
     # ------------------------------------------------------------ the hot loop
     def _scan(self) -> None:
@@ -288,13 +291,8 @@ class _Lexer:
             return True
         if self.brackets:
             opener, i = self.brackets[-1]
-            self.tokens.reported.append(start)
-            self.diags.error(
-                E0103,
-                Span(self.source, start, start + 1),
-                f"expected `{CLOSER[opener]}`, found `{text}`",
-                also=[(self.tokens.span(i), f"to close this `{opener}`")],
-            )
+            label = f"expected `{CLOSER[opener]}`, found `{text}`"
+            self.report(E0103, start, start + 1, label, also=((self.tokens.span(i), f"to close this `{opener}`"),))
         else:
             self.report(E0101, start, start + 1, f"found `{text}` without an opening bracket")
         return False
@@ -357,7 +355,7 @@ class _Lexer:
         assert m is not None
         if m.end() > self.at and not self._is_blank(m.end()):
             self.report(E0102, self.at, m.end(), "expected no indentation at the start of the text")
-            self.tokens.reported.pop()  # the line itself is read as if it were not indented
+            self.tokens.reported[-1] = m.end()  # nothing more is said about this line
         self.at = m.end()
 
     def _is_blank(self, at: int) -> bool:
@@ -391,7 +389,7 @@ class _Lexer:
         if column > self.indents[-1]:
             if alt_column <= self.alt_indents[-1]:
                 self.report(E0102, start, end, "tabs and spaces are mixed", help=_TABS)
-                self.tokens.reported.pop()
+                self.tokens.reported[-1] = end
             elif len(self.indents) > MANY_INDENTS:
                 self.tokens.deep.append(end)
             self.indents.append(column)
@@ -403,13 +401,14 @@ class _Lexer:
             self.alt_indents.pop()
             self._add(DEDENT, here, here)
         if column != self.indents[-1]:
-            # Between two blocks: taken for the inner one, whose lines stand here from now on.
-            self.report(E0102, start, end, "expected the indentation of an enclosing block", help=_DEDENT_HELP)
-            self.tokens.reported.pop()
-            self.indents[-1], self.alt_indents[-1] = column, alt_column
+            # Between two blocks: taken for the inner one; a whole block shifted this way is one mistake.
+            if (len(self.indents), column) not in self.odd_columns:
+                self.odd_columns.add((len(self.indents), column))
+                self.report(E0102, start, end, "expected the indentation of an enclosing block", help=_DEDENT_HELP)
+                self.tokens.reported[-1] = end
         elif alt_column != self.alt_indents[-1]:
             self.report(E0102, start, end, "tabs and spaces are mixed", help=_TABS)
-            self.tokens.reported.pop()
+            self.tokens.reported[-1] = end
 
     def _end_of_text(self) -> None:
         if self.is_part:

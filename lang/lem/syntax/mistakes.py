@@ -153,6 +153,8 @@ def expectation(spot: Spot) -> str:
         return "an indented block"
     if NAME in expected:
         return "a name" if _KIND["out"] not in expected else "a type"
+    if spot.opener() is None and (NEWLINE in expected or COLON in expected):
+        return "the end of the line" if NEWLINE in expected else "`:`"
     closers = [f"`{c}`" for c in (",", ")", "]", "}") if _KIND[c] in expected]
     if closers:
         first = [f"`{c}`" for c in (":", "in") if _KIND[c] in expected and c != ":" or c == ":" and _is_header(spot)]
@@ -177,11 +179,12 @@ def _alternatives(words: list[str]) -> str:
 def _unexpected_indent(spot: Spot) -> Mistake | None:
     if spot.kind != INDENT:
         return None
-    start = spot.tokens.starts[spot.at + 1]
-    begin = spot.tokens.source.text.rfind("\n", 0, start) + 1
-    label = "found a line that stands deeper than the one before it, which opens no block"
-    edit = Edit(spot.at, spot.at + 1, (), matching_dedent=True)
-    return Mistake(E0102, Span(spot.tokens.source, begin, start), label, edit=edit)
+    label = "expected the indentation of the line before, which opens no block"
+    if spot.expects("kernel"):  # statements between items: keep them together as one broken item
+        edit = Edit(spot.at, spot.at + 1, (BROKEN_LINE, COLON, NEWLINE, INDENT))
+    else:
+        edit = Edit(spot.at, spot.at + 1, (), matching_dedent=True)
+    return Mistake(E0102, spot.span(spot.at + 1), label, edit=edit)
 
 
 def _empty_block(spot: Spot) -> Mistake | None:
@@ -218,21 +221,28 @@ def _stray_else(spot: Spot) -> Mistake | None:
 
 
 def _statement_before(spot: Spot) -> int | None:
-    """The first token of the statement before the line, in the same block, if it has a block of its own."""
+    """The first token of the statement before the line, in the same block."""
     kinds = spot.tokens.kinds
     i = spot.first - 1
-    if i < 0 or kinds[i] != DEDENT:
-        return None
     depth = 0
     while i >= 0:
         depth += (kinds[i] == DEDENT) - (kinds[i] == INDENT)
-        if depth == 0:
+        if depth < 0:
+            return None
+        if depth == 0 and kinds[i] == NEWLINE:
             break
         i -= 1
-    i -= 2
-    while i >= 0 and kinds[i] not in (NEWLINE, INDENT, DEDENT):
+    while i > 0 and kinds[i - 1] not in (NEWLINE, INDENT, DEDENT):
         i -= 1
-    return i + 1
+    return i if i >= 0 else None
+
+
+def is_shadow(spot: Spot) -> bool:
+    """Whether the error follows from one that was reported: an `else` whose `if` could not be read."""
+    if spot.head not in ("else", "elif") or spot.at != spot.first:
+        return False
+    before = _statement_before(spot)
+    return before is not None and spot.tokens.kinds[before] == BROKEN_LINE
 
 
 # ---------------------------------------------------------------- Python that lem has not
@@ -337,7 +347,8 @@ def _equals_in_condition(spot: Spot) -> Mistake | None:
     is_condition = spot.head in _CONDITION_WORDS or spot.before("where") is not None
     if not is_condition or spot.opener() is not None and spot.text(spot.opener() or 0) != "(":
         return None
-    return spot.mistake(E0109, "expected a comparison, found `=`", help="write `==`", edit=Edit(spot.at, spot.at + 1, (_KIND["=="],)))
+    edit = Edit(spot.at, spot.at + 1, (_KIND["=="],))
+    return spot.mistake(E0109, "expected a comparison, found `=`", help="write `==`", edit=edit)
 
 
 def _chained_assignment(spot: Spot) -> Mistake | None:
@@ -370,7 +381,7 @@ def _item_in_body(spot: Spot) -> Mistake | None:
     if spot.at != spot.first + 1 or not _is_in_body(spot):
         return None
     if spot.head in _ITEM_WORDS and spot.kind == NAME or spot.head == "test" and spot.kind == STRING:
-        label = f"found a {spot.head} inside a body"
+        label = f"found {'an' if spot.head == 'fn' else 'a'} {spot.head} inside a body"
         return Mistake(E0104, spot.span(spot.first, spot.at), label, ("define it at the top level",))
     return None
 
@@ -413,13 +424,18 @@ def _import_list(spot: Spot) -> Mistake | None:
 
 # ---------------------------------------------------------------- signatures
 def _result_without_name(spot: Spot) -> Mistake | None:
-    if spot.head not in ("kernel", "task") or spot.before("->") is None or not spot.expects(":"):
+    arrow = spot.before("->") if spot.opener() is None else (spot.opener() or 0) - 1
+    if spot.head not in ("kernel", "task") or arrow is None or spot.text(arrow) != "->":
         return None
-    if spot.before("->") != spot.at - 2 and not (spot.text(spot.at - 2) in ("(", ",") and spot.opener() is not None):
+    if spot.at == arrow + 3 and spot.kind == NEWLINE or spot.at == arrow + 2 and spot.expects(":"):
+        at = arrow + 1
+    elif spot.opener() is not None and spot.text(spot.at - 2) in ("(", ",") and spot.expects(":"):
+        at = spot.at - 1
+    else:
         return None
-    name = spot.span(spot.at - 1)
-    help = f"name it and assign it: `-> y: {name.text}`"
-    return Mistake(E0101, name, "expected a name and a type for the result, found only one of them", (help,))
+    name = spot.span(at)
+    help = f"name the result and assign it: `-> y: {name.text}`"
+    return Mistake(E0101, name, "expected a name and a type for the result, found one of them", (help,))
 
 
 def _fn_result_with_name(spot: Spot) -> Mistake | None:
@@ -457,7 +473,7 @@ def _spawn_inside(spot: Spot) -> Mistake | None:
 def _word_as_name(spot: Spot) -> Mistake | None:
     if not spot.found.isidentifier() or spot.kind in (NAME, UNKNOWN) or NAME not in spot.expected:
         return None
-    if NUMBER in spot.expected and not spot.text(spot.at + 1) in ("=", ":", ")", ",", "]", ""):
+    if NUMBER in spot.expected and spot.text(spot.at + 1) not in ("=", ":", ")", ",", "]", ""):
         return None
     what = "an expression" if NUMBER in spot.expected else "a name"
     return spot.mistake(E0101, f"expected {what}, found the keyword `{spot.found}`")
