@@ -1,0 +1,249 @@
+"""From a file and an entry to code that can run, through the disk cache.
+
+Two steps are kept: what a text *is* (its entry's signature, the files it imports), so that a known program is not even
+parsed; and the artifact for one set of facts. Keys are made of texts, versions, facts and the machine (DESIGN: cache key).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from lem import texts
+from lem.cli import output
+from lem.cli.codes import Exit
+from lem.diagnostics import Diagnostics
+from lem.diagnostics.codes import E0502
+from lem.diagnostics.suggest import nearest
+from lem.source import SourceFile, Span
+from lem_runtime import detect, open_default, use_compiler
+from lem_runtime.abi.artifact import Artifact, BadArtifact, decode, encode, signature_from_json
+from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.signature import Signature
+from lem_runtime.abi.source import Facts
+
+if TYPE_CHECKING:
+    from lem import pipeline
+
+
+@dataclass(slots=True)
+class Entry:
+    """One runnable function of a file."""
+
+    name: str
+    signature: Signature
+    type_params: tuple[str, ...] = ()  # of a generic kernel
+
+
+@dataclass(slots=True)
+class Session:
+    """One file, as far as it had to be read. `program` is made only when something must be compiled."""
+
+    source: SourceFile
+    files: tuple[SourceFile, ...]
+    entry: Entry
+    machine: Machine
+    use_cache: bool = True
+    as_json: bool = False
+    program: pipeline.Program | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def artifact(self, facts: Facts) -> Artifact:
+        """Code of the entry for `facts`: from the cache, or compiled now and kept."""
+        store = open_default() if self.use_cache else None
+        key = "art-" + texts.source_key(self.files, self.entry.name, facts, self.machine, "cpu")
+        kept = store.get(key) if store else None
+        if kept is not None:
+            try:
+                return decode(kept)
+            except BadArtifact:
+                pass  # written by another version: made anew below
+        made = self.compile(facts)
+        if store:
+            store.put(key, encode(made))
+        return made
+
+    def compile(self, facts: Facts) -> Artifact:
+        from lem import pipeline
+        from lem.targets import cpu
+
+        program = self.load_program()
+        name = self.entry.name
+        if facts.dtypes:
+            diags = Diagnostics()
+            made = pipeline.instantiate(program, name, dict(facts.dtypes), diags)
+            if made is None:
+                output.show_diagnostics(diags, self.as_json)
+                raise output.Stop(Exit.PROGRAM)
+            program, name = made
+        return pipeline.compile_function(program, name, facts, self.machine, cpu.TARGET)
+
+    def load_program(self) -> pipeline.Program:
+        if self.program is None:
+            self.program = analysed(self.source, self.as_json)
+        return self.program
+
+
+def analysed(source: SourceFile, as_json: bool) -> pipeline.Program:
+    """The checked program; reports and stops when it has errors."""
+    from lem import pipeline
+
+    diags = Diagnostics()
+    program = pipeline.analyse(source, diags)
+    if diags.items and (diags.has_errors or not as_json):
+        output.show_diagnostics(diags, as_json)
+    if program is None:
+        raise output.Stop(Exit.PROGRAM)
+    return program
+
+
+def offer_compiler() -> None:
+    """Let the runtime ask for the native core when no store holds it yet."""
+
+    def compile_core(text: str) -> bytes:
+        from lem.targets import llvm
+
+        return llvm.compile_ir(text, detect())
+
+    use_compiler(compile_core)
+
+
+def split_entry(argument: str) -> tuple[str, str]:
+    """``FILE:entry`` as its parts; a path may itself contain colons."""
+    if os.path.exists(argument):
+        return argument, ""
+    path, colon, entry = argument.rpartition(":")
+    return (path, entry) if colon and path else (argument, "")
+
+
+def open_session(argument: str, *, use_cache: bool = True, as_json: bool = False) -> Session:
+    """Find the entry that an argument names, without parsing when the text is known. Reports and stops on errors."""
+    offer_compiler()
+    path, wanted = split_entry(argument)
+    diags = Diagnostics()
+    source = texts.read_source(path, diags)
+    if source is None:
+        item = diags.items[0]
+        output.fail(item.code.id, item.label, help=_similar(path), as_json=as_json)
+    machine = detect()
+    store = open_default() if use_cache else None
+    key = "front-" + texts.digest(texts.compiler_stamp(), os.path.abspath(path), source.name, source.text, wanted)
+    known = _manifest(store.get(key) if store else None, source)
+    if known is not None:
+        files, entry = known
+        return Session(source, files, entry, machine, use_cache, as_json)
+    program = analysed(source, as_json)
+    entry = find_entry(program, wanted, path, as_json)
+    session = Session(source, program.files, entry, machine, use_cache, as_json, program)
+    if store:
+        store.put(key, _write_manifest(session))
+    return session
+
+
+def _similar(path: str) -> str:
+    folder = os.path.dirname(path) or "."
+    try:
+        names = [n for n in os.listdir(folder) if n.endswith(".lem")]
+    except OSError:
+        return ""
+    guess = nearest(os.path.basename(path), names)
+    return f"did you mean `{os.path.join(os.path.dirname(path), guess)}`?" if guess else ""
+
+
+def _write_manifest(s: Session) -> bytes:
+    data = {
+        "entry": s.entry.name,
+        "type_params": s.entry.type_params,
+        "signature": asdict(s.entry.signature),
+        "files": [[f.name, _text_digest(f.text)] for f in s.files],
+    }
+    return json.dumps(data).encode()
+
+
+def _manifest(data: bytes | None, source: SourceFile) -> tuple[tuple[SourceFile, ...], Entry] | None:
+    """What an earlier run found out about this text, if the files it imports are still the same."""
+    if data is None:
+        return None
+    try:
+        m = json.loads(data)
+        files = []
+        for name, text_digest in m["files"]:
+            f = source if name == source.name else _again(name)
+            if f is None or _is_shadowed(name, source) or _text_digest(f.text) != text_digest:
+                return None
+            files.append(f)
+        entry = Entry(m["entry"], signature_from_json(m["signature"]), tuple(m["type_params"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+    return tuple(files), entry
+
+
+def _is_shadowed(name: str, source: SourceFile) -> bool:
+    """Whether a module that came from the library now also stands beside the file, where it is found first."""
+    folder, base = os.path.dirname(source.name), name.removeprefix("lem_stdlib/")
+    return base != name and os.path.isfile(os.path.join(folder, base))
+
+
+def _again(name: str) -> SourceFile | None:
+    if name.startswith("lem_stdlib/"):
+        return texts.library_source(name.removeprefix("lem_stdlib/").removesuffix(".lem"))
+    return texts.read_source(name, Diagnostics())
+
+
+def _text_digest(text: str) -> str:
+    return texts.digest(text)
+
+
+def find_entry(program: pipeline.Program, wanted: str, path: str, as_json: bool) -> Entry:
+    """`main`, or the file's only kernel or task, or the one named (LANGUAGE 44). Reports and stops when there is none."""
+    entries = entries_of(program)
+    waiting = {name: (why, span) for name, why, span in program.typed.not_run}
+    if wanted:
+        if wanted in entries:
+            return entries[wanted]
+        if wanted in waiting:
+            _cannot_run(wanted, *waiting[wanted], as_json)
+        guess = nearest(wanted, entries)
+        output.fail(
+            "E0618", f"`{path}` has no kernel or task `{wanted}`",
+            help=f"did you mean `{guess}`?" if guess else "", as_json=as_json,
+        )  # fmt: skip
+    if "main" in entries:
+        return entries["main"]
+    if len(entries) == 1:
+        return next(iter(entries.values()))
+    if not entries and waiting:
+        name, (why, span) = next(iter(waiting.items()))
+        _cannot_run(name, why, span, as_json)
+    if not entries:
+        output.fail("E0618", f"`{path}` has no kernel and no task", as_json=as_json)
+    names = ", ".join(entries)
+    first = next(iter(entries))
+    output.fail("E0618", f"`{path}` has several: {names}", help=f"name one: lem run {path}:{first}", as_json=as_json)
+
+
+def _cannot_run(name: str, why: str, span: Span, as_json: bool) -> NoReturn:
+    diags = Diagnostics()
+    diags.error(E0502, span, f"`{name}` cannot run yet: {why}")
+    output.show_diagnostics(diags, as_json)
+    raise output.Stop(Exit.PROGRAM)
+
+
+def entries_of(program: pipeline.Program) -> Mapping[str, Entry]:
+    """Runnable functions that the file itself defines, by name."""
+    found: dict[str, Entry] = {}
+    mine = program.source.name
+    for name, fn in program.typed.functions.items():
+        if fn.span.source.name == mine and "[" not in name and fn.kind in ("kernel", "task"):
+            found[name] = Entry(name, fn.signature)
+    for name, g in program.typed.generics.items():
+        found[name] = Entry(name, g.signature, tuple(p for p, _ in g.params))
+    return found
+
+
+def as_data(value: Any) -> Any:
+    """A NumPy scalar as a plain number, for JSON."""
+    return value.item() if hasattr(value, "item") else value

@@ -1,0 +1,106 @@
+"""From source text to an Artifact, one line per stage, in the order the data flows. Read this page first.
+
+    SourceFile -> syntax.parse -> names.bind -> types.check -> lower.to_ir          analyse(): once per module
+    ir.Function -> OPTIMIZE passes -> schedule.propose -> target.emit -> Artifact   compile_function(): per context
+
+A stage never raises for a person's mistake: it reports into `diags` and gives the best tree it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lem import ir, lower, names, syntax, types
+from lem.diagnostics import Diagnostics, InternalError
+from lem.ir import printer, verifier
+from lem.passes.drop_dead import drop_dead_ops
+from lem.passes.fuse_fma import fuse_fma
+from lem.passes.simplify import simplify
+from lem.source import SourceFile
+from lem.targets.base import Target
+from lem.texts import module_loader
+from lem.types import typed
+from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.source import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    run: Callable[[ir.Function], ir.Function]
+    why: str
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__
+
+
+OPTIMIZE = (
+    Stage(simplify, why="inlined functions and written-out checks repeat themselves"),
+    Stage(drop_dead_ops, why="a product that nothing else reads is one that may be fused"),
+    Stage(fuse_fma, why="where products round is fixed here, for every target alike"),
+    Stage(drop_dead_ops, why="fusion leaves the old products behind"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A checked module: its typed tree (tests, generics), its tile IR, and all the files that went into it."""
+
+    source: SourceFile
+    typed: typed.Module
+    ir: ir.Module
+    files: tuple[SourceFile, ...] = ()
+
+
+# ---------------------------------------------------------------- once per module
+def analyse(source: SourceFile, diags: Diagnostics, loader: names.Loader | None = None) -> Program | None:
+    """Turn source into verified tile IR; None when `diags` holds an error."""
+    tree = syntax.parse(source, diags)
+    bound = names.bind(tree, diags, loader or module_loader(source))
+    checked = types.check(bound, diags)
+    if diags.has_errors:
+        return None
+    module = lower.to_ir(checked)
+    for fn in module.functions.values():
+        verifier.check(fn, "lower")
+    return Program(source, checked, module, tuple(s.tree.span.source for s in bound.modules.values()))
+
+
+def check_source(source: SourceFile) -> Diagnostics:
+    """Everything that can be said about a program without running it."""
+    diags = Diagnostics()
+    analyse(source, diags)
+    return diags
+
+
+# ---------------------------------------------------------------- once per function and context
+def optimise(fn: ir.Function) -> ir.Function:
+    """All target-independent passes; each result is verified, so that a wrong pass is named."""
+    for stage in OPTIMIZE:
+        fn = run_stage(stage, fn)
+    return fn
+
+
+def run_stage(stage: Stage, fn: ir.Function) -> ir.Function:
+    try:
+        made = stage.run(fn)
+    except InternalError:
+        raise
+    except Exception as e:  # a pass that raises is our fault: say which one, and keep its input
+        raise InternalError(stage.name, f"{type(e).__name__}: {e}", printer.print_function(fn)) from e
+    verifier.check(made, stage.name)
+    return made
+
+
+def optimised(program: Program, name: str) -> ir.Module:
+    """The function `name` and what it calls, after all passes."""
+    closure = program.ir.closure(name)
+    return ir.Module({n: optimise(fn) for n, fn in closure.functions.items()})
+
+
+def compile_function(program: Program, name: str, facts: Facts, machine: Machine, target: Target) -> Artifact:
+    """Turn one function into code for one context; called as often as contexts differ."""
+    module = optimised(program, name)
+    return target.emit(module, name, facts, machine)

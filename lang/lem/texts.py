@@ -1,0 +1,93 @@
+"""Where program texts come from, and keys made of them. Light: a cached program runs without importing any stage.
+
+Takes paths and module names; gives :class:`SourceFile` or a report. Keys name compiled code by everything it depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+from collections.abc import Callable
+from pathlib import Path
+
+from lem import __version__
+from lem.diagnostics import Diagnostics
+from lem.diagnostics.codes import E0610
+from lem.source import SourceFile
+from lem_runtime.abi import ABI_VERSION
+from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.source import Facts
+
+MAX_SOURCE_BYTES = 16 * 1024 * 1024  # a file larger than this is no program
+
+
+# ---------------------------------------------------------------- texts
+def read_source(path: str, diags: Diagnostics) -> SourceFile | None:
+    """The text of a file; None and a report when it cannot be read or is no text."""
+    try:
+        data = Path(path).read_bytes()
+        if len(data) > MAX_SOURCE_BYTES:
+            diags.error(E0610, None, f"`{path}` has {len(data)} bytes; a program has at most {MAX_SOURCE_BYTES}")
+            return None
+        return SourceFile(path, data.decode("utf-8-sig").replace("\r\n", "\n"))
+    except UnicodeDecodeError as e:
+        diags.error(E0610, None, f"`{path}` is not UTF-8 text: byte {e.start} is {data[e.start]:#04x}")
+    except (OSError, ValueError) as e:
+        reason = getattr(e, "strerror", None) or str(e)
+        diags.error(E0610, None, f"`{path}`: {reason.lower()}")
+    return None
+
+
+def module_loader(source: SourceFile) -> Callable[[str], SourceFile | None]:
+    """Finds `import nn`: ``nn.lem`` beside the file, then the library (LANGUAGE 35)."""
+    folder = Path(source.name).parent
+
+    def load(name: str) -> SourceFile | None:
+        if not name.isidentifier():
+            return None
+        beside = folder / f"{name}.lem"
+        if beside.is_file():
+            return read_source(str(beside), Diagnostics())
+        return library_source(name)
+
+    return load
+
+
+def library_source(name: str) -> SourceFile | None:
+    """The text of a library module, or None."""
+    found = importlib.resources.files("lem_stdlib") / f"{name}.lem"
+    return SourceFile(f"lem_stdlib/{name}.lem", found.read_text("utf-8")) if found.is_file() else None
+
+
+# ---------------------------------------------------------------- cache keys
+def source_key(files: tuple[SourceFile, ...], entry: str, facts: Facts, machine: Machine, target: str) -> str:
+    """What an artifact depends on, when only the texts are known: lets a cached program run without being parsed."""
+    parts = [__version__, str(ABI_VERSION), compiler_stamp(), entry, str(facts), machine.key, target]
+    for f in files:
+        parts += [f.name, f.text]
+    return digest(*parts)
+
+
+def digest(*parts: str) -> str:
+    h = hashlib.sha256()
+    for p in parts:
+        data = p.encode()
+        h.update(len(data).to_bytes(8, "little") + data)
+    return h.hexdigest()
+
+
+_stamp: list[str] = []
+
+
+def compiler_stamp() -> str:
+    """Changes when the compiler's own files or the library change: sizes and times of all of them."""
+    if not _stamp:
+        h = hashlib.sha256()
+        for package in ("lem", "lem_stdlib", "lem_runtime"):
+            root = Path(str(importlib.resources.files(package)))
+            for p in sorted(root.rglob("*")):
+                if p.suffix in (".py", ".lem", ".json", ".lark", ".ll"):
+                    s = p.stat()
+                    h.update(f"{p.relative_to(root)} {s.st_size} {s.st_mtime_ns}\n".encode())
+        _stamp.append(h.hexdigest())
+    return _stamp[0]
