@@ -183,9 +183,7 @@ def _symbol_section(name: str, section: int, place: dict[int, int], n_sections: 
     return place.get(section, _DROPPED)
 
 
-def _relocations(
-    data: bytes, h: _Header, target: int, sections: tuple[Section, ...], n_symbols: int
-) -> list[Relocation]:
+def _relocations(data: bytes, h: _Header, target: int, sections: tuple[Section, ...], n_symbols: int) -> list[Relocation]:
     bits = _span(data, h.offset, h.size)
     if h.size % _RELA.size:
         raise LoadError(f"relocations `{h.name}` are damaged")

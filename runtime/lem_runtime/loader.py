@@ -130,9 +130,7 @@ class Image:
     def exports(self, base: int) -> dict[str, int]:
         """Addresses of the global symbols defined here."""
         return {
-            s.name: base + self._starts[s.section] + s.value
-            for s in self._obj.symbols
-            if s.is_global and s.section >= 0
+            s.name: base + self._starts[s.section] + s.value for s in self._obj.symbols if s.is_global and s.section >= 0
         }
 
     def linked(self, base: int) -> bytes:

@@ -10,6 +10,7 @@ with all workers of the pool, so that this one answers Ctrl-C and the clock: it 
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -233,9 +234,7 @@ def _prints(artifact: Artifact, call: native.Call, bound: Bound) -> tuple[list[s
 
 def _marks(artifact: Artifact, call: native.Call) -> list[Mark]:
     return [
-        Mark(artifact.sites[t.site].kernel, t.site, t.begins, t.total_ns)
-        for t in call.site_times()
-        if t.begins == t.ends
+        Mark(artifact.sites[t.site].kernel, t.site, t.begins, t.total_ns) for t in call.site_times() if t.begins == t.ends
     ]
 
 
@@ -273,3 +272,12 @@ def load_entry(artifact: Artifact) -> Entry:
 def _libc() -> dict[str, int]:
     """LLVM may write a copy or a fill of memory as a call; a kernel may refer to nothing else outside."""
     return {name: address for name, address in native.externals().items() if name.startswith("mem")}
+
+
+def _after_fork() -> None:
+    global _objects_lock
+    _objects_lock = threading.Lock()  # another thread may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -56,7 +56,7 @@ def encode(value: Scalar, name: str) -> bytes:
         return struct.pack("<?7x", value)
     if isinstance(value, bool) or not isinstance(value, int if t.is_int else (int, float)):
         raise TypeError
-    if isinstance(value, int) and t.is_int:
+    if t.is_int:
         if not t.min_int <= value <= t.max_int:
             raise OverflowError
         return struct.pack(f"<{_STRUCT[name]}", value).ljust(8, b"\0")

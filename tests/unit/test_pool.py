@@ -290,7 +290,8 @@ def test_several_callers_at_once_do_not_wait_for_each_other() -> None:
 
 
 def test_workers_take_part() -> None:
-    who = each_unit(f"""
+    who = (
+        each_unit(f"""
   %p = getelementptr i8, ptr %ctx, i64 {layout.CTX_WORKER}
   %w = load i64, ptr %p
   %at = add i64 %w, 1
@@ -305,7 +306,10 @@ spin:
   br i1 %enough, label %out, label %spin
 out:
   br i1 false, label %fail, label %next
-""").replace("ptr %q2", "ptr %frame0").replace("entry:\n", "entry:\n  %frame0 = alloca i64\n")
+""")
+        .replace("ptr %q2", "ptr %frame0")
+        .replace("entry:\n", "entry:\n  %frame0 = alloca i64\n")
+    )
     outcome = run_ir(who, 2000, 2, chunk=1, words=2)
     assert sum(outcome.words) == 2000
     assert outcome.n_shared_grids == 1

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lem_runtime import KernelFault, Runner, RunResult, TimeUp
+from lem_runtime import KernelFault, Progress, Runner, RunResult, TimeUp
 from lem_runtime.abi import layout
 from lem_runtime.abi.artifact import Artifact, Site
 from lem_runtime.abi.signature import CallError, DimRule, Param, Place, Scalar, Signature
@@ -27,9 +27,7 @@ ROOT = Path(__file__).parents[2]
 PRINT, MARK = layout.TABLE_OFFSET["print"], layout.TABLE_OFFSET["mark"]
 
 
-def run(
-    code: Artifact, arrays: Mapping[str, Any], scalars: Mapping[str, Any] | None = None, **settings: Any
-) -> RunResult:
+def run(code: Artifact, arrays: Mapping[str, Any], scalars: Mapping[str, Any] | None = None, **settings: Any) -> RunResult:
     return Runner(core=kernels.core()).run(code, arrays, scalars, **settings)
 
 
@@ -382,7 +380,7 @@ def test_time_limit_ends_an_endless_loop(threads: int) -> None:
 
 
 def test_progress_is_told_while_it_runs() -> None:
-    told = []
+    told: list[Progress] = []
     with pytest.raises(TimeUp):
         run(endless(), {}, dims={"N": 9}, threads=2, timeout_s=0.3, on_progress=told.append)
     assert told and told[-1].pieces == 9 and told[-1].pieces_begun == 2

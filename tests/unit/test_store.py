@@ -46,7 +46,7 @@ def test_damaged_entry_is_missing_and_removed(kept: Store, damage: str) -> None:
     raw = bytearray(path.read_bytes())
     if damage == "flip":
         raw[700] ^= 1
-    path.write_bytes({"flip": bytes(raw), "cut": raw[:500], "empty": b"", "foreign": b"hello" * 50}[damage])
+    path.write_bytes({"flip": bytes(raw), "cut": bytes(raw[:500]), "empty": b"", "foreign": b"hello" * 50}[damage])
     assert kept.get("k") is None
     assert not path.exists()
 

@@ -26,6 +26,7 @@ __all__ = ["Call", "Core", "NoCompiler", "core", "default_core", "default_thread
 Provider = Callable[[str], bytes]
 _Worker = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
 _OnPtr = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_KEPT_CALLS: Final = 4
 _TABLE_SYMBOLS: Final = tuple(f"lem_{name}" for name in layout.TABLE)
 
 
@@ -74,7 +75,7 @@ class Core:
         if call.has_big_scratch and self._pool is not None:
             self.trim(self._pool.address)
         with self._lock:
-            if len(self._idle) < 8:
+            if len(self._idle) < _KEPT_CALLS:
                 self._idle.append(call)
 
     def stop(self) -> None:
