@@ -1,0 +1,1 @@
+"""Programs and what they compute, on the interpreter and on every target present."""

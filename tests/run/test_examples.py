@@ -1,0 +1,168 @@
+"""The example programs compute what NumPy computes: on a real photograph, at ragged sizes, at round ones, at nothing."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from tests.support.run import run_kernel
+
+Array = np.ndarray[Any, Any]
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+TARGETS = ["cpu", "interp"]
+
+
+@cache
+def example(name: str) -> str:
+    return (EXAMPLES / f"{name}.lem").read_text()
+
+
+@cache
+def photograph() -> Array:
+    datasets = pytest.importorskip("sklearn.datasets")
+    return np.asarray(datasets.load_sample_image("china.jpg"), np.uint8)
+
+
+def uniform(*shape: int, dtype: Any = np.float32) -> Array:
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(dtype)
+
+
+# ---------------------------------------------------------------- sharpen
+
+
+def sharpened(image: Array, amount: float) -> Array:
+    """Before rounding, in f64."""
+    weights = np.array([1, 2, 3, 2, 1]) / 9.0
+    h, w, _ = image.shape
+    blurred = np.zeros(image.shape)
+    for dy in range(-2, 3):
+        for dx in range(-2, 3):
+            rows, columns = np.clip(np.arange(h) + dy, 0, h - 1), np.clip(np.arange(w) + dx, 0, w - 1)
+            blurred += weights[dy + 2] * weights[dx + 2] * image[rows][:, columns]
+    return image + amount * (image - blurred)
+
+
+def assert_picture(got: Array, exact: Array) -> None:
+    """Each pixel is the exact value rounded to nearest, either way where it lies next to a half."""
+    assert got.dtype == np.uint8
+    assert np.abs(got - np.clip(exact, 0, 255)).max(initial=0) <= 0.5 + 1e-3
+
+
+def test_sharpen_a_photograph() -> None:
+    image = photograph()
+    got = run_kernel(example("sharpen"), image=image, amount=1.5)["result"]
+    assert_picture(got, sharpened(image, 1.5))
+    assert got.std() > image.std()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (16, 32), (17, 61)])
+def test_sharpen_at_any_size(size: tuple[int, int], target: str) -> None:
+    image = np.ascontiguousarray(photograph()[100 : 100 + size[0], 200 : 200 + size[1]])
+    assert_picture(run_kernel(example("sharpen"), target=target, image=image)["result"], sharpened(image, 1.0))
+
+
+def test_sharpen_leaves_a_flat_picture_alone() -> None:
+    image = np.full((9, 7, 3), 200, np.uint8)
+    assert np.array_equal(run_kernel(example("sharpen"), image=image, amount=3.0)["result"], image)
+
+
+# ---------------------------------------------------------------- rows and products
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("size", [(1, 1), (3, 7), (8, 64), (5, 1000), (0, 4)])
+def test_softmax(size: tuple[int, int], target: str) -> None:
+    x = 30 * uniform(*size)
+    got = run_kernel(example("softmax"), "softmax", target=target, x=x)["y"]
+    np.testing.assert_allclose(got, softmax(x.astype(np.float64), axis=1), rtol=5e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("size", [(1, 1, 1), (2, 3, 5), (64, 64, 64), (33, 17, 300), (3, 0, 4), (3, 4, 0)])
+def test_matmul(size: tuple[int, int, int], target: str) -> None:
+    m, n, k = size
+    a, b = uniform(m, k), uniform(k, n)
+    got = run_kernel(example("matmul"), "matmul", target=target, a=a, b=b)["c"]
+    exact = a.astype(np.float64) @ b
+    assert got.shape == (m, n)
+    assert np.abs(got - exact).max(initial=0) <= 1e-6 * max(k, 1)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("size", [(1, 1, 1, 1), (1, 2, 64, 16), (2, 3, 37, 20), (1, 1, 200, 8)])
+def test_attention(size: tuple[int, int, int, int], target: str) -> None:
+    q, k, v = (uniform(*size) + np.float32(i) for i in range(3))
+    scale = float(np.float32(size[3] ** -0.5))
+    got = run_kernel(example("attention"), target=target, q=q, k=k, v=v, scale=scale)["o"]
+    scores = scale * np.einsum("bhid,bhjd->bhij", q.astype(np.float64), k)
+    scores[:, :, ~np.tri(size[2], dtype=bool)] = -np.inf
+    np.testing.assert_allclose(got, softmax(scores, axis=-1) @ v, rtol=2e-5, atol=2e-5)
+
+
+# ---------------------------------------------------------------- heat
+
+
+def heated(u: Array, steps: int, alpha: float) -> Array:
+    u = u.copy()
+    for _ in range(steps):
+        around = u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:]
+        u[1:-1, 1:-1] += alpha * (around - 4.0 * u[1:-1, 1:-1])
+    return u
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (3, 3), (16, 32), (19, 31)])
+def test_heat(size: tuple[int, int], target: str) -> None:
+    u = uniform(*size, dtype=np.float64)
+    before = u.copy()
+    got = run_kernel(example("heat"), "heat", target=target, u=u, steps=7, alpha=0.15)["u"]
+    np.testing.assert_allclose(got, heated(before, 7, 0.15), rtol=1e-12, atol=1e-12)
+
+
+def test_heat_of_a_photograph_flattens_it() -> None:
+    u = photograph()[:200, :150, 0].astype(np.float64)
+    before = u.copy()
+    got = run_kernel(example("heat"), "heat", u=u, steps=50)["u"]
+    np.testing.assert_allclose(got, heated(before, 50, 0.2), rtol=1e-9)
+    assert got.std() < before.std()
+
+
+def test_heat_main_holds_the_rim() -> None:
+    u = uniform(12, 20, dtype=np.float64)
+    held = u.copy()
+    held[[0, -1]], held[:, [0, -1]] = 50.0, 50.0
+    got = run_kernel(example("heat"), "main", u=u, steps=30, rim=50.0)["u"]
+    np.testing.assert_allclose(got, heated(held, 30, 0.2), rtol=1e-11)
+
+
+# ---------------------------------------------------------------- mandelbrot
+
+
+def escape_counts(h: int, w: int, limit: int) -> Array:
+    """Steps until |z|**2 >= 256, in f64."""
+    c = (-0.75 + 2.5 * (np.arange(w) - 0.5 * w) / h) + 1j * (2.5 * (0.5 * h - np.arange(h)) / h)[:, None]
+    z, n = np.zeros_like(c), np.zeros(c.shape, int)
+    for _ in range(limit):
+        alive = (z.real**2 + z.imag**2) < 256.0
+        z = np.where(alive, z * z + c, z)
+        n += alive
+    return n
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("size", [(1, 1), (20, 33), (48, 64)])
+def test_mandelbrot_is_black_inside_only(size: tuple[int, int], target: str) -> None:
+    h, w = size
+    image = run_kernel(example("mandelbrot"), target=target, H=h, W=w, limit=100)["image"]
+    assert image.shape == (h, w, 3)
+    counts = escape_counts(h, w, 100)
+    # f32 and f64 disagree on a few points of the border; far from it they do not.
+    assert np.all(image[counts < 60].max(axis=-1, initial=0) > 0)
+    black = (image == 0).all(axis=-1)
+    assert np.mean(black != (counts == 100)) <= 0.02
