@@ -140,8 +140,8 @@ class _Pair:
         while found:
             found = False
             for a, b in equations:
-                own = {s for s in a.leaves() if self._is_own(s) and s not in known}
-                if a == b and len(own) == 1 and own <= set(self.grid) and own <= set(a.syms):
+                own = {s for s in a.syms if any(self._is_own(t) and t not in known for t in s.lin.leaves())}
+                if a == b and len(own) == 1 and own <= set(self.grid):
                     known |= own
                     found = True
         return known
