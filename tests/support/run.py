@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -10,8 +11,15 @@ from lem import pipeline
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.text import render_all
 from lem.source import SourceFile
+from lem.targets import cpu, llvm
+from lem_runtime import detect, facts_of, lem_dtype, numpy_dtype, run, use_compiler
 from lem_runtime.abi import signature as sig
+from lem_runtime.abi.artifact import Artifact
 from lem_runtime.abi.source import Facts
+
+TARGETS = ("interp", "cpu")
+
+use_compiler(lambda text: llvm.compile_ir(text, detect()))
 
 
 @lru_cache(maxsize=256)
@@ -21,3 +29,79 @@ def program(text: str, name: str = "test.lem") -> pipeline.Program:
     made = pipeline.analyse(SourceFile(name, text), diags)
     assert made is not None, render_all(diags)
     return made
+
+
+def entry_of(made: pipeline.Program) -> str:
+    """`main`, or the only kernel or task that the file defines."""
+    mine = [n for n, f in made.typed.functions.items() if f.span.source is made.source]
+    names = [*mine, *made.typed.generics]
+    assert "main" in names or len(names) == 1, f"say which of {names}"
+    return "main" if "main" in names else names[0]
+
+
+@lru_cache(maxsize=256)
+def artifact(text: str, entry: str, facts: Facts, name: str = "test.lem") -> Artifact:
+    made, entry = instance(program(text, name), entry, dict(facts.dtypes))
+    return pipeline.compile_function(made, entry, facts, detect(), cpu.TARGET)
+
+
+def instance(made: pipeline.Program, entry: str, dtypes: Mapping[str, str]) -> tuple[pipeline.Program, str]:
+    if entry not in made.typed.generics:
+        return made, entry
+    diags = Diagnostics()
+    found = pipeline.instantiate(made, entry, dtypes, diags)
+    assert found is not None, render_all(diags)
+    return found
+
+
+def run_kernel(
+    source_text: str, entry: str | None = None, *, target: str = "cpu", threads: int = 1, name: str = "test.lem", **given: Any
+) -> dict[str, Any]:
+    """Results by name (arrays; scalar results as Python numbers). `given`: arrays, scalars, dimensions by name.
+
+    Arrays of `inout` parameters are copied first. `target` is "cpu" or "interp".
+    """
+    made = program(source_text, name)
+    entry = entry or entry_of(made)
+    generic = made.typed.generics.get(entry)
+    signature = generic.signature if generic else made.typed.functions[entry].signature
+    arrays = {n: np.array(v, copy=True, order="K") for n, v in given.items() if isinstance(v, np.ndarray)}
+    dtypes = _dtypes(signature, dict(generic.params) if generic else {}, arrays)
+    scalars = {n: v for n, v in given.items() if n not in arrays and n not in signature.dims}
+    named = {n: v for n, v in given.items() if n in signature.dims}
+    full = {p.name: p.default for p in signature.params if p.default is not None} | scalars
+    dims = sig.bind(signature, {n: a.shape for n, a in arrays.items()}, full, named)
+    if target == "interp":
+        return _interpret(made, entry, dtypes, arrays, full, dims)
+    facts = Facts(facts_of(signature, arrays, dims).layouts, (), tuple(sorted(dtypes.items())))
+    result = run(artifact(source_text, entry, facts, name), arrays, scalars, named, threads=threads)
+    return {**result.outputs, **result.scalars}
+
+
+def _dtypes(signature: sig.Signature, params: Mapping[str, str], arrays: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for p in signature.params:
+        if p.dtype in params and p.name in arrays:
+            found[p.dtype] = lem_dtype(arrays[p.name].dtype) or ""
+    return found
+
+
+def _interpret(
+    made: pipeline.Program, entry: str, dtypes: Mapping[str, str], arrays: dict[str, Any], scalars: Mapping[str, Any],
+    dims: dict[str, int],
+) -> dict[str, Any]:  # fmt: skip
+    from lem.ir import interpreter
+
+    made, entry = instance(made, entry, dtypes)
+    module = pipeline.optimised(made, entry)
+    fn = module.functions[entry]
+    known = {n: v for n, v in scalars.items() if isinstance(v, int)} | dims
+    full = dict(arrays)
+    for p in fn.signature.params:
+        if p.shape is not None and p.name not in full:
+            full[p.name] = np.zeros(sig.shape_of(p, known), numpy_dtype(p.dtype))
+        elif p.shape is None and p.is_written:
+            full[p.name] = np.zeros((), numpy_dtype(p.dtype))
+    outcome = interpreter.run(module, entry, full, dict(scalars), dims)
+    assert outcome.fault is None, outcome.fault
+    return {p.name: full[p.name] if p.is_array else full[p.name][()] for p in fn.signature.params if p.is_written}

@@ -92,7 +92,8 @@ def _read_picture(path: str, name: str, dtype: str, rank: int | None) -> np.ndar
     import numpy as np
     from PIL import Image
 
-    with Image.open(path) as picture:
+    with Image.open(path) as opened:
+        picture: Image.Image = opened
         if picture.mode == "P":  # a palette is an encoding, not a colour space: decode it
             picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
         return np.array(picture)
@@ -201,7 +202,7 @@ def _write_npy(f: IO[bytes], arrays: dict[str, np.ndarray[Any, Any]], suffix: st
 def _write_npz(f: IO[bytes], arrays: dict[str, np.ndarray[Any, Any]], suffix: str) -> None:
     import numpy as np
 
-    np.savez(f, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez(f, allow_pickle=False, **arrays)
 
 
 def _write_picture(f: IO[bytes], arrays: dict[str, np.ndarray[Any, Any]], suffix: str) -> None:

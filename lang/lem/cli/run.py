@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 from lem.cli import files, output, report
 from lem.cli.codes import Exit
@@ -204,11 +204,11 @@ def _run(args: argparse.Namespace, session: Session, artifact: Artifact, inputs:
         output.fail("E0501", str(e), exit_code=Exit.INTERNAL, as_json=args.json)
 
 
-def _fail_call(e: CallError, as_json: bool) -> Any:
+def _fail_call(e: CallError, as_json: bool) -> NoReturn:
     output.fail(e.code, e.message, place=e.place, help=e.help, as_json=as_json)
 
 
-def _fail_run(e: RunError, session: Session, code: int, as_json: bool) -> Any:
+def _fail_run(e: RunError, session: Session, code: int, as_json: bool) -> NoReturn:
     known = e.code if isinstance(e.code, str) else f"E{int(e.code):04d}"
     output.fail(
         known, e.message, place=e.place, sources=session.files, help=e.help, note="no output was written",

@@ -1,0 +1,270 @@
+"""Runs one `test` block: its statements in order, kernels compiled as for `lem run`, scalar expressions by the interpreter.
+
+Takes the typed tree of the test; gives None, or the diagnostic of the first check, fault or bad call. Tests are small
+and sequential, so walking the tree here costs nothing beside compiling the kernels that they call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lem import ir, pipeline
+from lem.diagnostics import CODES, Diagnostic, InternalError
+from lem.ir import interpreter
+from lem.lower import lower_function
+from lem.source import Span
+from lem.targets import cpu
+from lem.types import typed
+from lem_runtime import CallError, RunError, detect, facts_of, numpy_dtype, run
+from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.signature import Param, Signature
+from lem_runtime.abi.source import Facts
+
+
+class _Failed(Exception):
+    """A check does not hold, or something that was called faulted."""
+
+    def __init__(self, code: str, label: str, span: Span | None, help: str = "") -> None:
+        super().__init__(label)
+        self.diagnostic = Diagnostic(CODES[code], span, label, (), (), (help,) if help else ())
+
+
+def run_test(program: pipeline.Program, fn: typed.Function) -> Diagnostic | None:
+    """None when every check of the test holds."""
+    try:
+        _Test(program).run(fn.body)
+    except _Failed as failed:
+        return failed.diagnostic
+    return None
+
+
+class _Loop(Exception):
+    """break or continue on its way to its loop."""
+
+
+class _Break(_Loop):
+    pass
+
+
+class _Continue(_Loop):
+    pass
+
+
+class _Test:
+    def __init__(self, program: pipeline.Program) -> None:
+        self.program = program
+        self.arrays: dict[typed.ArrayVar, np.ndarray[Any, Any]] = {}
+        self.locals: dict[typed.LocalVar, Any] = {}
+        self.indices: dict[typed.IndexVar, int] = {}
+        self.artifacts: dict[tuple[str, Facts], Artifact] = {}
+
+    def run(self, stmts: Sequence[typed.Stmt]) -> None:
+        for s in stmts:
+            handler = getattr(self, "_" + type(s).__name__, None)
+            if handler is None:
+                raise InternalError("lem test", f"no meaning for {type(s).__name__} in a test")
+            handler(s)
+
+    # ------------------------------------------------------------ statements
+    def _LetArray(self, s: typed.LetArray) -> None:
+        self.arrays[s.array] = _data(s.data, s.array)
+
+    def _MakeArray(self, s: typed.MakeArray) -> None:
+        shape = tuple(int(self.value(e)) for e in s.sizes)
+        made = np.zeros(shape, numpy_dtype(s.array.dtype.name))
+        if s.fill is not None:
+            made[...] = self.value(s.fill)
+        self.arrays[s.array] = made
+
+    def _SetLocal(self, s: typed.SetLocal) -> None:
+        self.locals[s.local] = self.value(s.value)
+
+    def _SetLocals(self, s: typed.SetLocals) -> None:
+        values = [self.value(v) for v in s.values]
+        self.locals.update(zip(s.locals, values, strict=True))
+
+    def _Store(self, s: typed.Store) -> None:
+        place = tuple(int(self.value(i.index)) if isinstance(i, typed.At) else slice(None) for i in s.subs)
+        try:
+            self.arrays[s.array][place] = self.value(s.value)
+        except IndexError as e:
+            raise _Failed("E0601", str(e), s.span) from None
+
+    def _If(self, s: typed.If) -> None:
+        self.run(s.then if self.value(s.cond) else s.orelse)
+
+    def _While(self, s: typed.While) -> None:
+        while self.value(s.cond):
+            try:
+                self.run(s.body)
+            except _Break:
+                return
+            except _Continue:
+                continue
+
+    def _ForRange(self, s: typed.ForRange) -> None:
+        for n in range(int(self.value(s.domain.lo)), int(self.value(s.domain.hi)), s.domain.step):
+            self.indices[s.var] = n
+            try:
+                self.run(s.body)
+            except _Break:
+                return
+            except _Continue:
+                continue
+
+    def _Break(self, s: typed.Break) -> None:
+        raise _Break
+
+    def _Continue(self, s: typed.Continue) -> None:
+        raise _Continue
+
+    def _Assert(self, s: typed.Assert) -> None:
+        if not self.value(s.cond):
+            raise _Failed("E0603", s.message.format(*(self.value(v) for v in s.values)), s.span)
+
+    def _Print(self, s: typed.Print) -> None:
+        print(s.text.format(*(self.value(v) for v in s.values)))
+
+    def _CallKernel(self, s: typed.CallKernel) -> None:
+        for cond, text in s.conditions:
+            if not self.value(cond):
+                raise _Failed("E0605", text, s.span)
+        try:
+            self._call(s)
+        except RunError as e:
+            raise _Failed(_code(e.code), e.message, s.span) from None
+        except CallError as e:
+            raise _Failed(e.code, e.message, s.span, e.help) from None
+
+    def _call(self, s: typed.CallKernel) -> None:
+        fn = self.program.ir.functions[s.callee]
+        arrays = {a.name: self.arrays[v] for a, v in zip(fn.arrays, s.arrays, strict=True)}
+        scalars = {name: self.value(e) for (name, _), e in zip(fn.scalars, s.scalars, strict=True)}
+        named = {d: int(self.value(e)) for d, e in zip(fn.dims, s.dims, strict=True)}
+        cells = {p.name: arrays.pop(p.name) for p in fn.signature.params if not p.is_array and p.name in arrays}
+        facts = Facts(facts_of(fn.signature, arrays, named).layouts)
+        key = (s.callee, facts)
+        if key not in self.artifacts:
+            self.artifacts[key] = pipeline.compile_function(self.program, s.callee, facts, detect(), cpu.TARGET)
+        result = run(self.artifacts[key], arrays, scalars, named)
+        for name, cell in cells.items():
+            cell[()] = result.scalars[name]
+        for line in result.prints:
+            print(line)
+
+    def _Check(self, s: typed.Check) -> None:
+        if s.fails is not None:
+            self._check_fails(s)
+        elif s.right is None:
+            assert isinstance(s.left, typed.Expr)
+            if not self.value(s.left):
+                raise _Failed("E0617", "this is false", s.span)
+        else:
+            _compare(self._side(s.left), self._side(s.right), s.within, s.span)
+
+    def _check_fails(self, s: typed.Check) -> None:
+        assert s.call is not None
+        try:
+            self._CallKernel(s.call)
+        except _Failed as failed:
+            if failed.diagnostic.code.id == s.fails:
+                return
+            found = f"{failed.diagnostic.code.id}: {failed.diagnostic.label}"
+            raise _Failed("E0617", f"expected {s.fails}, found {found}", s.span) from None
+        raise _Failed("E0617", f"expected {s.fails}, but the call ended well", s.span)
+
+    def _side(self, side: typed.Expr | typed.ArrayVar | None) -> np.ndarray[Any, Any]:
+        if isinstance(side, typed.ArrayVar):
+            return self.arrays[side]
+        assert side is not None
+        if isinstance(side, typed.ArrayData):
+            return np.array(side.values, numpy_dtype(side.type.dtype.name)).reshape(side.shape)
+        return np.asarray(self.value(side))
+
+    # ------------------------------------------------------------ expressions
+    def value(self, e: typed.Expr) -> Any:
+        """A scalar expression's value: lowered as a little kernel and given to the interpreter."""
+        if isinstance(e, typed.Const):
+            return numpy_dtype(e.type.dtype.name).type(e.value)
+        if isinstance(e, typed.LocalRef):
+            return self.locals[e.local]
+        used: dict[typed.ArrayVar, None] = {}
+        known = self._known(e, used)
+        return self._evaluate(known, tuple(used), e.span)
+
+    def _known(self, x: Any, used: dict[typed.ArrayVar, None]) -> Any:
+        """`x` with locals and loop variables replaced by what they are now; arrays it reads are collected."""
+        if isinstance(x, typed.LocalRef) and x.local in self.locals:
+            return typed.Const(x.span, x.type, self.locals[x.local].item())
+        if isinstance(x, typed.IndexRef) and x.var in self.indices:
+            return typed.Const(x.span, x.type, self.indices[x.var])
+        if isinstance(x, typed.ArrayVar):
+            if x in self.arrays:
+                used[x] = None
+            return x
+        if isinstance(x, tuple) and not isinstance(x, Span):
+            return tuple(self._known(y, used) for y in x)
+        if is_dataclass(x) and isinstance(x, (typed.Expr, typed.At, typed.Clause, typed.Domain)):
+            changed = {f.name: self._known(getattr(x, f.name), used) for f in fields(x) if f.name not in ("span", "type")}
+            return replace(x, **changed)
+        return x
+
+    def _evaluate(self, e: typed.Expr, used: tuple[typed.ArrayVar, ...], span: Span) -> Any:
+        given = {a.name: self.arrays[a] for a in used}
+        params = tuple(Param(a.name, a.dtype.name, self.arrays[a].shape, "read") for a in used)
+        result = typed.ArrayVar("value of the expression", e.type.dtype, (), "param", "result", span)
+        sig = Signature("check", "task", (), params, ())
+        store = typed.Store(span, result, (), e)
+        fn = typed.Function("check", "task", sig, (*used, result), (), (store,), span)
+        lowered = lower_function(fn)
+        out = np.zeros((), numpy_dtype(e.type.dtype.name))
+        outcome = interpreter.run(ir.Module({"check": lowered}), "check", {**given, result.name: out}, {}, {})
+        if outcome.fault is not None:
+            site = lowered.sites[outcome.fault.site]
+            raise _Failed(site.code, site.text.format(*outcome.fault.values), span)
+        return out[()]
+
+
+def _data(d: typed.ArrayData, array: typed.ArrayVar) -> np.ndarray[Any, Any]:
+    dtype = numpy_dtype(array.dtype.name)
+    if d.kind == "zeros":
+        return np.zeros(d.shape, dtype)
+    if d.kind == "iota":
+        return np.arange(int(np.prod(d.shape)), dtype=np.int64).astype(dtype).reshape(d.shape)
+    if d.kind == "uniform":
+        seed = int(d.values[0])  # type: ignore[call-overload]
+        return np.random.Generator(np.random.Philox(seed)).random(d.shape).astype(dtype)
+    return np.array(d.values, dtype).reshape(d.shape)
+
+
+def _compare(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any], within: float | None, span: Span) -> None:
+    """LANGUAGE 32. Raises :class:`_Failed` with both values at the first place that differs too much."""
+    if left.shape != right.shape:
+        raise _Failed("E0617", f"shapes are {left.shape} and {right.shape}", span)
+    if left.dtype != right.dtype:
+        raise _Failed("E0617", f"types are {left.dtype} and {right.dtype}", span)
+    if left.size == 0:
+        return
+    with np.errstate(all="ignore"):
+        a, b = left.astype(np.float64), right.astype(np.float64)
+        same = (left == right) | (np.isnan(a) & np.isnan(b))
+        error = np.where(same, 0.0, np.abs(a - b))
+        scale = np.nanmax(np.abs(b), initial=0.0) if left.ndim else max(1.0, abs(float(b)))
+        bad = ~same if within is None else ~(same | (error <= within * scale))
+    if not bad.any():
+        return
+    place = tuple(int(i) for i in np.argwhere(bad)[0]) if left.ndim else ()
+    where = f" at {list(place)}" if place else ""
+    more = int(bad.sum()) - 1
+    others = f" (and {more} more)" if more else ""
+    allowed = f", allowed {within * scale:.3g}" if within is not None else ""
+    label = f"left is {left[place]}, right is {right[place]}{where}{others}; they differ by {error[place]:.3g}{allowed}"
+    raise _Failed("E0617", label, span)
+
+
+def _code(code: str | int) -> str:
+    return code if isinstance(code, str) else f"E{int(code):04d}"
