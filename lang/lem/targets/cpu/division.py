@@ -1,0 +1,115 @@
+"""Floor division and remainder of floats as a function of the module: exact, without ``fmod`` of a C library.
+
+``x % y`` is exact (it has the divisor's sign, as in Python); ``x // y`` is made from it as NumPy does. The remainder is
+found by subtracting multiples n * (y * 2^k) with n below 2^22 (2^51 for f64): each step is one FMA without rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lem.targets.cpu.text import llvm_type, suffix
+from lem.targets.loops.core import TRUTH, VType
+from lem_runtime.abi.dtypes import F32, I32, I64
+
+
+def division_text(name: str, kind: str, vt: VType, intrinsics: set[str], has_fma: bool) -> str:
+    """Definition of the function `name`: `kind` is "floordiv" or "mod"."""
+    t, b, s = llvm_type(vt), llvm_type(vt.of(TRUTH.dtype)), suffix(vt)
+    single = vt.dtype == F32
+    i = llvm_type(vt.of(I32 if single else I64))
+    mantissa, step = (23, 22) if single else (52, 51)
+    scalar, whole = ("float", "i32") if single else ("double", "i64")
+
+    def num(v: str) -> str:
+        return f"splat ({scalar} {v})" if vt.lanes else v
+
+    def int_(v: int) -> str:
+        return f"splat ({whole} {v})" if vt.lanes else str(v)
+
+    for fn, n in (("fabs", 1), ("copysign", 2), ("trunc", 1), ("floor", 1)) + ((("fma", 3),) if has_fma else ()):
+        intrinsics.add(f"declare {t} @llvm.{fn}.{s}({', '.join([t] * n)})")
+    any_ = f"%go = or {b} %active, %active"
+    if vt.lanes:
+        any_ = f"%lanes = bitcast {b} %active to i{vt.lanes}\n  %go = icmp ne i{vt.lanes} %lanes, 0"
+    inf, nan, big = "0x7FF0000000000000", "0x7FF8000000000000", f"{float(1 << step):.1f}"
+    less = (
+        f"%rest = call {t} @llvm.fma.{s}({t} %minus, {t} %scaled, {t} %r)"
+        if has_fma
+        else f"%part = fmul {t} %minus, %scaled\n  %rest = fadd {t} %part, %r"
+    )
+    return f"""define internal {t} {name}({t} %x, {t} %y) nounwind noinline {{
+start:
+  %a = call {t} @llvm.fabs.{s}({t} %x)
+  %d = call {t} @llvm.fabs.{s}({t} %y)
+  br label %loop
+loop:
+  %r = phi {t} [ %a, %start ], [ %left, %next ]
+  %not_yet = fcmp oge {t} %r, %d
+  %finite = fcmp olt {t} %r, {num(inf)}
+  %some = fcmp ogt {t} %d, {num("0.0")}
+  %both = and {b} %not_yet, %finite
+  %active = and {b} %both, %some
+  {any_}
+  br i1 %go, label %next, label %done
+next:
+  %q = fdiv {t} %r, %d
+  %is_big = fcmp oge {t} %q, {num(big)}
+  %q_bits = bitcast {t} %q to {i}
+  %q_exp = lshr {i} %q_bits, {int_(mantissa)}
+  %power = sub {i} %q_exp, {int_(step)}
+  %power_bits = shl {i} %power, {int_(mantissa)}
+  %factor = bitcast {i} %power_bits to {t}
+  %scale = select {b} %is_big, {t} %factor, {t} {num("1.0")}
+  %scaled = fmul {t} %d, %scale
+  %quotient = fdiv {t} %r, %scaled
+  %n = call {t} @llvm.trunc.{s}({t} %quotient)
+  %minus = fneg {t} %n
+  {less}
+  %below = fcmp olt {t} %rest, {num("0.0")}
+  %again = fadd {t} %rest, %scaled
+  %fixed = select {b} %below, {t} %again, {t} %rest
+  %left = select {b} %active, {t} %fixed, {t} %r
+  br label %loop
+done:
+  %no_divisor = fcmp oeq {t} %d, {num("0.0")}
+  %infinite = fcmp oeq {t} %a, {num(inf)}
+  %unordered = fcmp uno {t} %x, %y
+  %bad1 = or {b} %no_divisor, %infinite
+  %bad = or {b} %bad1, %unordered
+  %size = select {b} %bad, {t} {num(nan)}, {t} %r
+  %m = call {t} @llvm.copysign.{s}({t} %size, {t} %x)
+  %nonzero = fcmp une {t} %m, {num("0.0")}
+  %m_neg = fcmp olt {t} %m, {num("0.0")}
+  %y_neg = fcmp olt {t} %y, {num("0.0")}
+  %opposed = xor {b} %m_neg, %y_neg
+  %adjust = and {b} %nonzero, %opposed
+{_remainder(t, b, s, num) if kind == "mod" else _quotient(t, b, s, num)}
+}}
+"""
+
+
+def _remainder(t: str, b: str, s: str, num: Callable[[str], str]) -> str:
+    return f"""  %moved = fadd {t} %m, %y
+  %mod = select {b} %adjust, {t} %moved, {t} %m
+  %nil = call {t} @llvm.copysign.{s}({t} {num("0.0")}, {t} %y)
+  %out = select {b} %nonzero, {t} %mod, {t} %nil
+  ret {t} %out"""
+
+
+def _quotient(t: str, b: str, s: str, num: Callable[[str], str]) -> str:
+    return f"""  %whole = fsub {t} %x, %m
+  %div0 = fdiv {t} %whole, %y
+  %div1 = fsub {t} %div0, {num("1.0")}
+  %div = select {b} %adjust, {t} %div1, {t} %div0
+  %down = call {t} @llvm.floor.{s}({t} %div)
+  %gap = fsub {t} %div, %down
+  %far = fcmp ogt {t} %gap, {num("0.5")}
+  %up = fadd {t} %down, {num("1.0")}
+  %near = select {b} %far, {t} %up, {t} %down
+  %plain = fdiv {t} %x, %y
+  %nil = call {t} @llvm.copysign.{s}({t} {num("0.0")}, {t} %plain)
+  %is_nil = fcmp oeq {t} %div, {num("0.0")}
+  %value = select {b} %is_nil, {t} %nil, {t} %near
+  %out = select {b} %no_divisor, {t} %plain, {t} %value
+  ret {t} %out"""

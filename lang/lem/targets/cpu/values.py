@@ -1,0 +1,464 @@
+"""Loop IR expressions to LLVM text: one short method per node, appending lines and giving the operand's text.
+
+Used by ``emit``. No fast-math flag is ever set: which products and sums are one FMA is decided in tile IR, so that main
+loops, tails and every tuned version agree bit for bit. Undefined behaviour of LLVM's division, shifts and conversions is
+closed here, for inactive lanes too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lem.diagnostics import InternalError
+from lem.targets.cpu.division import division_text
+from lem.targets.cpu.text import literal, llvm_memory, llvm_scalar, llvm_type, suffix
+from lem.targets.loops import core as lp
+from lem.targets.loops import narrow
+from lem.targets.loops.core import Expr, Var, VType
+from lem_runtime.abi import layout
+from lem_runtime.abi.dtypes import F32, F64, I32, I64
+
+# Intrinsics this target may declare. A misspelled one would silently become an external function, so there is no other way
+# to one than through this list. None of them becomes a call into a library on the processors lem supports.
+INTRINSICS = frozenset(
+    "fabs abs floor ceil trunc roundeven sqrt copysign fma smax smin umax umin fptosi.sat fptoui.sat masked.load "
+    "masked.store prefetch cttz".split()
+)
+
+
+@dataclass(slots=True, eq=False)
+class Ready(Expr):
+    """An operand that has its text already."""
+
+    text: str
+
+
+class Values:
+    """Emits expressions of one function into `lines`."""
+
+    def __init__(self, intrinsics: set[str], helpers: dict[str, str], has_fma: bool, has_f16: bool) -> None:
+        self.lines: list[str] = []
+        self.names: dict[int, str] = {}  # immutable variables and buffers: operand; mutable variables: their slot
+        self.intrinsics = intrinsics
+        self.helpers = helpers
+        self.has_fma = has_fma
+        self.has_f16 = has_f16
+        self.n = 0
+        self.zeros = ""  # pointer to zeroed bytes, for lanes that must not touch memory
+        self.alias: dict[int, str] = {}  # buffer -> metadata of its accesses
+
+    # -- plumbing
+    def new(self) -> str:
+        self.n += 1
+        return f"%t{self.n}"
+
+    def op(self, text: str) -> str:
+        name = self.new()
+        self.lines.append(f"  {name} = {text}")
+        return name
+
+    def e(self, x: Expr) -> str:
+        """Operand of an expression."""
+        return _TABLE[type(x)](self, x)
+
+    def let(self, x: Expr) -> Expr:
+        return x if isinstance(x, Ready) else Ready(x.type, self.e(x))
+
+    def call(self, base: str, kinds: str, result: str, *args: tuple[str, str]) -> str:
+        """Call the intrinsic `base` for types `kinds`; declares it on first use."""
+        if base not in INTRINSICS:
+            raise InternalError("cpu emit", f"llvm.{base} is not in the table of intrinsics")
+        name = f"{base}.{kinds}"
+        types = ", ".join(t for t, _ in args)
+        self.intrinsics.add(f"declare {result} @llvm.{name}({types})")
+        passed = ", ".join(f"{t} {v}" for t, v in args)
+        if result == "void":
+            self.lines.append(f"  call void @llvm.{name}({passed})")
+            return ""
+        return self.op(f"call {result} @llvm.{name}({passed})")
+
+    # -- leaves
+    def var(self, x: Var) -> str:
+        try:
+            name = self.names[x.uid]
+        except KeyError:
+            raise InternalError("cpu emit", f"variable {x!r} is used where it is not known") from None
+        return self.op(f"load {llvm_type(x.type)}, ptr {name}") if x.mutable else name
+
+    def const(self, x: lp.Const) -> str:
+        text = literal(x.value, x.type.dtype)
+        return f"splat ({llvm_scalar(x.type.dtype)} {text})" if x.type.lanes else text
+
+    def slot(self, x: lp.Slot) -> str:
+        p = self.op(f"getelementptr i8, ptr %args, i64 {8 * x.index}")
+        if x.type.dtype.is_bool:
+            return self.op(f"trunc i8 {self.op(f'load i8, ptr {p}')} to i1")
+        return self.op(f"load {llvm_type(x.type)}, ptr {p}")
+
+    def ctx_field(self, x: lp.CtxField) -> str:
+        offset = {"worker": layout.CTX_WORKER, "n_workers": layout.CTX_N_WORKERS}[x.name]
+        return self.op(f"load i64, ptr {self.op(f'getelementptr i8, ptr %ctx, i64 {offset}')}")
+
+    def splat(self, x: lp.Splat) -> str:
+        t = llvm_type(x.type)
+        one = self.op(f"insertelement {t} poison, {llvm_scalar(x.type.dtype)} {self.e(x.x)}, i64 0")
+        return self.op(f"shufflevector {t} {one}, {t} poison, <{x.type.lanes} x i32> zeroinitializer")
+
+    def iota(self, x: lp.Iota) -> str:
+        scalar = llvm_scalar(x.type.dtype)
+        return "<" + ", ".join(f"{scalar} {i}" for i in range(x.type.lanes)) + ">"
+
+    # -- lanes
+    def lane(self, lane: Expr | int) -> str:
+        return str(lane) if isinstance(lane, int) else self.e(lane)
+
+    def extract(self, x: lp.Extract) -> str:
+        return self.op(f"extractelement {llvm_type(x.x.type)} {self.e(x.x)}, i64 {self.lane(x.lane)}")
+
+    def insert(self, x: lp.Insert) -> str:
+        value = f"{llvm_scalar(x.type.dtype)} {self.e(x.value)}"
+        return self.op(f"insertelement {llvm_type(x.type)} {self.e(x.x)}, {value}, i64 {self.lane(x.lane)}")
+
+    def shuffle(self, x: lp.Shuffle) -> str:
+        t = llvm_type(x.x.type)
+        mask = ", ".join("i32 poison" if n < 0 else f"i32 {n}" for n in x.lanes)
+        first = self.e(x.x)
+        second = first if x.y is x.x else self.e(x.y)
+        return self.op(f"shufflevector {t} {first}, {t} {second}, <{len(x.lanes)} x i32> <{mask}>")
+
+    def test_lanes(self, x: lp.TestLanes) -> str:
+        n = x.x.type.lanes
+        whole = self.op(f"bitcast <{n} x i1> {self.e(x.x)} to i{n}")
+        return self.op(f"icmp ne i{n} {whole}, 0" if x.kind == "any" else f"icmp eq i{n} {whole}, -1")
+
+    # -- arithmetic
+    def unary(self, x: lp.Unary) -> str:
+        t, v = llvm_type(x.type), self.e(x.x)
+        dtype = x.x.type.dtype
+        match x.kind:
+            case "not":
+                return self.op(f"xor {t} {v}, {self.const(lp.Const(x.type, True if dtype.is_bool else -1))}")
+            case "neg":
+                return self.op(f"fneg {t} {v}") if dtype.is_float else self.op(f"sub {t} {self.zero(x.type)}, {v}")
+            case "abs":
+                if dtype.is_float:
+                    return self.call("fabs", suffix(x.type), t, (t, v))
+                return self.call("abs", suffix(x.type), t, (t, v), ("i1", "false")) if dtype.is_signed else v
+            case "isnan":
+                wide = self.comparable(Ready(x.x.type, v))
+                return self.op(f"fcmp uno {llvm_type(wide.type)} {wide.text}, {wide.text}")
+            case "isinf":
+                wide = self.comparable(Ready(x.x.type, v))
+                f = llvm_type(wide.type)
+                size = self.call("fabs", suffix(wide.type), f, (f, wide.text))
+                return self.op(f"fcmp oeq {f} {size}, {self.const(lp.Const(wide.type, math.inf))}")
+        name = "roundeven" if x.kind == "round" else x.kind
+        return self.call(name, suffix(x.type), t, (t, v))
+
+    def zero(self, t: VType) -> str:
+        return "zeroinitializer" if t.lanes else literal(0, t.dtype)
+
+    def comparable(self, x: Expr) -> Ready:
+        """A value as comparisons take it: narrow floats widened, exactly."""
+        if narrow.is_narrow(x.type.dtype):
+            x = lp.Cast(x.type.of(F32), x)
+        return Ready(x.type, self.e(x))
+
+    def compare(self, x: lp.Compare) -> str:
+        a = self.comparable(x.x)
+        b = self.comparable(x.y)
+        if a.type.dtype.is_float:
+            kind = "fcmp " + ("une" if x.kind == "ne" else f"o{x.kind}")
+        elif x.kind in ("eq", "ne"):
+            kind = f"icmp {x.kind}"
+        else:
+            kind = f"icmp {'s' if a.type.dtype.is_signed else 'u'}{x.kind}"
+        return self.op(f"{kind} {llvm_type(a.type)} {a.text}, {b.text}")
+
+    def binary(self, x: lp.Binary) -> str:
+        t, dtype = llvm_type(x.type), x.type.dtype
+        a, b = self.e(x.x), self.e(x.y)
+        if x.kind in ("max", "min"):
+            return self.extreme(x.kind, x.type, a, b)
+        if dtype.is_float:
+            return self.float_binary(x, t, a, b)
+        if x.kind in ("shl", "shr"):
+            return self.shift(x, t, a, b)
+        if x.kind in ("floordiv", "mod"):
+            return self.divide(x, t, a, b)
+        return self.op(f"{x.kind} {t} {a}, {b}")
+
+    def float_binary(self, x: lp.Binary, t: str, a: str, b: str) -> str:
+        if x.kind == "copysign":
+            return self.call("copysign", suffix(x.type), t, (t, a), (t, b))
+        if x.kind in ("floordiv", "mod"):
+            name = f"@lem.{x.kind}.{suffix(x.type)}"
+            if name not in self.helpers:
+                self.helpers[name] = division_text(name, x.kind, x.type, self.intrinsics, self.has_fma)
+            return self.op(f"call {t} {name}({t} {a}, {t} {b})")
+        return self.op(f"f{x.kind} {t} {a}, {b}")
+
+    def extreme(self, kind: str, vt: VType, a: str, b: str) -> str:
+        """max or min; a NaN on either side wins. Select after compare is one maxps, which gives b when unordered."""
+        t = llvm_type(vt)
+        if not vt.dtype.is_float:
+            sign = "s" if vt.dtype.is_signed else "u"
+            if vt.dtype.is_bool:
+                return self.op(f"{'or' if kind == 'max' else 'and'} {t} {a}, {b}")
+            return self.call(f"{sign}{kind}", suffix(vt), t, (t, a), (t, b))
+        truth = llvm_type(vt.of(lp.TRUTH.dtype))
+        better = self.op(f"fcmp {'ogt' if kind == 'max' else 'olt'} {t} {a}, {b}")
+        best = self.op(f"select {truth} {better}, {t} {a}, {t} {b}")
+        nan = self.op(f"fcmp uno {t} {a}, {a}")
+        return self.op(f"select {truth} {nan}, {t} {a}, {t} {best}")
+
+    def shift(self, x: lp.Binary, t: str, a: str, b: str) -> str:
+        """Counts of the width or more give 0, or -1 for a negative value shifted right."""
+        width, signed = x.type.dtype.bits, x.type.dtype.is_signed
+        name = "shl" if x.kind == "shl" else "ashr" if signed else "lshr"
+        if isinstance(x.y, lp.Const) and 0 <= x.y.value < width:
+            return self.op(f"{name} {t} {a}, {b}")
+        top = self.const(lp.Const(x.type, width - 1))
+        least = self.call("umin", suffix(x.type), t, (t, b), (t, top))
+        shifted = self.op(f"{name} {t} {a}, {least}")
+        if name == "ashr":
+            return shifted
+        truth = llvm_type(x.type.of(lp.TRUTH.dtype))
+        inside = self.op(f"icmp ule {t} {b}, {top}")
+        return self.op(f"select {truth} {inside}, {t} {shifted}, {t} {self.zero(x.type)}")
+
+    def divide(self, x: lp.Binary, t: str, a: str, b: str) -> str:
+        """Integer // and %, to the floor. Zero divisors (of inactive lanes) and MIN // -1 divide by 1 instead."""
+        signed = x.type.dtype.is_signed
+        if isinstance(x.y, lp.Const) and x.y.value > 0:
+            return self.divide_by_literal(x, t, a, b, int(x.y.value))
+        truth, zero, one = llvm_type(x.type.of(lp.TRUTH.dtype)), self.zero(x.type), self.const(lp.Const(x.type, 1))
+        if not signed:
+            safe = self.call("umax", suffix(x.type), t, (t, b), (t, one))
+            return self.op(f"{'udiv' if x.kind == 'floordiv' else 'urem'} {t} {a}, {safe}")
+        minus = self.const(lp.Const(x.type, -1))
+        is_zero, is_minus = self.op(f"icmp eq {t} {b}, {zero}"), self.op(f"icmp eq {t} {b}, {minus}")
+        odd = self.op(f"or {truth} {is_zero}, {is_minus}")
+        safe = self.op(f"select {truth} {odd}, {t} {one}, {t} {b}")
+        rest = self.op(f"srem {t} {a}, {safe}")
+        wrong = self.wrong_side(x.type, t, rest, safe)
+        if x.kind == "mod":
+            return self.op(f"select {truth} {wrong}, {t} {self.op(f'add {t} {rest}, {safe}')}, {t} {rest}")
+        quotient = self.op(f"sdiv {t} {a}, {safe}")
+        floored = self.op(f"select {truth} {wrong}, {t} {self.op(f'sub {t} {quotient}, {one}')}, {t} {quotient}")
+        return self.op(f"select {truth} {is_minus}, {t} {self.op(f'sub {t} {zero}, {a}')}, {t} {floored}")
+
+    def wrong_side(self, vt: VType, t: str, rest: str, divisor: str) -> str:
+        """The remainder is not zero and its sign is not the divisor's."""
+        mixed = self.op(f"xor {t} {rest}, {divisor}")
+        negative = self.op(f"icmp slt {t} {mixed}, {self.zero(vt)}")
+        some = self.op(f"icmp ne {t} {rest}, {self.zero(vt)}")
+        return self.op(f"and {llvm_type(vt.of(lp.TRUTH.dtype))} {negative}, {some}")
+
+    def divide_by_literal(self, x: lp.Binary, t: str, a: str, b: str, value: int) -> str:
+        is_power = value & (value - 1) == 0
+        if is_power and x.kind == "floordiv":
+            shift = self.const(lp.Const(x.type, value.bit_length() - 1))
+            return self.op(f"{'ashr' if x.type.dtype.is_signed else 'lshr'} {t} {a}, {shift}")
+        if is_power:
+            return self.op(f"and {t} {a}, {self.const(lp.Const(x.type, value - 1))}")
+        if not x.type.dtype.is_signed:
+            return self.op(f"{'udiv' if x.kind == 'floordiv' else 'urem'} {t} {a}, {b}")
+        truth = llvm_type(x.type.of(lp.TRUTH.dtype))
+        rest = self.op(f"srem {t} {a}, {b}")
+        negative = self.op(f"icmp slt {t} {rest}, {self.zero(x.type)}")
+        if x.kind == "mod":
+            return self.op(f"select {truth} {negative}, {t} {self.op(f'add {t} {rest}, {b}')}, {t} {rest}")
+        quotient = self.op(f"sdiv {t} {a}, {b}")
+        down = self.op(f"sext {truth} {negative} to {t}")
+        return self.op(f"add {t} {quotient}, {down}")
+
+    def fma(self, x: lp.Fma) -> str:
+        t = llvm_type(x.type)
+        a, b, c = self.e(x.x), self.e(x.y), self.e(x.z)
+        if self.has_fma:
+            return self.call("fma", suffix(x.type), t, (t, a), (t, b), (t, c))
+        return self.op(f"fadd {t} {self.op(f'fmul {t} {a}, {b}')}, {c}")
+
+    def select(self, x: lp.Select) -> str:
+        truth, t = llvm_type(x.cond.type), llvm_type(x.type)
+        return self.op(f"select {truth} {self.e(x.cond)}, {t} {self.e(x.x)}, {t} {self.e(x.y)}")
+
+    # -- conversions
+    def bits(self, x: lp.Bits) -> str:
+        src, dst = llvm_type(x.x.type), llvm_type(x.type)
+        if x.x.type.dtype.is_bool:
+            return self.op(f"zext {src} {self.e(x.x)} to {dst}")
+        if x.type.dtype.is_bool:
+            return self.op(f"icmp ne {src} {self.e(x.x)}, {self.zero(x.x.type)}")
+        return self.e(x.x) if src == dst else self.op(f"bitcast {src} {self.e(x.x)} to {dst}")
+
+    def cast(self, x: lp.Cast) -> str:
+        src, dst = x.x.type.dtype, x.type.dtype
+        if narrow.is_narrow(src):
+            wide = self.widen(x.x)
+            return wide.text if dst == F32 else self.cast(lp.Cast(x.type, wide))
+        if narrow.is_narrow(dst):
+            return self.narrow(x.x, x.type)
+        a, s, d = self.e(x.x), llvm_type(x.x.type), llvm_type(x.type)
+        if dst.is_bool:
+            return self.op(f"{'fcmp une' if src.is_float else 'icmp ne'} {s} {a}, {self.zero(x.x.type)}")
+        if src.is_float and dst.is_float:
+            return self.op(f"{'fpext' if dst.bits > src.bits else 'fptrunc'} {s} {a} to {d}")
+        if src.is_float:
+            sign = "s" if dst.is_signed else "u"
+            return self.call(f"fpto{sign}i.sat", f"{suffix(x.type)}.{suffix(x.x.type)}", d, (s, a))
+        if dst.is_float:
+            return self.op(f"{'si' if src.is_signed else 'ui'}tofp {s} {a} to {d}")
+        if src.is_bool or dst.bits > src.bits:
+            return self.op(f"{'sext' if src.is_signed else 'zext'} {s} {a} to {d}")
+        return a if s == d else self.op(f"trunc {s} {a} to {d}")
+
+    def widen(self, x: Expr) -> Ready:
+        """A narrow float as f32."""
+        code, t = self.e(x), llvm_type(x.type)
+        wide = x.type.of(F32)
+        if x.type.dtype.name == "f16" and self.has_f16:
+            half = t.replace("i16", "half")
+            return Ready(wide, self.op(f"fpext {half} {self.op(f'bitcast {t} {code} to {half}')} to {llvm_type(wide)}"))
+        long = self.op(f"zext {t} {code} to {llvm_type(x.type.of(I32))}")
+        return Ready(wide, self.e(narrow.widen(x, Ready(x.type.of(I32), long), self.let)))
+
+    def narrow(self, x: Expr, to: VType) -> str:
+        """Any number to a narrow float, rounded once."""
+        src = x.type.dtype
+        x = self.let(x)
+        if src in (I64,) or src.name == "u64":
+            x, src = narrow.int_to_f64_odd(x, self.let), F64
+        elif src.is_int or src.is_bool:
+            wide = F64 if src.bits == 32 else F32
+            x, src = lp.Cast(x.type.of(wide), x), wide
+        elif narrow.is_narrow(src):
+            x, src = self.widen(x), F32
+        if src == F64:
+            x = narrow.to_odd(self.let(x), self.let)
+        t = llvm_type(to)
+        if to.dtype.name == "f16" and self.has_f16:
+            half = t.replace("i16", "half")
+            return self.op(f"bitcast {half} {self.op(f'fptrunc {llvm_type(x.type)} {self.e(x)} to {half}')} to {t}")
+        code = self.e(narrow.narrow(self.let(x), to.dtype, self.let))
+        return self.op(f"trunc {llvm_type(to.of(I32))} {code} to {t}")
+
+    # -- memory
+    def address(self, buffer: lp.Buffer, index: str) -> str:
+        try:
+            base = self.names[buffer.uid]
+        except KeyError:
+            raise InternalError("cpu emit", f"buffer {buffer!r} is used where it is not known") from None
+        return self.op(f"getelementptr {llvm_memory(buffer.dtype)}, ptr {base}, i64 {index}")
+
+    def from_memory(self, raw: str, t: VType) -> str:
+        """bool is a byte in memory."""
+        if not t.dtype.is_bool:
+            return raw
+        memory = f"<{t.lanes} x i8>" if t.lanes else "i8"
+        return self.op(f"icmp ne {memory} {raw}, {'zeroinitializer' if t.lanes else '0'}")
+
+    def to_memory(self, value: str, t: VType) -> tuple[str, str]:
+        """Memory type and operand of a value to store."""
+        if not t.dtype.is_bool:
+            return llvm_type(t), value
+        memory = f"<{t.lanes} x i8>" if t.lanes else "i8"
+        return memory, self.op(f"zext {llvm_type(t)} {value} to {memory}")
+
+    def load(self, x: lp.Load) -> str:
+        t, dtype = x.type, x.type.dtype
+        align = dtype.size_bytes
+        if x.stride is not None and t.lanes:
+            return self.load_lanes(x, self.strided(x.buffer, x.index, x.stride, t.lanes))
+        p = self.address(x.buffer, self.e(x.index))
+        memory = f"<{t.lanes} x {llvm_memory(dtype)}>" if t.lanes else llvm_memory(dtype)
+        if x.mask is None:
+            return self.from_memory(self.op(f"load {memory}, ptr {p}, align {align}{self.scope(x.buffer)}"), t)
+        if not t.lanes:
+            safe = self.op(f"select i1 {self.e(x.mask)}, ptr {p}, ptr {self.zeros}")
+            return self.otherwise(x, self.from_memory(self.op(f"load {memory}, ptr {safe}, align {align}"), t))
+        other = self.to_memory(self.e(x.other), t)[1] if x.other is not None else "zeroinitializer"
+        kind = suffix(VType(dtype, t.lanes)) if not dtype.is_bool else f"v{t.lanes}i8"
+        raw = self.call(
+            "masked.load", f"{kind}.p0", memory, ("ptr", p), ("i32", str(align)), (f"<{t.lanes} x i1>", self.e(x.mask)),
+            (memory, other),
+        )  # fmt: skip
+        return self.from_memory(raw, t)
+
+    def scope(self, buffer: lp.Buffer) -> str:
+        return self.alias.get(buffer.uid, "")
+
+    def otherwise(self, x: Any, value: str) -> str:
+        """Lanes outside of the mask give `other`; without it they hold the zeros they read."""
+        if x.other is None or x.mask is None:
+            return value
+        t = llvm_type(x.type)
+        mask = self.e(x.mask)
+        return self.op(f"select {llvm_type(x.mask.type)} {mask}, {t} {value}, {t} {self.e(x.other)}")
+
+    def strided(self, buffer: lp.Buffer, index: Expr, stride: Expr, lanes: int) -> list[str]:
+        """Addresses of lanes that lie `stride` apart."""
+        at, step = self.e(index), self.e(stride)
+        out = []
+        for lane in range(lanes):
+            out.append(self.address(buffer, at))
+            if lane + 1 < lanes:
+                at = self.op(f"add i64 {at}, {step}")
+        return out
+
+    def gather(self, x: lp.Gather) -> str:
+        lanes = x.type.lanes
+        indices, t = self.e(x.indices), llvm_type(x.indices.type)
+        if not lanes:
+            return self.load(lp.Load(x.type, x.buffer, Ready(x.indices.type, indices), None, x.mask, x.other))
+        places = []
+        for lane in range(lanes):
+            one = self.op(f"extractelement {t} {indices}, i64 {lane}")
+            if x.indices.type.dtype != I64:
+                wide = "sext" if x.indices.type.dtype.is_signed else "zext"
+                one = self.op(f"{wide} {llvm_scalar(x.indices.type.dtype)} {one} to i64")
+            places.append(self.address(x.buffer, one))
+        return self.load_lanes(x, places)
+
+    def load_lanes(self, x: Any, places: list[str]) -> str:
+        """One scalar load per lane. Lanes that must not touch memory read zeros kept for that: no branches."""
+        t = x.type
+        memory = llvm_memory(t.dtype)
+        vector = f"<{t.lanes} x {memory}>"
+        mask = self.e(x.mask) if x.mask is not None else ""
+        out = "poison"
+        for lane, place in enumerate(places):
+            if mask:
+                active = self.op(f"extractelement <{t.lanes} x i1> {mask}, i64 {lane}")
+                place = self.op(f"select i1 {active}, ptr {place}, ptr {self.zeros}")
+            one = self.op(f"load {memory}, ptr {place}, align {t.dtype.size_bytes}")
+            out = self.op(f"insertelement {vector} {out}, {memory} {one}, i64 {lane}")
+        return self.otherwise(x, self.from_memory(out, t))
+
+
+_TABLE: dict[type[Expr], Callable[[Values, Any], str]] = {
+    Ready: lambda v, x: x.text,
+    Var: Values.var,
+    lp.Const: Values.const,
+    lp.Slot: Values.slot,
+    lp.CtxField: Values.ctx_field,
+    lp.Splat: Values.splat,
+    lp.Iota: Values.iota,
+    lp.Extract: Values.extract,
+    lp.Insert: Values.insert,
+    lp.Shuffle: Values.shuffle,
+    lp.TestLanes: Values.test_lanes,
+    lp.Unary: Values.unary,
+    lp.Binary: Values.binary,
+    lp.Compare: Values.compare,
+    lp.Fma: Values.fma,
+    lp.Select: Values.select,
+    lp.Cast: Values.cast,
+    lp.Bits: Values.bits,
+    lp.Load: Values.load,
+    lp.Gather: Values.gather,
+}

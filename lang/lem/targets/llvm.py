@@ -1,0 +1,140 @@
+"""The one door to llvmlite: text IR in, object code, assembly or optimised IR out.
+
+Takes LLVM IR as text and a :class:`Machine`; gives bytes or text. llvmlite is imported on first use (its import costs
+100 ms), so that running cached code never pays for it. Every failure is an :class:`InternalError` that carries the IR:
+text that LLVM refuses is the emitter's fault, never the user's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from lem.diagnostics import InternalError
+from lem_runtime.abi.machine import Machine
+
+# Explicit vector code gains nothing from the standard pipelines, which double the time of a compile. Variables become
+# registers, constants fold, branches merge, common subexpressions meet; loops arrive in the shape they should have.
+PASSES = ("sroa", "instcombine", "simplifycfg", "newgvn", "dce")
+
+_ADD = {
+    "sroa": "add_sroa_pass",
+    "instcombine": "add_instruction_combine_pass",
+    "simplifycfg": "add_simplify_cfg_pass",
+    "newgvn": "add_new_gvn_pass",
+    "dce": "add_aggressive_dce_pass",
+    "dse": "add_dead_store_elimination_pass",
+    "rotate": "add_loop_rotate_pass",
+    "reassociate": "add_reassociate_pass",
+    "unroll": "add_loop_unroll_pass",
+    "sink": "add_sinking_pass",
+    "inline": "add_always_inliner_pass",
+    "globaldce": "add_global_dead_code_eliminate_pass",
+}
+_lock = threading.Lock()
+
+
+def compile_ir(text: str, machine: Machine, *, passes: tuple[str, ...] = PASSES) -> bytes:
+    """A position-independent object file for `machine`. Raises :class:`InternalError`."""
+    with _lock:
+        module, tm = _optimised(text, machine, passes)
+        return bytes(tm.emit_object(module))
+
+
+def assembly(text: str, machine: Machine, *, passes: tuple[str, ...] = PASSES) -> str:
+    """The machine's assembly for `text`."""
+    with _lock:
+        module, tm = _optimised(text, machine, passes)
+        return str(tm.emit_assembly(module))
+
+
+def optimised_ir(text: str, machine: Machine, *, passes: tuple[str, ...] = PASSES) -> str:
+    """LLVM IR after the passes, for people."""
+    with _lock:
+        return str(_optimised(text, machine, passes)[0])
+
+
+def version() -> str:
+    """Version of LLVM, as part of cache keys."""
+    return ".".join(map(str, _binding().llvm_version_info))
+
+
+def host_features() -> tuple[str, tuple[str, ...], str]:
+    """CPU name, features (with their sign, sorted) and triple of this computer, as LLVM sees them."""
+    b = _binding()
+    found = b.get_host_cpu_features()
+    features = tuple(sorted(("+" if on else "-") + name for name, on in found.items()))
+    return str(b.get_host_cpu_name()), features, str(b.get_process_triple())
+
+
+@lru_cache(maxsize=1)
+def _binding() -> Any:
+    import llvmlite.binding as binding
+
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    return binding
+
+
+@lru_cache(maxsize=16)
+def _target_machine(triple: str, cpu: str, features: tuple[str, ...]) -> Any:
+    target = _binding().Target.from_triple(triple)
+    return target.create_target_machine(
+        cpu=cpu, features=",".join(features), opt=2, reloc="pic", codemodel="small", jit=False
+    )
+
+
+def _optimised(text: str, machine: Machine, passes: tuple[str, ...]) -> tuple[Any, Any]:
+    binding = _binding()
+    try:
+        tm = _target_machine(machine.triple, machine.cpu, machine.features)
+    except RuntimeError as e:
+        raise InternalError("llvm", f"no target machine for {machine.triple} {machine.cpu}: {e}") from None
+    try:
+        module = binding.parse_assembly(text)
+        module.verify()
+    except RuntimeError as e:
+        raise InternalError("llvm", str(e).strip(), text) from None
+    module.triple = machine.triple
+    module.data_layout = str(tm.target_data)
+    pass_builder = binding.create_pass_builder(tm, binding.create_pipeline_tuning_options(speed_level=1))
+    manager = binding.create_new_module_pass_manager()
+    for name in passes:
+        getattr(manager, _ADD[name])()
+    manager.run(module, pass_builder)
+    return module, tm
+
+
+class JitObject:
+    """An object file linked by LLVM's own linker: for systems whose objects the runtime cannot load itself."""
+
+    def __init__(self, object_bytes: bytes, externals: Mapping[str, int]) -> None:
+        binding = _binding()
+        with _lock:
+            self._jit = binding.create_lljit_compiler()
+            builder = binding.JITLibraryBuilder().add_object_img(object_bytes).add_current_process()
+            for name, address in externals.items():
+                builder.import_symbol(name, address)
+            self._builder = builder
+        self._tracker: Any = None
+
+    def address(self, symbol: str) -> int:
+        with _lock:
+            if self._tracker is None:
+                self._tracker = self._builder.export_symbol(symbol).link(self._jit, f"lem{id(self)}")
+                return int(self._tracker[symbol])
+            return int(self._jit.lookup(f"lem{id(self)}", symbol)[symbol])
+
+
+def load_fallback(object_bytes: bytes, externals: Mapping[str, int]) -> JitObject:
+    """What ``lem_runtime.loader.register_fallback`` takes."""
+    return JitObject(object_bytes, externals)
+
+
+def call_address(address: int, *args: Any) -> int:
+    """Call a function that returns i32, for quick checks."""
+    kinds = [ctypes.c_int64 if isinstance(a, int) else ctypes.c_void_p for a in args]
+    return int(ctypes.CFUNCTYPE(ctypes.c_int32, *kinds)(address)(*args))
