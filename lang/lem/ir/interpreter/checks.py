@@ -1,0 +1,86 @@
+"""What checked runs look for besides the meaning: reads of elements nobody wrote, and elements that meet in a grid.
+
+Beside each array stand arrays of the same shape: whether an element was written; in a grid, which element (by its
+flattened number) wrote it and which one read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lem.ir.core import Array as IRArray
+from lem.ir.interpreter.formats import Array
+from lem.ir.interpreter.frame import Report
+
+_NOBODY, _SEVERAL = -1, -2
+_LIMIT = 100  # reports kept
+
+
+@dataclass(slots=True)
+class Shadows:
+    """By identity of the array; `keep` holds the arrays so that identities stay theirs."""
+
+    reports: list[Report]
+    written: dict[int, Array] = field(default_factory=dict)
+    writer: dict[int, Array] = field(default_factory=dict)
+    reader: dict[int, Array] = field(default_factory=dict)
+    keep: list[Array] = field(default_factory=list)
+
+    def uninitialised(self, array: Array) -> None:
+        self.keep.append(array)
+        self.written[id(array)] = np.zeros(array.shape, bool)
+
+    def enter_grid(self, arrays: Iterable[Array]) -> None:
+        """A grid that stores to `arrays` begins: its elements have met nobody yet."""
+        held = list(arrays)
+        self.writer = {id(a): np.full(a.shape, _NOBODY, np.int64) for a in held}
+        self.reader = {id(a): np.full(a.shape, _NOBODY, np.int64) for a in held}
+
+    def leave_grid(self) -> None:
+        self.writer, self.reader = {}, {}
+
+    def access(
+        self, kernel: str, name: IRArray, data: Array, at: tuple[Array, ...], who: Array, *, writes: bool, reads: bool
+    ) -> None:
+        """Elements `who` write or read (or update: neither) the places `at`."""
+        written = self.written.get(id(data))
+        if written is not None:
+            missing = ~written[at] & (reads and not writes)
+            self._report("uninitialised", kernel, name, data, at, missing, who)
+            if writes or not reads:
+                written[at] = True
+        if name.kind != "local" and id(data) in self.writer and reads:
+            self._meet(kernel, name, data, at, who, writes)
+
+    def _meet(self, kernel: str, name: IRArray, data: Array, at: tuple[Array, ...], who: Array, writes: bool) -> None:
+        writer, reader = self.writer[id(data)], self.reader[id(data)]
+        before = writer[at]
+        self._report("race", kernel, name, data, at, (before != _NOBODY) & (before != who), before, who)
+        if writes:
+            readers = reader[at]
+            self._report("race", kernel, name, data, at, (readers != _NOBODY) & (readers != who), readers, who)
+            writer[at] = who
+            last = writer[at]
+            self._report("race", kernel, name, data, at, last != who, who, last)
+            return
+        readers = reader[at]
+        reader[at] = np.where((readers == _NOBODY) | (readers == who), who, _SEVERAL)
+        crowd = (reader[at] != who) & (reader[at] != _SEVERAL)
+        reader[tuple(i[crowd] for i in at)] = _SEVERAL
+
+    def _report(
+        self, kind: str, kernel: str, name: IRArray, data: Array, at: tuple[Array, ...], bad: Array, *who: Array
+    ) -> None:
+        bad = np.broadcast_to(bad, who[-1].shape)
+        if not bad.any():
+            return
+        first = int(np.argmax(bad))
+        own = len(name.axes)
+        place = tuple(int(np.broadcast_to(i, bad.shape)[first]) for i in at[own:])
+        elements = tuple(int(w[first]) for w in who if w[first] >= 0)
+        report = Report(kind, kernel, name.name, place, elements)
+        if len(self.reports) < _LIMIT and report not in self.reports:
+            self.reports.append(report)
