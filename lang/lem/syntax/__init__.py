@@ -20,8 +20,11 @@ __all__ = ["ast", "parse", "parse_expr", "parse_type"]
 
 def parse(source: SourceFile, diags: Diagnostics) -> ast.Module:
     """The tree of a whole file."""
+    n_before = len(diags.items)
     tokens = tokenize(source, diags)
     module: ast.Module = parse_tokens(tokens, diags, "module")
+    # The lexer ran first, but a reader wants the reports in the order of the text.
+    diags.items[n_before:] = sorted(diags.items[n_before:], key=lambda item: item.span.start if item.span else 0)
     return module
 
 

@@ -54,9 +54,10 @@ class Actions:
     def error(
         self, code: Code, span: Span, label: str, *, help: str = "", note: str = "", also: Sequence[tuple[Span, str]] = ()
     ) -> None:
-        """Report, unless the lexer has spoken about this line: what it left out makes the rest look wrong."""
+        """Report, unless something was said about this line: what is left out there makes the rest look wrong."""
         line = self.source.line_of(span.start)
         if not any(self.source.line_of(offset) == line for offset in self.tokens.reported):
+            self.tokens.reported.append(span.start)
             self.diags.error(code, span, label, help=help or (), note=note or (), also=also)
 
     # ------------------------------------------------------------ starts and items
@@ -442,12 +443,13 @@ class Actions:
     def string_more(self, span: Span, head: ast.String | ast.FString, token: int) -> ast.Expr:
         tail = self.string(self.token_span(token), token)
         if isinstance(head, ast.FString):
-            return ast.FString(span, (*head.parts, tail))
+            return ast.FString(span, strings.joined((*head.parts, tail)))
         return ast.String(span, head.value + tail.value)
 
     def fstring_more(self, span: Span, head: ast.String | ast.FString, token: int) -> ast.FString:
         parts = head.parts if isinstance(head, ast.FString) else (head,)
-        return ast.FString(span, (*parts, *self.fstring(self.token_span(token), token).parts))
+        tail = self.fstring(self.token_span(token), token)
+        return ast.FString(span, strings.joined((*parts, *tail.parts)))
 
 
 def _check_call(stmt: ast.Stmt) -> ast.Check | None:

@@ -114,14 +114,15 @@ def _collapse(
         if chain[0] in ends:
             out.accepting.append(len(out.rows))
         row: dict[str, tuple[str, int]] = {}
-        for terminal in (t for t in states[chain[0]] if not _is_nonterminal(t)):
+        # Sorted, because lark's order changes from run to run and the file must not.
+        for terminal in sorted(t for t in states[chain[0]] if not _is_nonterminal(t)):
             action = _resolve(states, rules, chain, terminal)
             if action is not None:
                 row[terminal] = ("shift", enter((action[1],))) if action[0] == "shift" else action
         out.rows.append(row)
         gotos = {}
         for state in chain:
-            for symbol in (s for s in states[state] if _is_nonterminal(s)):
+            for symbol in sorted(s for s in states[state] if _is_nonterminal(s)):
                 gotos[symbol] = enter(_chain_from(states, rules, state, symbol))
         out.gotos.append(gotos)
     return out

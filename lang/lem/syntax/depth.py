@@ -57,12 +57,14 @@ def _entered(parent: ast.Node, node: ast.Node, blocks: int, depth: int) -> tuple
 
 
 def _is_too_deep(node: ast.Node, blocks: int, depth: int, diags: Diagnostics) -> bool:
+    if next(ast.children(node), None) is None:
+        return False  # nothing below it: its parent was let through, so may it be
     if isinstance(node, ast.Stmt):
-        if blocks < MAX_BLOCKS * _BLOCK_COST or isinstance(node, ast.ErrorStmt):
+        if blocks < MAX_BLOCKS * _BLOCK_COST:
             return False
         diags.error(E0108, node.span, f"this stands in more than {MAX_BLOCKS} blocks", help=_HELP_BLOCK)
         return True
-    if depth < MAX_EXPRESSION or not isinstance(node, ast.Expr) or isinstance(node, ast.ErrorExpr):
+    if depth < MAX_EXPRESSION or not isinstance(node, ast.Expr):
         return False
     diags.error(E0108, node.span, f"this stands more than {MAX_EXPRESSION} levels deep", help=_HELP_EXPRESSION)
     return True

@@ -234,12 +234,13 @@ class _Driver:
         expected = self._expected()
         spot = Spot(tokens, at, first, last, expected)
         mistake = diagnose(spot)
-        start, end = tokens.starts[first], tokens.ends[last]
-        is_known = start in self.attempts or any(start <= offset <= end for offset in tokens.reported)
-        if not is_known and BROKEN not in tokens.kinds[first : last + 1] and not is_shadow(spot):
+        start, end = tokens.starts[first], tokens.source.text.find("\n", tokens.ends[last])
+        is_known = any(start <= offset and (offset <= end or end < 0) for offset in tokens.reported)
+        if not is_known and start not in self.attempts and not is_shadow(spot):
             self.diags.error(
                 mistake.code, mistake.span, mistake.label, also=mistake.also, note=mistake.note, help=mistake.help
             )
+            tokens.reported.append(mistake.span.start)
         return mistake.edit
 
     def _expected(self) -> frozenset[int]:

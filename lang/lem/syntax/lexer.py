@@ -93,7 +93,8 @@ _BRACKETS = frozenset("()[]{}")
 class Tokens:
     """Token i is ``text[starts[i]:ends[i]]`` of kind `kinds[i]`; layout tokens are empty and lie at the last real token.
 
-    The lists end with an END token. `reported`: offsets where the lexer has already complained.
+    The lists end with an END token. `reported`: offsets of what was complained about: one report
+    per line is enough.
     """
 
     source: SourceFile
@@ -102,6 +103,7 @@ class Tokens:
     ends: list[int] = field(default_factory=list)
     comments: list[tuple[int, str]] = field(default_factory=list)
     reported: list[int] = field(default_factory=list)
+    is_part: bool = False  # a range of the source, read as an expression
     deep: list[int] = field(default_factory=list)  # offsets of lines whose tree might be too deep for those who walk it
 
     def text(self, i: int) -> str:
@@ -135,7 +137,7 @@ class _Lexer:
         self.source = source
         self.text = source.text
         self.diags = diags
-        self.tokens = Tokens(source)
+        self.tokens = Tokens(source, is_part=end is not None)
         self.at = start
         self.end = len(source.text) if end is None else end
         self.is_part = end is not None
@@ -202,6 +204,8 @@ class _Lexer:
             elif group == 4:
                 if brackets:
                     self._line_end_in_brackets(m)
+                    if self.again:
+                        break
                 elif not self.is_part:
                     self._line_end(m)
             elif group == 5:
@@ -230,7 +234,8 @@ class _Lexer:
         elif word in _BEFORE_STRING:
             is_keyword = _STRING_FOLLOWS.match(text, end) is not None
         elif word == "reduce":
-            is_keyword = self._last_kind() == COLON and _PAREN_FOLLOWS.match(text, end) is not None
+            is_type = self._last_kind() == COLON or self.is_part and not self.tokens.kinds
+            is_keyword = is_type and _PAREN_FOLLOWS.match(text, end) is not None
         elif word == "sync":
             after = _SPACE.match(text, end).end()  # type: ignore[union-attr]
             is_keyword = self._begins_statement() and (after >= self.end or text[after] in "\r\n#;")
@@ -311,6 +316,8 @@ class _Lexer:
         if self.resume is None and not self.is_part and self._looks_like_statement(m.end()):
             sizes = (len(self.tokens.kinds), len(self.tokens.comments), len(self.tokens.reported))
             self.resume = _Resume(m.start(), *sizes, list(self.brackets))
+        if _NO_EXPRESSION.match(self.text, m.end(), self.end) and not self.is_part:
+            self._close_by_guess()
 
     def _looks_like_statement(self, at: int) -> bool:
         """Whether the line at `at` would be a new statement, if one knew that the bracket was forgotten."""
@@ -323,7 +330,7 @@ class _Lexer:
         return _STATEMENT.match(line) is not None or (is_outside and _BEGINNING.match(line) is not None)
 
     def _close_by_guess(self) -> None:
-        """At the end of the text a bracket is open: close it where a statement seems to begin, and read again from there."""
+        """A bracket was forgotten: close it where a statement seems to begin, and read again from there."""
         resume = self.resume
         if resume is None:
             self._report_open(self.brackets[0])
@@ -338,8 +345,15 @@ class _Lexer:
         self.check_calls = [i for i in self.check_calls if i < resume.n_tokens]
         self.brackets[:] = resume.brackets
         self._report_open(self.brackets[0])
+        last = tokens.ends[-1]
+        ends_header = tokens.kinds[-1] == COLON and self.brackets[-1][0] == "("
+        if ends_header:  # `for i in grid(N:` means the bracket before the colon
+            for items in (tokens.kinds, tokens.starts, tokens.ends):
+                items.pop()
         while self.brackets:
             self._add_closer(tokens.ends[-1])
+        if ends_header:
+            self._add(COLON, last - 1, last)
         self.at, self.resume, self.again = resume.at, None, True
 
     # ------------------------------------------------------------ lines
@@ -390,6 +404,8 @@ class _Lexer:
             if alt_column <= self.alt_indents[-1]:
                 self.report(E0102, start, end, "tabs and spaces are mixed", help=_TABS)
                 self.tokens.reported[-1] = end
+                if len(self.tokens.kinds) > 1 and self.tokens.kinds[-2] != COLON:
+                    return  # no block begins here: the line belongs to the one before it
             elif len(self.indents) > MANY_INDENTS:
                 self.tokens.deep.append(end)
             self.indents.append(column)
@@ -473,6 +489,10 @@ _STATEMENT = re.compile(
     r"[ \t]*(?:(?:return|pass|break|continue|while|import|from|assert|def|class|elif)\b|(?:kernel|fn|task|struct)[ \t]+\w"
     r"|(?:test|check)[ \t]+[\w\"']|spawn[ \t]+\w|@\w|(?:for|if|else|with|try)\b.*:[ \t]*(?:\#.*)?\r?$"
     r"|[^\W\d]\w*(?:\[[^\]]*\])?[ \t]+(?:[-+*/%&|^@]|\*\*|//|<<|>>)?=[ \t])"
+)
+_NO_EXPRESSION = re.compile(  # no line inside brackets begins so: a bracket before it was forgotten
+    r"(?:return|pass|break|continue|while|import|assert|def|class|elif)\b"
+    r"|(?:kernel|fn|task|struct)[ \t]+[^\W\d]\w*[ \t]*[\[(:]|test[ \t]+[\"']"
 )
 _BEGINNING = re.compile(r"[ \t]*[^\W\d]\w*")
 _LOOKALIKES = {

@@ -130,7 +130,7 @@ def diagnose(spot: Spot) -> Mistake:
 def finding(spot: Spot) -> str:
     """The token at the spot, as a reader would call it."""
     layout = {
-        NEWLINE: "the end of the line",
+        NEWLINE: _end_of_line(spot),
         INDENT: "an indented line",
         DEDENT: "the end of the block",
         END: "the end of the text",
@@ -138,6 +138,10 @@ def finding(spot: Spot) -> str:
         FSTRING: "a string",
     }
     return layout.get(spot.kind) or f"`{spot.found}`"
+
+
+def _end_of_line(spot: Spot) -> str:
+    return "the end of the expression" if spot.tokens.is_part else "the end of the line"
 
 
 def expectation(spot: Spot) -> str:
@@ -151,19 +155,24 @@ def expectation(spot: Spot) -> str:
         return "a kernel, fn, task" + (", struct, test, import or constant" if _KIND["struct"] in expected else "")
     if expected == {INDENT}:
         return "an indented block"
+    if expected >= {_KIND["+"], _KIND["|"], NAME}:
+        return "`+`, `max`, `min`, `|` or `&`"
     if NAME in expected:
         return "a name" if _KIND["out"] not in expected else "a type"
+    if _KIND["else"] in expected:
+        return "`else`"
+    if spot.head == "for" and spot.opener() is None and COLON not in expected and _KIND["in"] in expected:
+        return "`in`"
     if spot.opener() is None and (NEWLINE in expected or COLON in expected):
-        return "the end of the line" if NEWLINE in expected else "`:`"
+        return _end_of_line(spot) if NEWLINE in expected else "`:`"
     closers = [f"`{c}`" for c in (",", ")", "]", "}") if _KIND[c] in expected]
     if closers:
-        first = [f"`{c}`" for c in (":", "in") if _KIND[c] in expected and c != ":" or c == ":" and _is_header(spot)]
-        return _alternatives(first + closers)
-    for texts in (("in",), ("=", ":"), ("else",), (":",), ("(",), ("=",), ("import",)):
+        return _alternatives((["`:`"] if _is_header(spot) else []) + closers)
+    for texts in (("=", ":"), (":",), ("(",), ("=",), ("import",), ("in",)):
         if all(_KIND[t] in expected for t in texts) and NEWLINE not in expected:
             return _alternatives([f"`{t}`" for t in texts])
     if NEWLINE in expected:
-        return "the end of the line"
+        return _end_of_line(spot)
     return _alternatives(sorted(f"`{_TEXT[kind]}`" for kind in expected if kind in _TEXT)[:4]) or "something else"
 
 
@@ -283,7 +292,9 @@ _OPERATORS_ELSEWHERE = {"!": "not", "<>": "!=", "?": "a if c else b", "$": "", "
 def _foreign_operator(spot: Spot) -> Mistake | None:
     if spot.kind == UNKNOWN and spot.found in _OPERATORS_ELSEWHERE:
         meant = _OPERATORS_ELSEWHERE[spot.found]
-        return spot.mistake(E0101, f"found `{spot.found}`, which is no operator", help=f"write `{meant}`" if meant else "")
+        return spot.mistake(
+            E0101, f"found {_quoted(spot.found)}, which is no operator", help=f"write `{meant}`" if meant else ""
+        )
     previous = spot.text(spot.at - 1)
     is_close = spot.at > 0 and spot.tokens.ends[spot.at - 1] == spot.tokens.starts[spot.at]
     if is_close and spot.found == previous and spot.found in ("&", "|"):
@@ -296,6 +307,10 @@ def _foreign_operator(spot: Spot) -> Mistake | None:
         help = f"write `{spot.head} {previous}= 1`" if spot.at - 3 == spot.first else ""
         return Mistake(E0101, spot.span(spot.at - 2, spot.at - 1), label, (help,) if help else ())
     return None
+
+
+def _quoted(text: str) -> str:
+    return "a backquote" if text == "`" else f"`{text}`"
 
 
 def _brace(spot: Spot) -> Mistake | None:
@@ -407,7 +422,7 @@ def _statement_at_top(spot: Spot) -> Mistake | None:
         return None
     if spot.found == ":" and is_other:
         note = "a constant has no type of its own"
-        return spot.mistake(E0101, "expected `=`, found `:`", help=f"write `{spot.head} = f32(...)`", note=note)
+        return spot.mistake(E0101, "expected `=`, found `:`", help=f"write `{spot.head} = ...`", note=note)
     first = spot.span(spot.first)
     note = "statements stand in the body of a kernel, fn, task or test"
     label = f"expected a kernel, fn, task, struct, test, import or constant, found `{first.text}`"
@@ -480,7 +495,7 @@ def _word_as_name(spot: Spot) -> Mistake | None:
 
 
 class Entry(NamedTuple):
-    example: str  # a program with this mistake, "..." being what is around it
+    example: str  # a program with this mistake and no other
     recognise: Callable[[Spot], Mistake | None]
 
 
@@ -496,13 +511,13 @@ MISTAKES: tuple[Entry, ...] = (
     Entry("kernel k():\n    y = f(*a)\n", _starred),
     Entry("kernel k():\n    y = [x for x in N]\n", _bracketed_comprehension),
     Entry("kernel k():\n    y = f(x for k in K, 2)\n", _comprehension_and_more),
-    Entry("kernel k():\n    if a = b:\n        pass\n", _equals_in_condition),
-    Entry("kernel k():\n    a = b = 1\n", _chained_assignment),
-    Entry("kernel k():\n    a[i]: f32 = 1\n", _declared_element),
     Entry("kernel k():\n    fn f(x):\n        return x\n", _item_in_body),
     Entry("@on(cpu)\nstruct S:\n    x: f32\n", _decorator_on_other),
     Entry("for i in grid(N):\n    x = i\n", _statement_at_top),
     Entry("import a, b\n", _import_list),
+    Entry("kernel k():\n    if a = b:\n        pass\n", _equals_in_condition),
+    Entry("kernel k():\n    a = b = 1\n", _chained_assignment),
+    Entry("kernel k():\n    a[i]: f32 = 1\n", _declared_element),
     Entry("kernel k(x: f32) -> f32:\n    pass\n", _result_without_name),
     Entry("fn f(x) -> y: f32:\n    return x\n", _fn_result_with_name),
     Entry("kernel k(out y: f32[3]):\n    pass\n", _effect_before_name),

@@ -13,6 +13,7 @@ from lem.source import Span
 from lem.syntax import ast
 
 _BLOCKS = (ast.Function, ast.Struct, ast.Test, ast.If, ast.While, ast.ForStmt, ast.Module)
+_PLAIN = frozenset(("name", "kind", "op", "doc", "title", "value", "func", "left"))  # clear without their names
 _HIDDEN = frozenset(("span", "op_span", "name_span", "head_span", "comments"))
 
 
@@ -46,7 +47,7 @@ class _Show:
             elif isinstance(value, tuple) and value:
                 parts.append((name, value))
             elif value is not None and value != "" and value != ():
-                words.append(self.flat(value))
+                words.append(("" if name in _PLAIN else f"{name}=") + self.flat(value))
         self.lines.append(f"{indent}{label}{' '.join(words)}")
         for name, value in parts:
             self.part(name, value, depth + 1)

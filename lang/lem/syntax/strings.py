@@ -6,7 +6,7 @@ Takes the text between quotes and where it stands; gives values, or reports what
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from lem.diagnostics import Diagnostics
@@ -100,7 +100,19 @@ def parts_of(span: Span, parse: ParsePart, diags: Diagnostics) -> tuple[ast.Expr
             _add_text(parts, literal, begin, at, diags)
             at = begin = _field(parts, literal, at, parse, diags)
     _add_text(parts, literal, begin, literal.end, diags)
-    return tuple(parts)
+    return joined(parts)
+
+
+def joined(parts: Iterable[ast.Expr]) -> tuple[ast.Expr, ...]:
+    """`parts` with texts that follow each other made one."""
+    out: list[ast.Expr] = []
+    for part in parts:
+        last = out[-1] if out else None
+        if isinstance(part, ast.String) and isinstance(last, ast.String):
+            out[-1] = ast.String(last.span.to(part.span), last.value + part.value)
+        else:
+            out.append(part)
+    return tuple(out)
 
 
 def _add_text(parts: list[ast.Expr], literal: Literal, start: int, end: int, diags: Diagnostics) -> None:
