@@ -96,6 +96,8 @@ def subscripts(draw: st.DrawFn) -> tuple[Lin, Lin, list[Sym], list[Sym], Context
     ctx = Context().checked_at_call().assume_range(i, 0, m).assume_range(j, lo, draw(pick))
     if draw(st.booleans()):
         ctx = ctx.assume(w.lin - draw(st.integers(-1, 2)))
+    if draw(st.booleans()):
+        ctx = ctx.assume(draw(st.sampled_from([i.lin - 1, j.lin - i - 1, n.lin - 1 - i, j.lin - 1])))
     coef = st.sampled_from([0, 1, 1, -1, 2])
     index = Lin.from_dict({i: draw(coef), j: draw(coef), w: draw(st.sampled_from([0, 0, 1]))}, draw(st.integers(-2, 2)))
     if draw(st.booleans()):

@@ -118,3 +118,11 @@ def test_decide() -> None:
     assert ask(("or", ("<", "M", 4), ("!=", "N", 2))) == "holds"
     assert ask(("and", ("<", "M", 4), ("!=", "N", 2))) == "unknown"
     assert ask(("not", ("==", ("max", "N", 2), "N"))) == "fails"
+
+
+def test_a_condition_is_shown_without_its_empty_ranges() -> None:
+    needs = Condition(("or", ("<=", "M", 0), ("<=", "R", 1)), "`x[i + r]` needs it", shown=("<=", "R", 1))
+    sig = signature("M R", array("x", "M"), array("w", "R"), conditions=(needs,))
+    assert bind(sig, {"x": (0,), "w": (3,)}, {}) == {"M": 0, "R": 3}
+    with pytest.raises(CallError, match=r"^`R <= 1` must hold \(`x\[i \+ r\]` needs it\); here R = 3$"):
+        bind(sig, {"x": (5,), "w": (3,)}, {})

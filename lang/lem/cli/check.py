@@ -12,7 +12,6 @@ from lem.cli import output
 from lem.cli.codes import Exit
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.as_json import to_json
-from lem_runtime.abi import sizes
 from lem_runtime.abi.signature import Signature
 
 
@@ -63,7 +62,7 @@ def _say_ok(path: str, program: pipeline.Program) -> None:
     print(f"{path}: ok ({said or 'nothing to run'})")
     for s in found:
         for c in s.conditions:
-            print(f"  {s.name}: every call needs {sizes.show(c.expr)} ({c.why})")
+            print(f"  {s.name}: every call needs {c.text} ({c.why})")
     for name, why, _ in program.typed.not_run:
         print(f"  {name}: checked for syntax and names only; it cannot run yet: {why}")
 
@@ -72,7 +71,7 @@ def _as_json(path: str, diags: Diagnostics, program: pipeline.Program | None) ->
     functions = []
     if program is not None:
         for s in _signatures(program):
-            conditions = [{"needs": sizes.show(c.expr), "why": c.why} for c in s.conditions]
+            conditions = [{"needs": c.text, "why": c.why} for c in s.conditions]
             functions.append({"name": s.name, "kind": s.kind, "conditions": conditions})
     return {
         "file": path, "ok": program is not None, "diagnostics": [to_json(d) for d in diags.items], "functions": functions,

@@ -306,7 +306,8 @@ def _rule(r: DimRule) -> str:
 
 
 def _condition(c: Condition) -> str:
-    return f"where {sizes.show(c.expr)}, {json.dumps(c.why)}{_place(c.place)}"
+    shown = "" if c.shown is None else f", {sizes.show(c.shown)}"
+    return f"where {sizes.show(c.expr)}, {json.dumps(c.why)}{shown}{_place(c.place)}"
 
 
 def _site(n: int, s: Site) -> str:

@@ -131,7 +131,9 @@ class _Parser(Lexed):
     def _h_where(self, h: _Header) -> None:
         expr = self.size()
         self.take(",")
-        h.conditions.append(Condition(expr, json.loads(self.take("string")), self._place()))
+        why = json.loads(self.take("string"))
+        shown = self.size() if self.accept(",") else None
+        h.conditions.append(Condition(expr, why, self._place(), shown))
 
     def _h_attr(self, h: _Header) -> None:
         key = self.name()

@@ -27,8 +27,9 @@ Alternatives = tuple[tuple[Lin, ...], ...]
 class Residual:
     """A condition over sizes and ``int`` parameters that is left for the call.
 
-    simple: what to print: ``R <= 1``. It is what `exact` says whenever the ranges around are not empty.
-    exact:  what to check: ``M <= 0 or R <= 1``. Also true when the element does not exist, because size 0 is legal.
+    simple: what to print (``Condition.shown``): ``R <= 1``. It is what `exact` says where no range around is empty.
+    exact:  what to check (``Condition.expr``): ``M <= 0 or R <= 1``. Also true when the element does not exist: size 0
+            is legal.
     never:  no size fits: whenever the element exists, some index is wrong; `simple` is then 0 (false).
     bounded_dim: name of a dimension that `simple` bounds from above by a constant (`lem check` warns), or "".
     """

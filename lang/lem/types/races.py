@@ -78,7 +78,11 @@ def find_conflicts(
     value in all elements; all later ones (comprehension variables, array elements) are each element's own.
     """
     found: dict[int, Conflict] = {}
-    for first, second in _pairs(accesses):
+    # The same subscript under the same facts says nothing new, and code that repeats one is common.
+    distinct: dict[object, Access] = {}
+    for a in accesses:
+        distinct.setdefault((id(a.array), a.kind, a.subs, a.ctx.facts, a.ctx.guards), a)
+    for first, second in _pairs(list(distinct.values())):
         best = found.get(id(first.array))
         if best is None or not best.certain:
             conflict = _Pair(symbols, outer, grid, first, second).conflict()

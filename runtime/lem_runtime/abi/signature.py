@@ -70,11 +70,21 @@ class DimRule:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Must hold at every call. `why` is a phrase (``x[i + r]`` needs it; ``where`` clause ...)."""
+    """Must hold at every call. `why` is a phrase (``x[i + r]`` needs it; ``where`` clause ...).
+
+    shown: what a reader needs to know of `expr`, where that also allows for empty ranges: `R <= 1` of
+           `M <= 0 or R <= 1`. None: all of it.
+    """
 
     expr: Size
     why: str
     place: Place | None = None
+    shown: Size | None = None
+
+    @property
+    def text(self) -> str:
+        """The condition as a reader sees it."""
+        return sizes.show(self.expr if self.shown is None else self.shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +222,8 @@ def _check_conditions(sig: Signature, known: Mapping[str, int]) -> None:
         except sizes.SizeError as e:
             raise CallError("E0605", f"{c.why}: {e}", c.place or sig.place) from None
         if not ok:
-            values = ", ".join(f"{n} = {known[n]}" for n in sorted(sizes.names_in(c.expr)) if n in known)
+            told = c.expr if c.shown is None else c.shown
+            values = ", ".join(f"{n} = {known[n]}" for n in sorted(sizes.names_in(told)) if n in known)
             raise CallError(
-                "E0605", f"`{sizes.show(c.expr)}` must hold ({c.why}); here {values}", c.place or sig.place
+                "E0605", f"`{c.text}` must hold ({c.why}); here {values}", c.place or sig.place
             )
