@@ -18,13 +18,16 @@ _T = TypeVar("_T")
 
 @dataclass_transform(eq_default=False)
 def _node(cls: type[_T]) -> type[_T]:
-    """Every node below is declared alike."""
-    return dataclass(slots=True, eq=False)(cls)
+    """Every node below is declared alike. No generated `repr`: it would print whole trees, and importing would cost more."""
+    return dataclass(slots=True, eq=False, repr=False)(cls)
 
 
-@dataclass(slots=True, eq=False)
+@_node
 class Node:
     span: Span
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.span!r}>"
 
 
 # ---------------------------------------------------------------- expressions
