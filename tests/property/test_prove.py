@@ -155,3 +155,41 @@ def test_conditions_mean_their_fact(system: tuple[list[Sym], list[Lin], Lin]) ->
         names = {s.name: v for s, v in zip(syms, at, strict=True)}
         assert bool(sizes.evaluate(condition(fact), names)) == (value(fact, syms, at) >= 0)
         assert sizes.evaluate(fact.as_size(), names) == value(fact, syms, at)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_cases_and_products_prove_no_falsehood(data: st.DataObject) -> None:
+    symbols = Symbols()
+    x, y, m = symbols.sym("x", "index"), symbols.sym("y", "param"), symbols.sym("M", "dim")
+    syms = [x, y, m]
+    coef, const = st.integers(-2, 2), st.integers(-3, 3)
+
+    def form() -> Lin:
+        return Lin.from_dict({s: data.draw(coef) for s in syms}, data.draw(const))
+
+    product = symbols.mul(m.lin + data.draw(st.integers(0, 2)), y.lin + data.draw(const))
+    chosen = data.draw(st.sampled_from([symbols.min, symbols.max]))(form(), form())
+    assert product is not None
+    box = [f for s in syms for f in (s.lin - SMALL[0], SMALL[-1] - s.lin)]
+    options = [(form(),), (form(), form())]
+    ctx = Context().assume(form(), *box).assume_any(*options)
+    goal = chosen * data.draw(coef) + product * data.draw(coef) + form()
+    proven, refuted = ctx.prove_ge0(goal), ctx.always_false(goal)
+    for at in itertools.product(SMALL, SMALL, range(5)):
+        values = dict(zip(syms, at, strict=True))
+        if all(full(f, values) >= 0 for f in ctx.facts) and any(all(full(f, values) >= 0 for f in o) for o in options):
+            assert not proven or full(goal, values) >= 0
+            assert not refuted or full(goal, values) < 0
+
+
+def full(form: Lin, at: dict[Sym, int]) -> int:
+    """Value of a form with derived symbols of all kinds."""
+    total = form.const
+    for s, c in form.terms:
+        if s.defn is None:
+            total += c * at[s]
+        else:
+            a, b = (full(side, at) for side in s.defn[1:])
+            total += c * {"*": a * b, "min": min(a, b), "max": max(a, b)}[s.defn[0]]
+    return total
