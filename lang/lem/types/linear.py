@@ -305,7 +305,7 @@ class Symbols:
             left = out
             out = self._derive("*", left.lin, f.lin)
             if not out.facts and _never_negative(left) and _never_negative(f):
-                # For sizes m, n >= 0: m * n >= 0 and (m - 1) * (n - 1) >= 0 unless exactly one of them is 0.
+                # All that is always true and linear; `facts` adds m * n >= n where m >= 1 is known.
                 out.facts = (out.lin,)
         return out
 
