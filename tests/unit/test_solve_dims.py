@@ -112,7 +112,10 @@ def test_decide() -> None:
     c = Caller()
     ctx = c.ctx.assume(*compare_facts(">", c.n, 3))
     names = {"N": c.n, "M": c.m}
-    ask = lambda cond: decide(c.symbols, ctx, cond, names)  # noqa: E731
+
+    def ask(cond: Size) -> str:
+        return decide(c.symbols, ctx, cond, names)
+
     assert ask((">=", "N", 4)) == "holds"
     assert ask(("<", "N", 4)) == "fails"
     assert ask(("or", ("<", "M", 4), ("!=", "N", 2))) == "holds"
