@@ -263,6 +263,10 @@ class _Function:
     def view(self, s: lp.View) -> None:
         self.v.names[s.buffer.uid] = self.v.address(s.base, self.e(s.offset))
 
+    def pick(self, s: lp.Pick) -> None:
+        x, y = self.v.names[s.x.uid], self.v.names[s.y.uid]
+        self.v.names[s.buffer.uid] = self.v.op(f"select i1 {self.e(s.cond)}, ptr {x}, ptr {y}")
+
     def bytes_of(self, buffer: Buffer, count: Expr) -> str:
         """Bytes of a part, rounded up to the alignment."""
         size = self.v.op(f"mul i64 {self.e(count)}, {buffer.dtype.size_bytes}")
@@ -590,7 +594,7 @@ def _declare(node: Any, known: set[int]) -> None:
             known.add(var.uid)
         case lp.ArgPointer(buffer=buffer) | lp.StackBuffer(buffer=buffer) | lp.Alloc(buffer=buffer):
             known.add(buffer.uid)
-        case lp.View(buffer=buffer):
+        case lp.View(buffer=buffer) | lp.Pick(buffer=buffer):
             known.add(buffer.uid)
         case lp.Scratch(buffers=buffers):
             known.update(b.uid for b in buffers)
@@ -617,6 +621,7 @@ _TABLE: dict[type[Stmt], Callable[[_Function, Any], None]] = {
     lp.Alloc: _Function.alloc,
     lp.Free: _Function.free,
     lp.View: _Function.view,
+    lp.Pick: _Function.pick,
     lp.Store: _Function.store,
     lp.Scatter: _Function.scatter,
     lp.AtomicUpdate: _Function.atomic,

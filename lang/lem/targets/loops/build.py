@@ -280,6 +280,12 @@ class Build:
         self.add(lp.View(buffer, base, as_expr(offset)))
         return buffer
 
+    def pick(self, cond: Expr, x: Buffer, y: Buffer, name: str = "") -> Buffer:
+        """`x` where `cond` holds, else `y`."""
+        buffer = Buffer(name or x.name, x.dtype, x.space)
+        self.add(lp.Pick(buffer, cond, x, y))
+        return buffer
+
     def store(
         self,
         buffer: Buffer,

@@ -304,6 +304,16 @@ class View(Stmt):
 
 
 @dataclass(slots=True, eq=False)
+class Pick(Stmt):
+    """Bind `buffer` to the memory of `x` where `cond` (a scalar bool) holds, else to that of `y`."""
+
+    buffer: Buffer
+    cond: Expr
+    x: Buffer
+    y: Buffer
+
+
+@dataclass(slots=True, eq=False)
 class Store(Stmt):
     """``buffer[index (+ lane * stride)] = value`` for lanes in `mask`."""
 

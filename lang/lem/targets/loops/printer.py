@@ -167,6 +167,9 @@ _STMTS: dict[type[Stmt], Callable[[_Printer, Any, int], None]] = {
         d, f"alloc {p.name(s.buffer)}: {s.buffer.dtype}[{p.e(s.count)}]  # site {s.site}"
     ),
     lp.Free: lambda p, s, d: p.line(d, f"free {p.name(s.buffer)}"),
+    lp.Pick: lambda p, s, d: p.line(
+        d, f"{p.name(s.buffer)} = {p.name(s.x)} if {p.e(s.cond)} else {p.name(s.y)}"
+    ),
     lp.View: lambda p, s, d: p.line(d, f"{p.name(s.buffer)} = &{p.name(s.base)}[{p.e(s.offset)}]"),
     lp.Store: lambda p, s, d: p.line(d, f"{p.place(s)} = {p.e(s.value)}{p.masked(s)}"),
     lp.Scatter: lambda p, s, d: p.line(
