@@ -44,6 +44,8 @@ class Actions:
         self.diags = diags
         self.parse_part = parse_part
         self.elif_starts: list[int] = []
+        self.n_reported = 0  # so many of `tokens.reported` are in `reported_lines`
+        self.reported_lines: set[int] = set()
 
     def text(self, token: int) -> str:
         return self.source.text[self.tokens.starts[token] : self.tokens.ends[token]]
@@ -55,8 +57,10 @@ class Actions:
         self, code: Code, span: Span, label: str, *, help: str = "", note: str = "", also: Sequence[tuple[Span, str]] = ()
     ) -> None:
         """Report, unless something was said about this line: what is left out there makes the rest look wrong."""
-        line = self.source.line_of(span.start)
-        if not any(self.source.line_of(offset) == line for offset in self.tokens.reported):
+        reported = self.tokens.reported
+        self.reported_lines.update(map(self.source.line_of, reported[self.n_reported :]))
+        self.n_reported = len(reported)
+        if self.source.line_of(span.start) not in self.reported_lines:
             self.tokens.reported.append(span.start)
             self.diags.error(code, span, label, help=help or (), note=note or (), also=also)
 

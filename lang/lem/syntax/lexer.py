@@ -20,6 +20,7 @@ from lem.syntax.tables import tables
 
 LONG_LINE = 80  # tokens; a shorter line cannot make a tree that is too deep
 MANY_INDENTS = 40
+MAX_GUESSES = 20  # brackets that are found open only at the end of the text; each one costs a reading of what follows
 
 # Words that Python reserves stay reserved, because bodies parse as Python; those lem has no use for are refused by name.
 PYTHON_WORDS = frozenset("None async await class def del except finally global lambda nonlocal raise try with yield".split())
@@ -147,6 +148,7 @@ class _Lexer:
         self.odd_columns: set[tuple[int, int]] = set()  # (depth, column) that lie between two blocks, reported
         self.line_first = 0  # number of the line's first token
         self.resume: _Resume | None = None  # for the outermost open bracket
+        self.n_guesses = 0
         self.again = True
         self.check_calls: list[int] = []  # tokens `check` before "(": keyword or call, known when the line is complete
 
@@ -316,7 +318,8 @@ class _Lexer:
         if self.resume is None and not self.is_part and self._looks_like_statement(m.end()):
             sizes = (len(self.tokens.kinds), len(self.tokens.comments), len(self.tokens.reported))
             self.resume = _Resume(m.start(), *sizes, list(self.brackets))
-        if _NO_EXPRESSION.match(self.text, m.end(), self.end) and not self.is_part:
+        is_hopeless = self.n_guesses > MAX_GUESSES and self.resume is not None
+        if is_hopeless or _NO_EXPRESSION.match(self.text, m.end(), self.end) and not self.is_part:
             self._close_by_guess()
 
     def _looks_like_statement(self, at: int) -> bool:
@@ -355,6 +358,7 @@ class _Lexer:
         if ends_header:
             self._add(COLON, last - 1, last)
         self.at, self.resume, self.again = resume.at, None, True
+        self.n_guesses += 1
 
     # ------------------------------------------------------------ lines
     def _add(self, kind: int, start: int, end: int) -> None:
@@ -468,7 +472,7 @@ class _Lexer:
             self.report(E0103, start, start + 1, f"expected `{quote}` before the end of the line")
             line_end = self.text.find("\n", start, self.end)
             self.at = self.end if line_end < 0 else line_end
-        self._add(BROKEN, start, max(start + 1, len(self.text[: self.at].rstrip("\r\n"))))
+        self._add(BROKEN, start, max(start + 1, start + len(self.text[start : self.at].rstrip("\r\n"))))
         self.again = True
 
     def _odd_character(self, c: str, start: int) -> None:

@@ -367,7 +367,7 @@ def _equals_in_condition(spot: Spot) -> Mistake | None:
 
 
 def _chained_assignment(spot: Spot) -> Mistake | None:
-    if spot.found != "=" or spot.opener() is not None or spot.before("=") is None:
+    if spot.found != "=" or spot.opener() is not None or spot.before("=") in (None, spot.at - 1):
         return None
     return spot.mistake(E0104, "found a second `=`: assignments are not chained", help="write one assignment per line")
 
