@@ -1,1 +1,195 @@
+"""Bind the names of a module to their definitions: what the file defines, what it imports, what is always there.
 
+Takes an :class:`ast.Module`; gives a :class:`Bound`, whose scope answers "what does this name mean at module level".
+Names of locals, dimensions and index variables depend on types and loops, so the `types` stage resolves those; both ask
+:func:`unknown_name` to report what nobody knows. Stands between `syntax` and `types`.
+
+Nearest definition wins (LANGUAGE 35): the file's own over its imports over the names of the library module ``math``. Only
+what is asked for is read: ``math`` is parsed when a name is found nowhere nearer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from lem import syntax
+from lem.diagnostics import Diagnostics
+from lem.diagnostics.codes import E0201, E0202, E0203, E0204, E0208
+from lem.diagnostics.suggest import nearest
+from lem.source import SourceFile, Span
+from lem.syntax import ast
+
+__all__ = ["Bound", "Definition", "Loader", "ModuleScope", "bind", "unknown_name"]
+
+Loader = Callable[[str], SourceFile | None]
+ALWAYS = "math"  # the library module whose names need no import
+
+
+@dataclass(eq=False, slots=True)
+class Definition:
+    """What a module-level name stands for.
+
+    kind:  "function" "constant" "struct" (then `node` is its item) or "module" (then `module` is it).
+    scope: the module that holds the item, where names inside it are looked up.
+    """
+
+    name: str
+    kind: str
+    span: Span
+    scope: ModuleScope
+    node: ast.Item | None = None
+    module: ModuleScope | None = None
+
+
+@dataclass(eq=False, slots=True)
+class ModuleScope:
+    """The names of one module: what it defines itself, and what it imports."""
+
+    name: str
+    tree: ast.Module
+    session: _Session
+    own: dict[str, Definition] = field(default_factory=dict)
+    imported: dict[str, Definition] = field(default_factory=dict)
+
+    def find(self, name: str) -> Definition | None:
+        """The nearest definition of `name`."""
+        found = self.own.get(name) or self.imported.get(name)
+        if found is not None or self.name == ALWAYS:
+            return found
+        always = self.session.module(ALWAYS)
+        return always.own.get(name) if always else None
+
+    def visible(self) -> Iterable[str]:
+        """All names that :meth:`find` knows, for suggestions."""
+        always = self.session.module(ALWAYS) if self.name != ALWAYS else None
+        return {*self.own, *self.imported, *(always.own if always else ())}
+
+
+@dataclass(eq=False, slots=True)
+class Bound:
+    """A module with its names. `modules`: all that were read, by name."""
+
+    tree: ast.Module
+    scope: ModuleScope
+
+    @property
+    def name(self) -> str:
+        return self.scope.name
+
+    @property
+    def modules(self) -> dict[str, ModuleScope]:
+        return self.scope.session.done
+
+
+def bind(tree: ast.Module, diags: Diagnostics, loader: Loader) -> Bound:
+    """Bind the module-level names of `tree`. `loader` finds the text of a module, or None."""
+    session = _Session(diags, loader)
+    scope = session.enter(_module_name(tree.span.source), tree)
+    return Bound(tree, scope)
+
+
+def unknown_name(diags: Diagnostics, scope: ModuleScope, span: Span, name: str, near: Iterable[str] = ()) -> None:
+    """Report E0201 with the nearest name among `near` (locals, builtins) and the module's."""
+    guess = nearest(name, {*near, *scope.visible()})
+    diags.error(E0201, span, f"`{name}` is not defined", help=f"did you mean `{guess}`?" if guess else ())
+
+
+def _module_name(source: SourceFile) -> str:
+    stem = source.name.replace("\\", "/").rsplit("/", 1)[-1]
+    return stem.removesuffix(".lem")
+
+
+class _Session:
+    """Modules read while one module is bound; `active` are those whose imports are being followed, for cycles."""
+
+    def __init__(self, diags: Diagnostics, loader: Loader) -> None:
+        self.diags = diags
+        self.loader = loader
+        self.done: dict[str, ModuleScope] = {}
+        self.missing: set[str] = set()
+        self.active: list[str] = []
+
+    def module(self, name: str) -> ModuleScope | None:
+        """The module `name`, read if it was not yet; None when there is none."""
+        if name in self.done or name in self.missing:
+            return self.done.get(name)
+        source = self.loader(name)
+        if source is None:
+            self.missing.add(name)
+            return None
+        return self.enter(name, syntax.parse(source, self.diags))
+
+    def enter(self, name: str, tree: ast.Module) -> ModuleScope:
+        scope = ModuleScope(name, tree, self)
+        self.done[name] = scope
+        self.active.append(name)
+        for item in tree.items:
+            self._define(scope, item)
+        for item in tree.items:
+            if isinstance(item, ast.Import):
+                self._import(scope, item)
+        self.active.pop()
+        return scope
+
+    def _define(self, scope: ModuleScope, item: ast.Item) -> None:
+        kinds = {ast.Function: "function", ast.Constant: "constant", ast.Struct: "struct"}
+        kind = kinds.get(type(item))
+        if kind is None:
+            return
+        assert isinstance(item, (ast.Function, ast.Constant, ast.Struct))
+        name = item.name
+        first = scope.own.get(name.id)
+        if first is not None:
+            self.diags.error(
+                E0202, name.span, f"`{name.id}` is already defined in this module",
+                also=[(first.span, "first defined here")],
+            )  # fmt: skip
+            return
+        scope.own[name.id] = Definition(name.id, kind, name.span, scope, item)
+
+    def _import(self, scope: ModuleScope, item: ast.Import) -> None:
+        if item.module in self.active:
+            chain = " -> ".join([*self.active[self.active.index(item.module) :], item.module])
+            self.diags.error(
+                E0204, item.span, f"`{item.module}` is being read already: {chain}",
+                help="move what both need into a third module",
+            )  # fmt: skip
+            return
+        module = self.module(item.module)
+        if module is None:
+            self.diags.error(
+                E0203, item.span, f"there is no `{item.module}.lem` beside this file or in the library",
+                help=self._near_module(item.module),
+            )  # fmt: skip
+            return
+        if not item.names:
+            local = item.alias or item.module.rsplit(".", 1)[-1]
+            self._add(scope, Definition(local, "module", item.span, scope, item, module))
+        for wanted in item.names:
+            self._import_name(scope, module, wanted)
+
+    def _import_name(self, scope: ModuleScope, module: ModuleScope, wanted: ast.ImportName) -> None:
+        found = module.own.get(wanted.name)
+        if found is None:
+            guess = nearest(wanted.name, module.own)
+            self.diags.error(
+                E0208, wanted.span, f"`{module.name}` does not define `{wanted.name}`",
+                help=f"did you mean `{guess}`?" if guess else (),
+            )  # fmt: skip
+            return
+        local = wanted.alias or wanted.name
+        self._add(scope, Definition(local, found.kind, wanted.span, found.scope, found.node, found.module))
+
+    def _add(self, scope: ModuleScope, new: Definition) -> None:
+        first = scope.imported.get(new.name)
+        if first is not None and first.node is not new.node:
+            self.diags.error(
+                E0202, new.span, f"`{new.name}` is already imported", also=[(first.span, "first imported here")]
+            )
+            return
+        scope.imported[new.name] = new
+
+    def _near_module(self, name: str) -> str:
+        guess = nearest(name, [*self.done, ALWAYS])
+        return f"did you mean `{guess}`?" if guess else "check the name, and the folder of the file"

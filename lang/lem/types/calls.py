@@ -1,0 +1,196 @@
+"""Calls in expressions: conversions, builtins, fns. Kernels and tasks are called by statements, see ``kernel_calls.py``.
+
+Takes ``f(x)``; finds what `f` is, nearest definition first (LANGUAGE 35); gives the typed result, or reports.
+"""
+
+from __future__ import annotations
+
+from lem.diagnostics.codes import E0208, E0307, E0315, E0321
+from lem.diagnostics.suggest import nearest
+from lem.names import Definition, unknown_name
+from lem.source import Span
+from lem.syntax import ast
+from lem.types import expressions, fns, numbers, typed
+from lem.types.context import Builtin, Ctx, NotYet
+from lem.types.convert import CONSTANTS, Literal, adapt, cast, const, error, is_error
+from lem.types.scope import Array, Broken, TypeName
+from lem_runtime.abi.dtypes import DTYPES, DType
+
+# Part of the language, known by name, and not yet run.
+LATER = {
+    "scan": "scans", "cumsum": "scans", "unique": "`unique`", "quantize": "quantised arrays",
+    "dequantize": "quantised arrays", "blocks": "blocks of arrays", "spawn": "spawn", "dot": "",
+}  # fmt: skip
+
+
+def check_call(ctx: Ctx, node: ast.Call) -> typed.Expr:
+    """A call as a value."""
+    callee = find_callee(ctx, node)
+    match callee:
+        case None:
+            for arg in node.args:
+                if isinstance(arg, ast.Comprehension | ast.ListExpr):
+                    continue
+                if not (isinstance(arg, ast.Name) and isinstance(ctx.find(arg.id), Array)):
+                    ctx.expr(arg)
+            return error(node.span)
+        case DType():
+            return convert_to(ctx, node, callee)
+        case Builtin():
+            return callee.check(ctx, node)
+    assert isinstance(callee, Definition)
+    if callee.kind == "struct":
+        raise NotYet("structs", node.span)
+    assert isinstance(callee.node, ast.Function)
+    if callee.node.kind == "fn":
+        return fns.call_fn(ctx, node, callee)
+    return _refuse_kernel(ctx, node, callee, callee.node.kind)
+
+
+def find_callee(ctx: Ctx, node: ast.Call) -> Definition | Builtin | DType | None:
+    """What is called; None when reported."""
+    func = node.func
+    if isinstance(func, ast.Attribute):
+        return _in_module(ctx, func)
+    if not isinstance(func, ast.Name):
+        x = ctx.expr(func)
+        if not is_error(x):
+            ctx.diags.error(E0321, func.span, "this is a value, and only functions are called")
+        return None
+    entity = ctx.find(func.id)
+    if isinstance(entity, TypeName):
+        return entity.dtype
+    if isinstance(entity, Broken):
+        return None
+    if entity is not None:
+        what = "an array" if isinstance(entity, Array) else "a value"
+        ctx.diags.error(
+            E0321, func.span, f"`{func.id}` is {what}, and only functions are called",
+            also=[(entity.span, f"`{func.id}` is declared here")],
+            help=f"an element is written `{func.id}[i]`" if isinstance(entity, Array) else (),
+        )  # fmt: skip
+        return None
+    return _module_level(ctx, func)
+
+
+def _module_level(ctx: Ctx, func: ast.Name) -> Definition | Builtin | DType | None:
+    name = func.id
+    near = ctx.module.own.get(name) or ctx.module.imported.get(name)
+    if near is None:
+        table = ctx.session.handlers.builtins
+        if name in table:
+            return table[name]
+        dtype = numbers.dtype_named(name)
+        if dtype is not None:
+            return dtype
+        if LATER.get(name):
+            raise NotYet(LATER[name], func.span)
+        if name in CONSTANTS:
+            ctx.diags.error(E0321, func.span, f"`{name}` is a number")
+            return None
+    found = near or ctx.module.find(name)
+    if found is None:
+        if fns.suggest_type(name) and name.lower() in fns.OTHER_NAMES:
+            ctx.diags.error(
+                E0321, func.span, f"`{name}` is not a function", help=f"did you mean `{fns.suggest_type(name)}`?"
+            )
+            return None
+        unknown_name(ctx.diags, ctx.module, func.span, name, {*ctx.session.handlers.builtins, *DTYPES})
+        return None
+    return _callable(ctx, func.span, found)
+
+
+def _callable(ctx: Ctx, span: Span, found: Definition) -> Definition | None:
+    if found.kind in ("function", "struct"):
+        return found
+    ctx.diags.error(
+        E0321, span, f"`{found.name}` is a {found.kind}, and only functions are called",
+        also=[(found.span, f"`{found.name}` is defined here")],
+        help=f"name what you mean of it: `{found.name}.f(...)`" if found.kind == "module" else (),
+    )  # fmt: skip
+    return None
+
+
+def _in_module(ctx: Ctx, func: ast.Attribute) -> Definition | None:
+    """``nn.relu(x)``."""
+    found = definition_of_attribute(ctx, func)
+    return None if found is None else _callable(ctx, func.name_span, found)
+
+
+def definition_of_attribute(ctx: Ctx, node: ast.Attribute) -> Definition | None:
+    """What ``module.name`` stands for; None when reported."""
+    if not isinstance(node.value, ast.Name) or ctx.find(node.value.id) is not None:
+        if node.name in ("shape", "rows", "cols"):
+            raise NotYet("shapes of arrays as values", node.span)
+        ctx.diags.error(E0315, node.span, "values have no attributes")
+        return None
+    found = ctx.module.find(node.value.id)
+    if found is None:
+        if node.value.id == "random":
+            raise NotYet("random numbers outside of tests", node.span)
+        unknown_name(ctx.diags, ctx.module, node.value.span, node.value.id, ctx.scopes.names())
+        return None
+    if found.module is None:
+        ctx.diags.error(E0315, node.span, f"`{found.name}` is not a module and has no attributes")
+        return None
+    member = found.module.own.get(node.name)
+    if member is None:
+        guess = nearest(node.name, found.module.own)
+        ctx.diags.error(
+            E0208, node.name_span, f"`{found.name}` does not define `{node.name}`",
+            help=f"did you mean `{guess}`?" if guess else (),
+        )  # fmt: skip
+    return member
+
+
+def check_attribute(ctx: Ctx, node: ast.Attribute) -> typed.Expr:
+    """``nn.EPS`` as a value."""
+    found = definition_of_attribute(ctx, node)
+    return error(node.span) if found is None else expressions.value_of_definition(ctx, node.span, found)
+
+
+def _refuse_kernel(ctx: Ctx, node: ast.Call, found: Definition, kind: str) -> typed.Expr:
+    if ctx.grid is not None or ctx.kind == "fn":
+        where = "in a grid" if ctx.grid is not None else "in an fn"
+        label = f"`{found.name}` is a {kind}, and {where} only an fn can be called"
+        help = "call it before or after the grid" if ctx.grid is not None else "call it from a kernel or a task"
+    else:
+        label = f"`{found.name}` is a {kind}, and its call is a statement of its own"
+        help = f"assign its result first: `y = {node.span.text}`"
+    ctx.diags.error(E0321, node.func.span, label, also=[(found.span, f"`{found.name}` is defined here")], help=help)
+    return error(node.span)
+
+
+def convert_to(ctx: Ctx, node: ast.Call, dtype: DType) -> typed.Expr:
+    """``f32(x)``: by value (LANGUAGE 26)."""
+    if len(node.args) != 1 or node.keywords:
+        ctx.diags.error(E0307, node.span, f"`{dtype}` converts one value")
+        return error(node.span)
+    if isinstance(node.args[0], ast.ListExpr):
+        ctx.diags.error(
+            E0315, node.args[0].span, "an array literal is written in tests alone, right of `=`",
+        )  # fmt: skip
+        return error(node.span)
+    x = ctx.expr(node.args[0])
+    if is_error(x):
+        return error(node.span)
+    if dtype.kind == "quant":
+        raise NotYet("quantised values", node.span)
+    if isinstance(x, Literal):
+        return _literal_to(ctx, node, x, dtype)
+    made = cast(x, dtype)
+    made_span = typed.Cast(node.span, made.type, made.x) if isinstance(made, typed.Cast) else made
+    return made_span
+
+
+def _literal_to(ctx: Ctx, node: ast.Call, x: Literal, dtype: DType) -> typed.Expr:
+    """``f32(0.5)``, ``i32(2.7)``: a constant of that type; an integer literal has to fit, as anywhere."""
+    if dtype.is_bool:
+        return const(node.span, x.value != 0, dtype)
+    if dtype.is_int and isinstance(x.value, float):
+        return typed.Cast(node.span, typed.ValueType(dtype), typed.Const(x.span, x.type, x.value))
+    adapted = adapt(ctx.diags, x, dtype)
+    if is_error(adapted) or not isinstance(adapted, typed.Const):
+        return error(node.span)
+    return const(node.span, adapted.value, dtype)
+

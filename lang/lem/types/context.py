@@ -1,0 +1,250 @@
+"""What is known while the body of one function is checked: names in scope, facts in force, what was assigned, what was read
+and written.
+
+Takes nothing but its parts; every file of `types` that walks the tree gets a :class:`Ctx` first. A :class:`Session` is
+what all functions of one compilation share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from lem.diagnostics import Diagnostics
+from lem.names import Bound, ModuleScope
+from lem.source import Span
+from lem.syntax import ast
+from lem.types import typed
+from lem.types.linear import Lin, Symbols
+from lem.types.prove import Context, Residual
+from lem.types.races import Access
+from lem.types.scope import Dim, Entity, Index, Local, Scopes
+from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi.signature import Place
+from lem_runtime.abi.sizes import Size
+
+
+class NotYet(Exception):
+    """The function uses something that is part of the language and cannot run yet. Caught where functions are checked."""
+
+    def __init__(self, reason: str, span: Span) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.span = span
+
+
+@dataclass(frozen=True, slots=True)
+class LocalType:
+    """What is known of an unannotated local's type. adapts: only literals so far ("int", "float")."""
+
+    type: typed.ValueType
+    adapts: str
+    span: Span
+
+
+@dataclass(slots=True)
+class Grid:
+    """The grid whose body is checked. `outer`: facts at the grid statement; `accesses`: what its elements touch."""
+
+    span: Span
+    outer: Context
+    indices: tuple[Index, ...]
+    accesses: list[Access] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Need:
+    """A condition on sizes that some expression needs, to be checked at the call."""
+
+    residual: Residual
+    why: str
+    span: Span
+
+
+@dataclass(slots=True)
+class Touch:
+    """One read, write or update of an array, in program order. `loops`: the sequential loops around it, outermost first."""
+
+    kind: str  # "read" "write" "update"
+    span: Span
+    loops: tuple[ast.Stmt, ...]
+    is_guarded: bool
+    access: Access
+    grid: Grid | None
+
+
+@dataclass(slots=True)
+class Flow:
+    """assigned: locals and results that certainly have a value here. live: whether this point can be reached at all."""
+
+    assigned: frozenset[object] = frozenset()
+    live: bool = True
+
+    def join(self, other: Flow) -> Flow:
+        if not self.live:
+            return other
+        if not other.live:
+            return self
+        return Flow(self.assigned & other.assigned)
+
+
+@dataclass(eq=False)
+class Session:
+    """What all functions of one compilation share: typed functions by instance name, fn instances, constants."""
+
+    bound: Bound
+    diags: Diagnostics
+    handlers: Handlers
+    functions: dict[str, typed.Function] = field(default_factory=dict)
+    checked: dict[str, typed.Function | None] = field(default_factory=dict)
+    active: list[tuple[str, Span]] = field(default_factory=list)
+    fns: dict[Any, Any] = field(default_factory=dict)
+    active_fns: list[ast.Function] = field(default_factory=list)
+    constants: dict[int, Any] = field(default_factory=dict)
+    not_run: dict[str, tuple[str, Span]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """The table of the checker: which function checks which node. Assembled in ``checker.py``, where it can be read."""
+
+    expressions: Mapping[type, Callable[..., typed.Expr]]
+    statements: Mapping[type, Callable[..., list[typed.Stmt]]]
+    function: Callable[..., Any]
+    builtins: Mapping[str, Builtin]
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """One function that is always there. Hover, completion and the reference read `signature`, `doc` and `example`.
+
+    check: ``(ctx, call) -> typed expression``; reports what is wrong with the call.
+    """
+
+    name: str
+    signature: str
+    doc: str
+    example: str
+    check: Callable[[Ctx, ast.Call], typed.Expr]
+
+
+@dataclass(eq=False)
+class Ctx:
+    """The state of checking one function.
+
+    kind: "kernel" "fn" "task" "test" or "const" (a default value, a `where` clause).
+    returns: of an fn: the declared result types, or None where they are found from the returns.
+    start:   facts at the start of the body: about sizes and scalars alone.
+    skips_rest: a branch decided at compile time has left: what follows in its block is for other types.
+    mask:    value axes that the conditions around depend on.
+    blocks:  axes of the `tiles` loops around, outermost first.
+    """
+
+    session: Session
+    diags: Diagnostics
+    module: ModuleScope
+    kind: str
+    name: str
+    symbols: Symbols = field(default_factory=Symbols)
+    scopes: Scopes = field(default_factory=Scopes)
+    facts: Context = field(default_factory=Context)
+    start: Context = field(default_factory=Context)
+    flow: Flow = field(default_factory=Flow)
+    grid: Grid | None = None
+    loops: tuple[ast.Stmt, ...] = ()
+    branches: int = 0
+    axes: frozenset[typed.ValueAxis] = frozenset()
+    mask: frozenset[typed.ValueAxis] = frozenset()
+    wholes: dict[Any, typed.ValueAxis] = field(default_factory=dict)
+    local_types: dict[int, LocalType] = field(default_factory=dict)
+    infos: dict[typed.LocalVar, Local] = field(default_factory=dict)
+    index_values: dict[typed.IndexVar, Lin] = field(default_factory=dict)
+    index_infos: dict[typed.IndexVar, Index] = field(default_factory=dict)
+    arrays: dict[typed.ArrayVar, tuple[Lin | None, ...]] = field(default_factory=dict)
+    dims: dict[str, Dim] = field(default_factory=dict)
+    dim_values: dict[str, Lin] = field(default_factory=dict)
+    scalar_values: dict[str, Lin] = field(default_factory=dict)
+    scalar_types: dict[str, DType] = field(default_factory=dict)
+    results: dict[str, typed.ArrayVar] = field(default_factory=dict)
+    needs: list[Need] = field(default_factory=list)
+    touches: dict[typed.ArrayVar, list[Touch]] = field(default_factory=dict)
+    returns: tuple[DType, ...] | None = None
+    return_values: list[tuple[typed.Expr, ...]] = field(default_factory=list)
+    exits: list[tuple[Flow, Span]] = field(default_factory=list)
+    subscripted: set[str] | None = None
+    break_flows: list[list[Flow]] = field(default_factory=list)
+    masked_loops: list[frozenset[typed.ValueAxis]] = field(default_factory=list)
+    needs_restart: bool = False
+    skips_rest: bool = False
+    pending_reads: bool = False
+    params: list[typed.LocalVar | typed.ArrayVar] = field(default_factory=list)
+    owner: ast.Function | None = None
+
+    # ------------------------------------------------------------ walking
+    def expr(self, node: ast.Expr) -> typed.Expr:
+        """Check an expression."""
+        return self.session.handlers.expressions[type(node)](self, node)
+
+    def block(self, stmts: tuple[ast.Stmt, ...]) -> tuple[typed.Stmt, ...]:
+        """Check statements in order. Facts won inside (after `assert`, after `if c: return`) end with the block."""
+        facts = self.facts
+        out: list[typed.Stmt] = []
+        for stmt in stmts:
+            out.extend(self.session.handlers.statements[type(stmt)](self, stmt))
+            if self.skips_rest:
+                break
+        self.facts = facts
+        self.skips_rest = False
+        return tuple(out)
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """A scope of names."""
+        self.scopes.push()
+        try:
+            yield
+        finally:
+            self.scopes.pop()
+
+    @contextmanager
+    def assuming(self, facts: Context) -> Iterator[None]:
+        """`facts` in force instead of the present ones."""
+        before = self.facts
+        self.facts = facts
+        try:
+            yield
+        finally:
+            self.facts = before
+
+    def find(self, name: str) -> Entity | None:
+        return self.scopes.find(name)
+
+    @property
+    def in_sequence(self) -> bool:
+        """Whether the code runs once, not per element."""
+        return self.grid is None and self.kind != "fn"
+
+    def assign(self, what: object) -> None:
+        """`what` (a local or a scalar result) has a value from here on."""
+        self.flow = Flow(self.flow.assigned | {what}, self.flow.live)
+
+    def leave(self) -> None:
+        """Nothing after this point is reached (`return`, `break`, `continue`)."""
+        self.flow = Flow(self.flow.assigned, False)
+
+    # ------------------------------------------------------------ axes
+    def whole_axis(self, key: Any, name: str, size: Size | None) -> typed.ValueAxis:
+        """The one whole axis of a dimension (or size) in this function."""
+        axis = self.wholes.get(key)
+        if axis is None:
+            axis = self.wholes[key] = typed.ValueAxis(name, "whole", size)
+        return axis
+
+
+def place_of(span: Span) -> Place:
+    """A span as data for the signature and for faults."""
+    line, col = span.source.place_of(span.start)
+    end_line, end_col = span.source.place_of(span.end)
+    return Place(span.source.name, line, col, end_line, end_col, span.start, span.end)

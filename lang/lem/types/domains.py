@@ -1,0 +1,244 @@
+"""Domains: what index and loop variables range over (LANGUAGE 3, 4).
+
+Takes ``K``, ``K[1:-1]``, ``Z[p[r]:p[r + 1]]``, ``range(a, b, step)``, or for grids a number; gives a typed
+:class:`Domain` and its bounds as linear forms, and binds the variable with its range as a fact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lem.diagnostics.codes import E0205, E0307, E0311, E0322, E0323
+from lem.source import Span
+from lem.syntax import ast
+from lem.types import expressions, integers, typed
+from lem.types.context import Ctx, Need
+from lem.types.convert import NO_AXES, Literal, const, is_error
+from lem.types.linear import Lin
+from lem.types.prove import classify_bound
+from lem.types.scope import Array, Broken, Dim, Index
+from lem_runtime.abi.dtypes import I64
+
+
+@dataclass(slots=True)
+class Range:
+    """A checked domain with its bounds as forms (None: not an integer form)."""
+
+    domain: typed.Domain
+    lo: Lin
+    hi: Lin
+
+    @property
+    def axes(self) -> frozenset[typed.ValueAxis]:
+        return self.domain.lo.type.axes | self.domain.hi.type.axes
+
+
+def check_domain(ctx: Ctx, node: ast.Expr, who: str) -> Range | None:
+    """The domain of a comprehension (`who` "for"), of `tiles` or of one variable of a `grid`."""
+    if isinstance(node, ast.Name):
+        dim = _dim(ctx, node)
+        if dim is not None:
+            return _whole(ctx, node.span, dim)
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        dim = _dim(ctx, node.value)
+        if dim is not None:
+            return _sliced(ctx, node, dim)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
+        return check_range(ctx, node, positive=True)
+    if isinstance(node, ast.Name) and isinstance(ctx.find(node.id), Array):
+        _refuse_array(ctx, node)
+        return None
+    if who == "for" and not isinstance(node, ast.Name):
+        ctx.diags.error(
+            E0323, node.span, "a comprehension runs over a dimension, a slice of one, or `range(...)`",
+            help=f"write `range({node.span.text})`",
+        )  # fmt: skip
+        return None
+    return _counted(ctx, node, who)
+
+
+def _dim(ctx: Ctx, node: ast.Name) -> Dim | None:
+    entity = ctx.find(node.id)
+    return entity if isinstance(entity, Dim) else None
+
+
+def _refuse_array(ctx: Ctx, node: ast.Name) -> None:
+    array = ctx.find(node.id)
+    assert isinstance(array, Array)
+    size = array.var.shape[0] if array.var.shape else None
+    ctx.diags.error(
+        E0323, node.span, f"`{node.id}` is an array, and an index variable runs over a dimension",
+        help=f"write `{size}`, the size of its first axis" if isinstance(size, str) else (),
+    )  # fmt: skip
+
+
+def _counted(ctx: Ctx, node: ast.Expr, who: str) -> Range | None:
+    """A plain number of steps: ``grid(8)``, ``tiles(2 * n)``."""
+    x = ctx.expr(node)
+    if is_error(x):
+        return None
+    if who == "for":
+        ctx.diags.error(
+            E0323, node.span, f"`{node.span.text}` is a number, not a dimension", help=f"write `range({node.span.text})`"
+        )
+        return None
+    hi = expressions.to_int(ctx, x, "a size")
+    if is_error(hi):
+        return None
+    return _made(ctx, node.span, const(node.span, 0, I64), hi, 1, None)
+
+
+def _made(ctx: Ctx, span: Span, lo: typed.Expr, hi: typed.Expr, step: int, dim: str | None) -> Range:
+    low, high = integers.linear(ctx, lo), integers.linear(ctx, hi)
+    assert low is not None and high is not None
+    return Range(typed.Domain(lo, hi, step, dim, span), low, high)
+
+
+def _whole(ctx: Ctx, span: Span, dim: Dim) -> Range:
+    hi = expressions.size_expr(ctx, span, dim.size)
+    name = dim.size if isinstance(dim.size, str) else None
+    return _made(ctx, span, const(span, 0, I64), hi, 1, name)
+
+
+def _sliced(ctx: Ctx, node: ast.Subscript, dim: Dim) -> Range | None:
+    """A slice of a dimension: literal bounds clamp and may count from the end, computed ones must lie inside."""
+    if len(node.items) != 1 or not isinstance(node.items[0], ast.Slice):
+        ctx.diags.error(
+            E0323, node.span, f"`{dim.name}` is a dimension: it can be sliced, not subscripted",
+            help=f"write `{dim.name}[a:b]`",
+        )  # fmt: skip
+        return None
+    cut = node.items[0]
+    size = expressions.size_expr(ctx, node.value.span, dim.size)
+    checks: list[str] = []
+    lo = _bound(ctx, cut.lo, size, dim, "lo", checks) if cut.lo else const(node.span, 0, I64)
+    hi = _bound(ctx, cut.hi, size, dim, "hi", checks) if cut.hi else size
+    step = _step(ctx, cut.step, positive=True) if cut.step else 1
+    if lo is None or hi is None or step is None:
+        return None
+    made = _made(ctx, node.span, lo, hi, step, dim.size if isinstance(dim.size, str) else None)
+    made.domain.checks = tuple(checks)
+    return made
+
+
+def _bound(
+    ctx: Ctx, node: ast.Expr, size: typed.Expr, dim: Dim, which: str, checks: list[str]
+) -> typed.Expr | None:
+    x = ctx.expr(node)
+    if is_error(x):
+        return None
+    bound = expressions.to_int(ctx, x, "a bound")
+    if is_error(bound):
+        return None
+    if isinstance(x, Literal):
+        return _clamped(node.span, int(x.value), size, which)
+    form = integers.linear(ctx, bound)
+    size_form = integers.linear(ctx, size)
+    verdict = classify_bound(ctx.facts, form, size_form)
+    if verdict.kind == "error":
+        side = "below 0" if verdict.side == "low" else f"beyond {dim.name}"
+        ctx.diags.error(
+            E0311, node.span, f"`{node.span.text}` lies {side}" + (f": {verdict.example}" if verdict.example else ""),
+            help="only literal bounds count from the end",
+        )  # fmt: skip
+        return None
+    if verdict.kind == "run" or (verdict.kind == "call" and ctx.kind == "fn"):
+        checks.append(which)
+    elif verdict.kind == "call":
+        text = node.span.text
+        ctx.needs.extend(Need(r, f"the bound `{text}` of {dim.name} needs it", node.span) for r in verdict.conditions)
+    return bound
+
+
+def _clamped(span: Span, value: int, size: typed.Expr, which: str) -> typed.Expr:
+    """A literal bound as Python has it; a bound that only makes the range empty is not clamped."""
+    i64 = typed.ValueType(I64)
+    if value >= 0:
+        number = const(span, value, I64)
+        return number if which == "lo" else typed.Binary(span, i64, "min", number, size)
+    from_end = typed.Binary(span, i64, "sub", size, const(span, -value, I64))
+    if which == "hi":
+        return from_end
+    return typed.Binary(span, i64, "max", from_end, const(span, 0, I64))
+
+
+def _step(ctx: Ctx, node: ast.Expr, positive: bool) -> int | None:
+    x = ctx.expr(node)
+    if is_error(x):
+        return None
+    value = x.value if isinstance(x, Literal) else None
+    if not isinstance(value, int) or value == 0 or (positive and value < 0):
+        what = "a literal above 0" if positive else "a literal other than 0"
+        ctx.diags.error(E0323, node.span, f"a step is {what}, found `{node.span.text}`")
+        return None
+    return value
+
+
+def check_range(ctx: Ctx, node: ast.Call, positive: bool) -> Range | None:
+    """``range(n)``, ``range(a, b)``, ``range(a, b, step)``."""
+    if not 1 <= len(node.args) <= 3 or node.keywords:
+        ctx.diags.error(E0307, node.span, "`range` takes one to three numbers", help="write `range(n)` or `range(a, b, step)`")
+        return None
+    step = _step(ctx, node.args[2], positive) if len(node.args) == 3 else 1
+    ends = [expressions.check_int(ctx, a, "a bound of `range`") for a in node.args[:2]]
+    if step is None or is_error(*ends):
+        return None
+    lo = const(node.span, 0, I64) if len(ends) == 1 else ends[0]
+    return _made(ctx, node.span, lo, ends[-1], step, _range_dim(ends))
+
+
+def _range_dim(ends: list[typed.Expr]) -> str | None:
+    """``range(K)`` runs over all of K, and is one of its index variables in all but name."""
+    return ends[0].dim if len(ends) == 1 and isinstance(ends[0], typed.DimSize) else None
+
+
+def bind(ctx: Ctx, name: ast.Name, kind: str, made: Range) -> Index | None:
+    """Add an index or loop variable to the scope, with its range as a fact; E0205 when the name is in use."""
+    taken = ctx.find(name.id)
+    if isinstance(taken, Broken):
+        taken = None
+    if taken is not None:
+        ctx.diags.error(
+            E0205, name.span, f"`{name.id}` is already {_what(taken)}",
+            also=[(taken.span, f"`{name.id}` is bound here")], help="take another name",
+        )  # fmt: skip
+        return None
+    axis = typed.ValueAxis(name.id, kind) if kind in ("range", "tiles") else None
+    var = typed.IndexVar(name.id, kind, name.span, axis)
+    sym = ctx.symbols.sym(name.id, "loop" if kind == "loop" else "index")
+    index = Index(var, sym.lin, made.domain)
+    ctx.scopes.add(index)
+    ctx.index_values[var] = sym.lin
+    ctx.index_infos[var] = index
+    ctx.facts = ctx.facts.assume_range(sym, made.lo, made.hi, made.domain.step)
+    return index
+
+
+def _what(entity: object) -> str:
+    if isinstance(entity, Dim):
+        return "a dimension"
+    if isinstance(entity, Index):
+        return "an index variable in use here"
+    return "a name of this function"
+
+
+def one_target(ctx: Ctx, targets: tuple[ast.Name, ...], what: str, code_is_grid: bool = False) -> ast.Name | None:
+    """The only variable of a loop that has one."""
+    if len(targets) == 1:
+        return targets[0]
+    span = targets[0].span.to(targets[-1].span)
+    ctx.diags.error(
+        E0322 if code_is_grid else E0323, span, f"{what} has one variable, found {len(targets)}",
+        help="write one `for` for each variable",
+    )  # fmt: skip
+    return None
+
+
+def no_axes(made: Range) -> bool:
+    return made.axes == NO_AXES
+
+
+def poison(ctx: Ctx, name: ast.Name) -> None:
+    """Make a variable known whose loop was reported, so that its uses are no second mistake."""
+    if ctx.find(name.id) is None:
+        ctx.scopes.add(Broken(name.id, name.span))

@@ -1,0 +1,100 @@
+"""What a body does to its arrays, against what the signature says (LANGUAGE 13, 14, 18), and the conditions it needs.
+
+Takes the reads and writes noted while the body was checked; reports what contradicts the signature; gives the conditions
+for the call and, per `out` array, whether all of it is written and whether it may be read first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lem.diagnostics import Diagnostics
+from lem.diagnostics.codes import E0327, E0404, E0408, E0410
+from lem.syntax import ast
+from lem.types import typed
+from lem.types.context import Ctx, Touch, place_of
+from lem.types.races import covers_whole_array
+from lem_runtime.abi import sizes
+from lem_runtime.abi.signature import Condition
+
+
+def check_results(ctx: Ctx, diags: Diagnostics, arrays: Sequence[typed.ArrayVar], fn: ast.Function) -> None:
+    """Report `out` arrays that are read first or never written, and results that are not assigned."""
+    for var in arrays:
+        touches = ctx.touches.get(var, [])
+        if var.effect == "out":
+            _check_out(diags, var, touches)
+        elif var.effect == "result" and var.shape and not touches:
+            diags.error(E0408, var.span, f"`{var.name}` is never written", help=f"store its elements: `{var.name}[i] = ...`")
+        elif var.effect == "result" and not var.shape:
+            _check_scalar_result(ctx, diags, var, fn)
+
+
+def _check_out(diags: Diagnostics, var: typed.ArrayVar, touches: Sequence[Touch]) -> None:
+    if not any(t.kind == "write" for t in touches):
+        diags.error(
+            E0410, var.span, f"`{var.name}` is `out`, and nothing is stored into it",
+            help="store into it, or drop the `out`",
+        )  # fmt: skip
+        return
+    if touches[0].kind == "read" and not _may_follow_write(touches):
+        diags.error(
+            E0404, touches[0].span, f"`{var.name}` is `out`, and nothing was written to it yet",
+            also=[(var.span, f"`{var.name}` is declared here")], help=f"declare it `{var.name}: inout ...`",
+        )  # fmt: skip
+
+
+def _may_follow_write(touches: Sequence[Touch]) -> bool:
+    """Whether the first read in the text can come after a write when it runs: guarded, in a loop that also writes."""
+    first = touches[0]
+    return first.is_guarded and any(
+        t.kind == "write" and any(loop in t.loops for loop in first.loops) for t in touches
+    )
+
+
+def _check_scalar_result(ctx: Ctx, diags: Diagnostics, var: typed.ArrayVar, fn: ast.Function) -> None:
+    ends = [(f, s) for f, s in ctx.exits]
+    if ctx.flow.live:
+        ends.append((ctx.flow, var.span))
+    for at, span in ends:
+        if at.live and var not in at.assigned:
+            where = "on every way to the end" if span == var.span else "before this `return`"
+            diags.error(
+                E0408, span, f"`{var.name}` is not assigned {where}",
+                also=[] if span == var.span else [(var.span, "declared here")],
+                help=f"assign `{var.name}` first: a loop may run zero times, a condition may never hold",
+            )  # fmt: skip
+            return
+
+
+def conditions(ctx: Ctx, diags: Diagnostics) -> tuple[Condition, ...]:
+    """Conditions for the call, each once; with a warning where one leaves only a few sizes."""
+    out: dict[object, Condition] = {}
+    for need in ctx.needs:
+        residual = need.residual
+        if residual.exact in out:
+            continue
+        shown = residual.simple if residual.simple != residual.exact else None
+        out[residual.exact] = Condition(residual.exact, need.why, place_of(need.span), shown)
+        if residual.bounded_dim:
+            diags.warning(
+                E0327, need.span, f"this needs `{sizes.show(residual.simple)}`",
+                help="say what lies outside with `clamp`, `wrap` or `fill`, or run over fewer elements",
+            )  # fmt: skip
+    return tuple(out.values())
+
+
+def facts_about_arrays(ctx: Ctx, arrays: Sequence[typed.ArrayVar]) -> dict[str, object]:
+    """covers: `out` arrays and results whose every element is certainly written. reads_first: `out` arrays of which an
+    element may be read before it is written: they are transferred like `inout`."""
+    covers, reads_first = [], []
+    for var in arrays:
+        if var.effect not in ("out", "result"):
+            continue
+        touches = ctx.touches.get(var, [])
+        writes = [t.access for t in touches if t.kind == "write" and not t.is_guarded]
+        if writes and covers_whole_array(ctx.symbols, ctx.start, ctx.arrays[var], writes):
+            covers.append(var.name)
+        elif any(t.kind == "read" for t in touches):
+            reads_first.append(var.name)
+    return {"covers": tuple(covers), "reads_first": tuple(reads_first)}

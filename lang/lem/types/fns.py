@@ -1,0 +1,409 @@
+"""Calls of an ``fn``: its types from the arguments, its body checked once per kind of call (LANGUAGE 17, 31).
+
+Takes a call and the definition of the fn; gives a typed :class:`CallFn`. An fn is code for one element: values that have
+axes are mapped over, so instances differ by dtypes only. One that takes arrays is checked for the very arrays it is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lem.diagnostics import Diagnostics
+from lem.diagnostics.codes import E0301, E0305, E0306, E0313, E0315, E0318, E0324, E0325
+from lem.diagnostics.suggest import nearest
+from lem.names import Definition
+from lem.source import Span
+from lem.syntax import ast
+from lem.types import numbers, passes, subscripts, typed
+from lem.types.arguments import match_args
+from lem.types.context import Ctx, LocalType, NotYet, Session
+from lem.types.convert import NO_AXES, Adaptable, Literal, adapts, agree, coerce, const, error, is_error, settle
+from lem.types.numbers import ERROR
+from lem.types.scope import Array, Dim, Local, TypeName
+from lem_runtime.abi.dtypes import DTYPES, F64, I64, DType
+from lem_runtime.abi.sizes import Size
+
+Arg = typed.Expr | Array
+
+OTHER_NAMES = {  # of types, in other languages
+    "float32": "f32", "float64": "f64", "double": "f64", "float16": "f16", "bfloat16": "bf16", "int8": "i8",
+    "int16": "i16", "int32": "i32", "int64": "i64", "uint8": "u8", "uint16": "u16", "uint32": "u32",
+    "uint64": "u64", "boolean": "bool", "half": "f16", "long": "i64", "size_t": "i64",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Binding:
+    """What the generic names of an fn stand for in one call."""
+
+    types: dict[str, DType] = field(default_factory=dict)
+    type_args: dict[str, list[typed.Expr]] = field(default_factory=dict)
+    dims: dict[str, Size] = field(default_factory=dict)
+
+
+def call_fn(ctx: Ctx, node: ast.Call, found: Definition) -> typed.Expr:
+    """A call of an fn with one result."""
+    made = instantiate_call(ctx, node, found)
+    if made is None:
+        return error(node.span)
+    instance, args = made
+    if len(instance.results) != 1:
+        ctx.diags.error(
+            E0315, node.span, f"`{found.name}` returns {len(instance.results)} values",
+            help=f"assign them: `a, b = {node.span.text}`",
+        )  # fmt: skip
+        return error(node.span)
+    return typed.CallFn(node.span, result_type(instance, 0, args), instance, args)
+
+
+def result_type(instance: typed.FnInstance, n: int, args: tuple[typed.Expr | typed.ArrayVar, ...]) -> typed.ValueType:
+    """Type of the `n`-th result of a call: mapped over all axes of the arguments."""
+    axes = NO_AXES.union(*(a.type.axes for a in args if isinstance(a, typed.Expr)))
+    return typed.ValueType(instance.results[n].dtype, axes)
+
+
+def call_library(ctx: Ctx, span: Span, name: str, values: tuple[typed.Expr, ...]) -> typed.Expr:
+    """A call that the checker itself makes, of an fn of the library."""
+    found = ctx.module.session.module("math")
+    definition = found.own.get(name) if found else None
+    if definition is None or not isinstance(definition.node, ast.Function):
+        raise NotYet(f"`{name}` of the library", span)
+    both = agree(ctx.diags, span, values[0], values[1], f"`{name}`", wide=True)
+    if both is None:
+        return error(span)
+    made = instance(ctx, span, definition, definition.node, [both[0], both[1]])
+    return error(span) if made is None else typed.CallFn(span, result_type(made[0], 0, made[1]), *made)
+
+
+def instantiate_call(
+    ctx: Ctx, node: ast.Call, found: Definition
+) -> tuple[typed.FnInstance, tuple[typed.Expr | typed.ArrayVar, ...]] | None:
+    """The instance for a call, and its arguments converted. None when anything was reported."""
+    fn = found.node
+    assert isinstance(fn, ast.Function)
+    names = [p.name.id for p in fn.params]
+    required = [p.name.id for p in fn.params if p.default is None]
+    given = match_args(ctx, node, found.name, names, required, fn.name.span)
+    if given is None:
+        return None
+    args: list[Arg] = []
+    for param in fn.params:
+        arg = given.get(param.name.id, param.default)
+        assert arg is not None
+        args.append(_argument(ctx, param, arg))
+    if any(isinstance(a, typed.Expr) and is_error(a) for a in args):
+        return None
+    return instance(ctx, node.span, found, fn, args)
+
+
+def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr) -> Arg:
+    """An argument: a value, or an array where the parameter is one or says nothing."""
+    wants_array = param.type is not None and param.type.sizes is not None
+    entity = ctx.find(node.id) if isinstance(node, ast.Name) else None
+    if isinstance(entity, Array) and entity.var.shape and (wants_array or param.type is None):
+        return entity
+    x = ctx.expr(node)
+    if wants_array and not is_error(x):
+        ctx.diags.error(E0306, node.span, f"`{param.name.id}` is an array, and this is one value")
+        return error(node.span)
+    # "Passed to a function a dimension is i64": only literals still take the parameter's type.
+    return settle(x) if isinstance(x, Adaptable) else x
+
+
+def instance(
+    ctx: Ctx, span: Span, found: Definition, fn: ast.Function, args: list[Arg]
+) -> tuple[typed.FnInstance, tuple[typed.Expr | typed.ArrayVar, ...]] | None:
+    if fn.results and any(r.type.sizes is not None for r in fn.results):
+        raise NotYet("an fn that returns an array", fn.name.span)
+    binding = Binding()
+    if not all(_bind_param(ctx, fn, p, a, binding) for p, a in zip(fn.params, args, strict=True)):
+        return None
+    if not _bind_types(ctx, span, fn, binding):
+        return None
+    out: list[typed.Expr | typed.ArrayVar] = []
+    for param, arg in zip(fn.params, args, strict=True):
+        if isinstance(arg, Array):
+            out.append(arg.var)
+            whole = tuple(None for _ in arg.var.shape)
+            subscripts.touch(ctx, "read", subscripts.Place(arg, (), NO_AXES, whole, span))
+            continue
+        converted = _convert(ctx, fn, param, arg, binding)
+        if is_error(converted):
+            return None
+        out.append(converted)
+    key = _key(fn, out, binding)
+    session = ctx.session
+    if any(active is fn for active in session.active_fns):
+        ctx.diags.error(
+            E0324, span, f"`{fn.name.id}` is called while it is being inlined", also=[(fn.name.span, "defined here")],
+            help="an fn is inlined, so it cannot be recursive: use a loop",
+        )  # fmt: skip
+        return None
+    if key not in session.fns:
+        session.fns[key] = None
+        session.active_fns.append(fn)
+        try:
+            session.fns[key] = _check_instance(ctx, found, fn, tuple(out), args, binding)
+        except NotYet as e:
+            session.fns[key] = e
+        finally:
+            session.active_fns.pop()
+    instance = session.fns[key]
+    if isinstance(instance, NotYet):
+        raise instance
+    return None if instance is None else (instance, tuple(out))
+
+
+def _key(fn: ast.Function, args: list[typed.Expr | typed.ArrayVar], binding: Binding) -> tuple[object, ...]:
+    kinds = tuple(a if isinstance(a, typed.ArrayVar) else a.type.dtype for a in args)
+    return (id(fn), kinds, tuple(sorted(binding.types.items(), key=lambda t: t[0])))
+
+
+# ---------------------------------------------------------------- generic names
+def _bind_param(ctx: Ctx, fn: ast.Function, param: ast.Param, arg: Arg, binding: Binding) -> bool:
+    """Note what an argument says about the fn's dimensions and type parameters."""
+    if param.type is None:
+        return True
+    generic = {g.name: g for g in fn.generics}
+    name = param.type.name
+    if isinstance(arg, typed.Expr):
+        if name in generic and generic[name].bound is not None:
+            binding.type_args.setdefault(name, []).append(arg)
+        return True
+    if name in generic:
+        binding.types.setdefault(name, arg.var.dtype)
+        if binding.types[name] != arg.var.dtype:
+            ctx.diags.error(E0301, arg.span, f"`{name}` is {binding.types[name]} and {arg.var.dtype} in one call")
+            return False
+    elif numbers.dtype_named(name) != arg.var.dtype:
+        ctx.diags.error(
+            E0301, param.type.span, f"`{fn.name.id}` takes an array of {name}, found {arg.var.dtype}",
+            also=[(arg.span, f"`{arg.name}` is declared here")],
+        )  # fmt: skip
+        return False
+    return _bind_sizes(ctx, fn, param, arg, binding)
+
+
+def _bind_sizes(ctx: Ctx, fn: ast.Function, param: ast.Param, arg: Array, binding: Binding) -> bool:
+    assert param.type is not None and param.type.sizes is not None
+    wanted = param.type.sizes
+    if len(wanted) != len(arg.var.shape):
+        ctx.diags.error(
+            E0306, param.name.span, f"`{param.name.id}` has {len(wanted)} axes, `{arg.name}` has {len(arg.var.shape)}"
+        )
+        return False
+    dims = {g.name for g in fn.generics if g.bound is None}
+    for axis, (size, have) in enumerate(zip(wanted, arg.var.shape, strict=True)):
+        if have is None:
+            raise NotYet("an fn over a temporary of computed size", arg.span)
+        if isinstance(size, ast.Name) and size.id in dims:
+            first = binding.dims.setdefault(size.id, have)
+            differ = first != have
+        elif isinstance(size, ast.Number):
+            first, differ = size.value, have != size.value  # type: ignore[assignment]
+        else:
+            raise NotYet("an fn over an array with computed sizes", size.span)
+        form = arg.sizes[axis]
+        if differ and not _equal(ctx, first, form):
+            ctx.diags.error(
+                E0313, param.name.span, f"axis {axis} of `{arg.name}` has size {have}, and {size.span.text} is {first}"
+            )
+            return False
+    return True
+
+
+def _equal(ctx: Ctx, size: Size, form: object) -> bool:
+    want = ctx.symbols.from_size(size, ctx.dim_values)
+    return want is not None and form is not None and ctx.facts.prove_eq(want, form)  # type: ignore[arg-type]
+
+
+def _bind_types(ctx: Ctx, span: Span, fn: ast.Function, binding: Binding) -> bool:
+    """Each type parameter: the common type of its arguments; literals take the others' type."""
+    for generic in fn.generics:
+        if generic.bound is None:
+            continue
+        args = binding.type_args.get(generic.name, [])
+        found = binding.types.get(generic.name)
+        for arg in args:
+            if isinstance(arg, Literal):
+                continue
+            merged = arg.type.dtype if found is None else numbers.common(found, arg.type.dtype)
+            if merged is None:
+                ctx.diags.error(
+                    E0325, arg.span, f"`{generic.name}` would be both {found} and {arg.type.dtype}",
+                    also=[(fn.name.span, "declared here")], help="convert one of the arguments",
+                )  # fmt: skip
+                return False
+            found = merged
+        if found is None and args:
+            real = generic.bound == "float" or any(a.type.dtype == F64 for a in args)
+            found = F64 if real else I64
+        if found is None:
+            ctx.diags.error(E0325, span, f"no argument says what `{generic.name}` is", also=[(fn.name.span, "declared here")])
+            return False
+        if found.is_float:
+            found = numbers.compute_type(found)
+        if generic.bound != "any" and found not in numbers.BOUNDS.get(generic.bound, ()):
+            what = {"float": "floats", "int": "integers", "number": "numbers"}.get(generic.bound, generic.bound)
+            culprit = next((a for a in args if a.type.dtype == found), args[0] if args else None)
+            ctx.diags.error(
+                E0301, culprit.span if culprit else span, f"`{fn.name.id}` takes {what}, and this is {found}",
+                help=f"convert it: `f32({culprit.span.text})`" if culprit and generic.bound == "float" else (),
+            )  # fmt: skip
+            return False
+        binding.types[generic.name] = found
+    return True
+
+
+def _convert(ctx: Ctx, fn: ast.Function, param: ast.Param, arg: typed.Expr, binding: Binding) -> typed.Expr:
+    """An argument as its parameter's type."""
+    if param.type is None:
+        return settle(arg)
+    dtype = binding.types.get(param.type.name) or numbers.dtype_named(param.type.name)
+    if dtype is None:
+        return settle(arg)  # reported where the fn is checked
+    return coerce(ctx.diags, arg, dtype, f", for `{param.name.id}`", (param.name.span, f"`{param.name.id}` is {dtype}"))
+
+
+# ---------------------------------------------------------------- the body
+def _check_instance(
+    ctx: Ctx,
+    found: Definition,
+    fn: ast.Function,
+    args: tuple[typed.Expr | typed.ArrayVar, ...],
+    given: list[Arg],
+    binding: Binding,
+) -> typed.FnInstance | None:
+    declared = _declared_results(ctx.session, fn, binding)
+    if declared is not None and ERROR in declared:
+        return None
+    return check_instance_body(ctx.session, ctx, found, fn, args, given, binding, declared)
+
+
+def check_instance_body(
+    session: Session,
+    caller: Ctx | None,
+    found: Definition,
+    fn: ast.Function,
+    args: tuple[typed.Expr | typed.ArrayVar, ...],
+    given: list[Arg],
+    binding: Binding,
+    declared: tuple[DType, ...] | None,
+) -> typed.FnInstance | None:
+    """Check the body of an fn for these types; a second time where its result type has to be found first."""
+    before = session.diags.n_errors
+    for _ in range(3):
+        want = declared
+
+        def make(diags: Diagnostics, known: dict[int, LocalType]) -> Ctx:
+            ctx = Ctx(session, diags, found.scope, "fn", fn.name.id, local_types=known, returns=want, owner=fn)  # noqa: B023
+            _bind_names(ctx, caller, fn, args, given, binding)
+            return ctx
+
+        scratch = Diagnostics(limit=session.diags.limit)
+        ctx, body = passes.check_until_stable(scratch, make, lambda ctx: ctx.block(fn.body))
+        results = declared if declared is not None else _inferred_results(ctx, scratch, fn)
+        if declared is not None or results is None:
+            break
+        declared = results
+    if ctx.flow.live and results is not None:
+        scratch.error(
+            E0318, fn.name.span, f"the end of `{fn.name.id}` can be reached without a `return`",
+            help="return a value after the last `if`",
+        )  # fmt: skip
+    passes.hand_over(scratch, session.diags)
+    if results is None or session.diags.n_errors > before or scratch.has_errors:
+        return None
+    params = tuple(ctx.params)
+    return typed.FnInstance(fn.name.id, params, tuple(typed.ValueType(t) for t in results), body, fn.span)
+
+
+def _bind_names(
+    ctx: Ctx,
+    caller: Ctx | None,
+    fn: ast.Function,
+    args: tuple[typed.Expr | typed.ArrayVar, ...],
+    given: list[Arg],
+    binding: Binding,
+) -> None:
+    if caller is not None and any(isinstance(g, Array) for g in given):
+        # Sizes inside the fn are the caller's sizes, so they speak of the caller's dimensions.
+        ctx.symbols, ctx.facts, ctx.start = caller.symbols, caller.start, caller.start
+        ctx.dim_values, ctx.scalar_values = dict(caller.dim_values), dict(caller.scalar_values)
+        ctx.scalar_types = dict(caller.scalar_types)
+    for generic in fn.generics:
+        if generic.bound is not None:
+            ctx.scopes.add(TypeName(generic.name, generic.span, binding.types[generic.name]))
+        elif generic.name in binding.dims:
+            ctx.scopes.add(Dim(generic.name, generic.span, binding.dims[generic.name]))
+    for param, arg, have in zip(fn.params, args, given, strict=True):
+        if isinstance(have, Array):
+            ctx.scopes.add(have, param.name.id)
+            ctx.arrays[have.var] = have.sizes
+            ctx.params.append(have.var)
+            continue
+        assert isinstance(arg, typed.Expr)
+        dtype = arg.type.dtype
+        var = typed.LocalVar(param.name.id, typed.ValueType(dtype), param.name.span)
+        value = ctx.symbols.unknown(param.name.id).lin if dtype.is_int else None
+        local = Local(var, id(param.name), None, value, NO_AXES, is_annotated=True, is_param=True)
+        ctx.scopes.add(local)
+        ctx.infos[var] = local
+        ctx.assign(local)
+        ctx.params.append(var)
+
+
+def _declared_results(session: Session, fn: ast.Function, binding: Binding) -> tuple[DType, ...] | None:
+    if not fn.results:
+        return None
+    out = []
+    for result in fn.results:
+        dtype = binding.types.get(result.type.name) or numbers.dtype_named(result.type.name)
+        if dtype is None:
+            unknown_type(session, session.diags, result.type)
+        out.append(dtype or ERROR)
+    return tuple(out)
+
+
+def unknown_type(session: Session, diags: Diagnostics, node: ast.TypeExpr) -> None:
+    """Report a name that is no type; structs are types that cannot run yet."""
+    found = session.bound.scope.find(node.name)
+    if found is not None and found.kind == "struct":
+        raise NotYet("structs", node.span)
+    guess = suggest_type(node.name)
+    diags.error(
+        E0305, node.span, f"`{node.name}` is not a type", help=f"did you mean `{guess}`?" if guess else ()
+    )
+
+
+def unknown_suffix(diags: Diagnostics, suffix: ast.TypeSuffix) -> None:
+    """Report a type suffix that does not exist."""
+    diags.error(E0305, suffix.span, f"`.{suffix.name}` is no layout", help="layouts are `.row` and `.col`")
+
+
+def suggest_type(name: str) -> str | None:
+    """The lem name of what other languages call otherwise, or the nearest one."""
+    if name.lower() in OTHER_NAMES:
+        return OTHER_NAMES[name.lower()]
+    return nearest(name, [*DTYPES, *numbers.ALIASES])
+
+
+def _inferred_results(ctx: Ctx, diags: Diagnostics, fn: ast.Function) -> tuple[DType, ...] | None:
+    """Result types of an fn that does not declare them: the common types of what it returns."""
+    rows = [r for r in ctx.return_values if r]
+    if diags.has_errors:
+        return None
+    if not rows:
+        diags.error(E0318, fn.name.span, f"`{fn.name.id}` returns nothing", help="an fn is a value: `return ...`")
+        return None
+    merged = list(rows[0])
+    for row in rows[1:]:
+        if len(row) != len(merged):
+            diags.error(E0318, row[0].span, f"this returns {len(row)} values, another `return` {len(merged)}")
+            return None
+        for n, value in enumerate(row):
+            both = agree(diags, value.span, merged[n], value, "what is returned")
+            if both is None:
+                return None
+            merged[n] = const(value.span, 0, both[2]) if not (adapts(merged[n]) and adapts(value)) else merged[n]
+    return tuple(settle(v).type.dtype for v in merged)

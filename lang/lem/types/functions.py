@@ -1,0 +1,296 @@
+"""Kernels, tasks and tests as a whole: signature, body, and what follows from the body for the signature.
+
+Takes an :class:`ast.Function` (with dtypes for its type parameters) or :class:`ast.Test`; gives a typed
+:class:`Function`, whose signature carries the rules for dimensions and the conditions that the body needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lem.diagnostics import Diagnostics
+from lem.diagnostics.codes import E0202, E0301, E0304, E0305, E0314
+from lem.names import Definition, ModuleScope
+from lem.source import Span
+from lem.syntax import ast
+from lem.types import effects, expressions, generics, numbers, passes, type_exprs, typed
+from lem.types.context import Ctx, LocalType, NotYet, Session, place_of
+from lem.types.convert import coerce, is_error, settle
+from lem.types.linear import Lin
+from lem.types.scope import Array, Broken, Dim, Entity, ScalarParam, TypeName
+from lem.types.solve_dims import solve
+from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi.signature import Condition, Param, Scalar, Signature
+from lem_runtime.abi.sizes import Size
+
+
+class Header:
+    """The checked signature of one function while its body is checked."""
+
+    def __init__(self) -> None:
+        self.params: list[Param] = []
+        self.arrays: list[typed.ArrayVar] = []
+        self.scalars: list[tuple[str, DType]] = []
+        self.conditions: list[Condition] = []
+
+
+def check_function(session: Session, found: Definition, dtypes: Mapping[str, DType]) -> typed.Function | None:
+    """Check one kernel or task, once per set of dtypes. None when it was reported as wrong or cannot run yet."""
+    fn = found.node
+    assert isinstance(fn, ast.Function)
+    name = generics.instance_name(session, found, dtypes)
+    if name in session.checked:
+        return session.checked[name]
+    session.checked[name] = None
+    session.active.append((name, fn.name.span))
+    try:
+        session.checked[name] = _check(session, found.scope, fn, name, dtypes)
+    except NotYet as e:
+        session.not_run[name] = (e.reason, e.span)
+    finally:
+        session.active.pop()
+    return session.checked[name]
+
+
+def _check(
+    session: Session, module: ModuleScope, fn: ast.Function, name: str, dtypes: Mapping[str, DType]
+) -> typed.Function | None:
+    scratch = Diagnostics(limit=session.diags.limit)
+    headers: list[Header] = []
+    wholes: dict[object, typed.ValueAxis] = {}
+
+    def make(diags: Diagnostics, known: dict[int, LocalType]) -> Ctx:
+        ctx = Ctx(session, diags, module, fn.kind, fn.name.id, wholes=wholes, local_types=known, owner=fn)
+        headers.append(check_header(ctx, fn, dtypes))
+        ctx.scopes.push()
+        return ctx
+
+    try:
+        ctx, body = passes.check_until_stable(scratch, make, lambda ctx: ctx.block(fn.body))
+    except NotYet:
+        passes.hand_over(scratch, session.diags)
+        raise
+    header = headers[-1]
+    if not scratch.has_errors:
+        effects.check_results(ctx, scratch, header.arrays, fn)
+    passes.hand_over(scratch, session.diags)
+    if scratch.has_errors:
+        return None
+    return _finish(session, ctx, fn, name, header, body)
+
+
+def _finish(
+    session: Session, ctx: Ctx, fn: ast.Function, name: str, header: Header, body: tuple[typed.Stmt, ...]
+) -> typed.Function | None:
+    dims = tuple(g.name for g in fn.generics if g.bound is None)
+    solution = solve(dims, header.params)
+    for problem in solution.problems:
+        span = next((p.name.span for p in fn.params if p.name.id == problem.param), fn.name.span)
+        session.diags.error(E0314, span, problem.text)
+    if solution.problems:
+        return None
+    signature = Signature(
+        name, fn.kind, dims, tuple(header.params), solution.rules,
+        (*header.conditions, *effects.conditions(ctx, session.diags)), place_of(fn.name.span), fn.doc or "",
+    )  # fmt: skip
+    attrs = {d.name: d for d in fn.decorators}
+    return typed.Function(
+        name, fn.kind, signature, tuple(header.arrays), tuple(header.scalars), body, fn.span, dims,
+        {"decorators": attrs, **effects.facts_about_arrays(ctx, header.arrays)},
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- signature
+def check_header(ctx: Ctx, fn: ast.Function, dtypes: Mapping[str, DType]) -> Header:
+    """Bind what the signature declares; sizes may use ``int`` parameters that stand further right."""
+    header = Header()
+    for generic in fn.generics:
+        entity: Entity
+        if generic.bound is None:
+            entity = Dim(generic.name, generic.span, generic.name)
+            ctx.dims[generic.name] = entity
+            ctx.dim_values[generic.name] = ctx.symbols.sym(generic.name, "dim").lin
+        elif generic.bound in numbers.BOUNDS:
+            entity = TypeName(generic.name, generic.span, dtypes[generic.name])
+        else:
+            ctx.diags.error(E0305, generic.span, f"`{generic.bound}` is no bound", help="bounds are float, int, number, any")
+            entity = Broken(generic.name, generic.span)
+        _declare(ctx, entity)
+    for param in fn.params:
+        if param.type is None:
+            ctx.diags.error(
+                E0305, param.name.span, f"a parameter of a {fn.kind} has a type", help=f"write `{param.name.id}: f32[N]`"
+            )
+            _declare(ctx, Broken(param.name.id, param.name.span))
+        elif param.type.sizes is None:
+            _scalar_param(ctx, header, param, param.type)
+    for param in fn.params:
+        if param.type is not None and param.type.sizes is not None:
+            _array_param(ctx, header, param, param.type, param.type.sizes)
+    order = {p.name.id: n for n, p in enumerate(fn.params)}
+    header.params.sort(key=lambda p: order[p.name])
+    for result in fn.results:
+        _result(ctx, header, result)
+    if fn.where is not None:
+        _where(ctx, header, fn.where)
+    ctx.facts = ctx.facts.checked_at_call()
+    ctx.start = ctx.facts
+    return header
+
+
+def _declare(ctx: Ctx, entity: Entity) -> None:
+    taken = ctx.find(entity.name)
+    if taken is not None:
+        ctx.diags.error(
+            E0202, entity.span, f"`{entity.name}` is declared twice in this signature",
+            also=[(taken.span, "first declared here")],
+        )  # fmt: skip
+        return
+    ctx.scopes.add(entity)
+
+
+def _scalar_param(ctx: Ctx, header: Header, param: ast.Param, node: ast.TypeExpr) -> None:
+    name, span = param.name.id, param.name.span
+    dtype = type_exprs.dtype_of(ctx, node)
+    if dtype is None:
+        _declare(ctx, Broken(name, span))
+        return
+    if param.effect:
+        ctx.diags.error(
+            E0305, span, f"a scalar parameter is only read, and this is `{param.effect}`",
+            help=f"return it: `-> {name}: {dtype}`, or take an array `{dtype}[1]`",
+        )  # fmt: skip
+    _declare(ctx, ScalarParam(name, span, dtype))
+    ctx.scalar_types[name] = dtype
+    if dtype.is_int:
+        sym = ctx.symbols.sym(name, "param")
+        ctx.scalar_values[name] = sym.lin
+        if dtype.bits < 64:
+            ctx.facts = ctx.facts.assume(sym.lin - dtype.min_int, -sym.lin + dtype.max_int)
+    header.scalars.append((name, dtype))
+    header.params.append(Param(name, dtype.name, None, "read", place_of(span), _default(ctx, param, dtype)))
+
+
+def _default(ctx: Ctx, param: ast.Param, dtype: DType) -> Scalar | None:
+    if param.default is None:
+        return None
+    x = ctx.expr(param.default)
+    if is_error(x):
+        return None
+    x = coerce(ctx.diags, x, dtype, f", and `{param.name.id}` is {dtype}", (param.name.span, "declared here"))
+    if is_error(x):
+        return None
+    x = settle(x)
+    if not isinstance(x, typed.Const):
+        ctx.diags.error(E0301, param.default.span, "a default is a literal or a constant")
+        return None
+    return x.value
+
+
+def _array_param(
+    ctx: Ctx, header: Header, param: ast.Param, node: ast.TypeExpr, sizes: tuple[ast.Expr, ...]
+) -> None:
+    if param.default is not None:
+        ctx.diags.error(E0301, param.default.span, "an array has no default")
+    effect = param.effect or "read"
+    made = _array(ctx, param.name, node, sizes, effect, param.reduce_op)
+    if made is not None:
+        header.arrays.append(made)
+        header.params.append(_param_of(made))
+
+
+def _param_of(var: typed.ArrayVar) -> Param:
+    shape = tuple(s for s in var.shape if s is not None)
+    return Param(var.name, var.dtype.name, shape, var.effect, place_of(var.span), None, var.reduce_op)
+
+
+def _array(
+    ctx: Ctx, name: ast.Name, node: ast.TypeExpr, sizes: tuple[ast.Expr, ...], effect: str, reduce_op: str = ""
+) -> typed.ArrayVar | None:
+    dtype = type_exprs.dtype_of(ctx, node)
+    shape = [_size(ctx, s) for s in sizes]
+    if dtype is None or any(s is None for s in shape):
+        _declare(ctx, Broken(name.id, name.span))
+        return None
+    span = name.span.to(node.span)
+    var = typed.ArrayVar(name.id, dtype, tuple(shape), "param", effect, span, reduce_op)
+    forms = tuple(_form(ctx, s) for s in shape if s is not None)
+    array = Array(var, forms)
+    _declare(ctx, array)
+    ctx.arrays[var] = forms
+    # A negative size faults at the call, so the body may rely on sizes that are not.
+    ctx.facts = ctx.facts.assume(*(f for f in forms if f is not None and not f.is_const))
+    return var
+
+
+def _form(ctx: Ctx, size: Size) -> Lin | None:
+    names: dict[str, Lin] = {**ctx.dim_values, **ctx.scalar_values}
+    return ctx.symbols.from_size(size, names)
+
+
+def _size(ctx: Ctx, node: ast.Expr) -> Size | None:
+    """A size in the signature: an expression over dimensions, ``int`` parameters and constants."""
+    size = type_exprs.size_of(ctx, node)
+    if size is not None:
+        return size
+    x = expressions.check_int(ctx, node, "a size")
+    if not is_error(x):
+        ctx.diags.error(
+            E0314, node.span, "a size is made of dimensions, `int` parameters and literals with `+ - * // %`, `min`, `max`"
+        )
+    return None
+
+
+def _result(ctx: Ctx, header: Header, result: ast.Result) -> None:
+    if result.name is None:
+        ctx.diags.error(
+            E0305, result.span, f"the result of a {ctx.kind} has a name", help=f"write `-> y: {result.type.span.text}`"
+        )
+        return
+    made = _array(ctx, result.name, result.type, result.type.sizes or (), "result")
+    if made is not None:
+        header.arrays.append(made)
+        header.params.append(_param_of(made))
+
+
+def _where(ctx: Ctx, header: Header, node: ast.Expr) -> None:
+    """The ``where`` clause: a condition at the call, a fact in the body."""
+    for part in node.operands if isinstance(node, ast.Logic) and node.op == "and" else (node,):
+        cond = type_exprs.condition_of(ctx, part)
+        if cond is None:
+            x = expressions.check_condition(ctx, part, "`where`")
+            if not is_error(x):
+                ctx.diags.error(
+                    E0304, part.span, "a `where` clause compares sizes: dimensions, `int` parameters and literals"
+                )
+            continue
+        header.conditions.append(Condition(cond, "`where` clause", place_of(part.span)))
+        names: dict[str, Lin] = {**ctx.dim_values, **ctx.scalar_values}
+        ctx.facts = ctx.facts.assume(*ctx.symbols.facts_of(cond, names))
+
+
+# ---------------------------------------------------------------- tests
+def check_test(session: Session, module: ModuleScope, test: ast.Test, name: str) -> typed.Function | None:
+    """Check one test block. None when it was reported as wrong or cannot run yet."""
+    scratch = Diagnostics(limit=session.diags.limit)
+    wholes: dict[object, typed.ValueAxis] = {}
+
+    def make(diags: Diagnostics, known: dict[int, LocalType]) -> Ctx:
+        return Ctx(session, diags, module, "test", test.title, wholes=wholes, local_types=known)
+
+    try:
+        ctx, body = passes.check_until_stable(scratch, make, lambda ctx: ctx.block(test.body))
+    except NotYet as e:
+        passes.hand_over(scratch, session.diags)
+        session.not_run[name] = (e.reason, e.span)
+        return None
+    passes.hand_over(scratch, session.diags)
+    if scratch.has_errors:
+        return None
+    signature = Signature(test.title, "test", (), (), (), (), place_of(_title_span(test)))
+    return typed.Function(test.title, "test", signature, (), (), body, test.span)
+
+
+def _title_span(test: ast.Test) -> Span:
+    first = test.span.source.text.find(":", test.span.start)
+    return Span(test.span.source, test.span.start, first if first > 0 else test.span.end)

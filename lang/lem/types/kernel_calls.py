@@ -1,0 +1,456 @@
+"""Calls of kernels and tasks as statements: ``blur(x, y)``, ``y = blur(x)`` (LANGUAGE 7, 15, 16, 19).
+
+Takes a call in sequential code; gives the typed call with the callee's arrays, scalars and dimensions in order, and the
+temporaries that hold its results. Sizes that are not known to agree become conditions of the caller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lem.diagnostics.codes import E0301, E0306, E0307, E0313, E0314, E0321, E0401, E0406
+from lem.names import Definition
+from lem.source import Span
+from lem.syntax import ast
+from lem.types import assign, expressions, generics, integers, subscripts, typed
+from lem.types.arguments import match_args
+from lem.types.context import Ctx, Need, NotYet
+from lem.types.convert import NO_AXES, coerce, const, error, is_error
+from lem.types.linear import Lin
+from lem.types.prove import Residual
+from lem.types.races import WHOLE
+from lem.types.scope import Array, Broken, Local
+from lem.types.solve_dims import CallDims, unify_call
+from lem_runtime.abi import sizes
+from lem_runtime.abi.dtypes import BOOL, DTYPES, I64
+from lem_runtime.abi.signature import Param, Signature
+from lem_runtime.abi.sizes import Size
+
+
+@dataclass(slots=True)
+class Call:
+    """A call being checked. `before`: statements that must stand before it, `after`: behind it."""
+
+    span: Span
+    callee: typed.Function
+    node: ast.Call
+    arrays: dict[str, Array] = field(default_factory=dict)
+    scalars: dict[str, typed.Expr] = field(default_factory=dict)
+    named: dict[str, typed.Expr] = field(default_factory=dict)
+    before: list[typed.Stmt] = field(default_factory=list)
+    after: list[typed.Stmt] = field(default_factory=list)
+    dim_exprs: dict[str, typed.Expr] = field(default_factory=dict)
+
+
+def check_statement(
+    ctx: Ctx, node: ast.Call, found: Definition, targets: tuple[ast.Expr, ...], span: Span
+) -> list[typed.Stmt]:
+    """A call of a kernel or task that stands alone or right of ``=``."""
+    fn = found.node
+    assert isinstance(fn, ast.Function)
+    if not _allowed(ctx, node, found, fn):
+        _poison(ctx, targets)
+        return []
+    given = match_args(
+        ctx, node, found.name, [p.name.id for p in fn.params],
+        [p.name.id for p in fn.params if p.default is None], fn.name.span,
+        [g.name for g in fn.generics if g.bound is None],
+    )  # fmt: skip
+    if given is None:
+        _poison(ctx, targets)
+        return []
+    values = {p.name.id: _argument(ctx, p, given.get(p.name.id)) for p in fn.params}
+    dims = {k: expressions.check_int(ctx, v, "a dimension") for k, v in given.items() if k not in values}
+    if any(v is None or (isinstance(v, typed.Expr) and is_error(v)) for v in (*values.values(), *dims.values())):
+        _poison(ctx, targets)
+        return []
+    callee = generics.callee_for(ctx, node, found, fn, {k: v for k, v in values.items() if v is not None})
+    if callee is None:
+        _poison(ctx, targets)
+        return []
+    call = Call(span, callee, node, named=dims)
+    return _check_call(ctx, call, fn, values, targets)
+
+
+def _allowed(ctx: Ctx, node: ast.Call, found: Definition, fn: ast.Function) -> bool:
+    if ctx.grid is not None or ctx.kind == "fn":
+        where = "in a grid" if ctx.grid is not None else "in an fn"
+        label = f"`{found.name}` is a {fn.kind}, and {where} only an fn can be called"
+        help = "call it before or after the grid"
+    elif fn.kind == "task" and ctx.kind == "kernel":
+        label = f"`{found.name}` is a task, and only tasks call tasks"
+        help = "call it from a task"
+    else:
+        return True
+    ctx.diags.error(E0321, node.func.span, label, also=[(fn.name.span, f"`{found.name}` is defined here")], help=help)
+    return False
+
+
+def _poison(ctx: Ctx, targets: tuple[ast.Expr, ...]) -> None:
+    for target in targets:
+        if isinstance(target, ast.Name) and ctx.find(target.id) is None:
+            ctx.scopes.add(Broken(target.id, target.span))
+
+
+def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr | None) -> Array | typed.Expr | None:
+    """An argument: an array by name, or a value; None where the default stands."""
+    if node is None:
+        node = param.default
+        assert node is not None
+    is_array = param.type is not None and param.type.sizes is not None
+    if not is_array:
+        return ctx.expr(node)
+    if isinstance(node, ast.Name):
+        entity = ctx.find(node.id)
+        if isinstance(entity, Array) and entity.var.shape:
+            return entity
+    if isinstance(node, ast.Subscript) and any(isinstance(i, ast.Slice) for i in node.items):
+        raise NotYet("views of arrays as arguments", node.span)
+    x = ctx.expr(node)
+    if not is_error(x):
+        ctx.diags.error(
+            E0306, node.span, f"`{param.name.id}` is an array, and this is one value",
+            also=[(param.name.span, "declared here")],
+        )  # fmt: skip
+    return error(node.span)
+
+
+def _check_call(
+    ctx: Ctx, call: Call, fn: ast.Function, values: dict[str, Array | typed.Expr | None], targets: tuple[ast.Expr, ...]
+) -> list[typed.Stmt]:
+    sig = call.callee.signature
+    ok = True
+    for param in sig.params:
+        value = values.get(param.name)
+        if isinstance(value, Array):
+            ok &= _take_array(ctx, call, fn, param, value)
+        elif value is not None:
+            ok &= _take_scalar(ctx, call, fn, param, value)
+    if not ok or not _check_aliases(ctx, call, sig):
+        _poison(ctx, targets)
+        return []
+    bound = _unify(ctx, call, sig)
+    if not _report_sizes(ctx, call, fn, sig, bound):
+        _poison(ctx, targets)
+        return []
+    dims = _dim_values(ctx, call, sig, bound)
+    if dims is None or not _take_results(ctx, call, sig, dims, targets):
+        _poison(ctx, targets)
+        return []
+    _touch_arrays(ctx, call, sig)
+    order = [call.arrays[p.name].var for p in sig.params if p.name in call.arrays]
+    scalars = tuple(call.scalars[name] for name, _ in call.callee.scalars)
+    conditions = _conditions(ctx, call, bound)
+    made = typed.CallKernel(call.span, call.callee.name, tuple(order), scalars, tuple(dims.values()), conditions)
+    return [*call.before, made, *call.after]
+
+
+def _take_array(ctx: Ctx, call: Call, fn: ast.Function, param: Param, value: Array) -> bool:
+    declared = _declared(fn, param)
+    if value.var.dtype.name != param.dtype:
+        ctx.diags.error(
+            E0301, _arg_span(call, fn, param), f"`{param.name}` is {param.dtype}, and `{value.name}` is {value.var.dtype}",
+            also=[(declared, "declared here")],
+        )  # fmt: skip
+        return False
+    assert param.shape is not None
+    if len(param.shape) != len(value.var.shape):
+        ctx.diags.error(
+            E0306, _arg_span(call, fn, param),
+            f"`{param.name}` has {len(param.shape)} axes, and `{value.name}` has {len(value.var.shape)}",
+            also=[(declared, "declared here")],
+        )  # fmt: skip
+        return False
+    if param.is_written and value.var.effect == "read":
+        ctx.diags.error(
+            E0401, _arg_span(call, fn, param), f"`{call.callee.name}` writes this, and `{value.name}` is only read",
+            also=[(value.span, "declared here"), (declared, f"`{param.name}` is `{param.effect}`")],
+            help=f"declare it `{value.name}: out ...` or `inout`",
+        )  # fmt: skip
+        return False
+    call.arrays[param.name] = value
+    return True
+
+
+def _take_scalar(ctx: Ctx, call: Call, fn: ast.Function, param: Param, value: typed.Expr) -> bool:
+    dtype = DTYPES[param.dtype]
+    ready = coerce(ctx.diags, value, dtype, f", for `{param.name}`", (_declared(fn, param), f"`{param.name}` is {dtype}"))
+    call.scalars[param.name] = ready
+    return not is_error(ready)
+
+
+def _declared(fn: ast.Function, param: Param) -> Span:
+    for p in fn.params:
+        if p.name.id == param.name:
+            return p.name.span
+    return fn.name.span
+
+
+def _arg_span(call: Call, fn: ast.Function, param: Param) -> Span:
+    names = [p.name.id for p in fn.params]
+    for keyword in call.node.keywords:
+        if keyword.name == param.name:
+            return keyword.value.span
+    at = names.index(param.name) if param.name in names else len(call.node.args)
+    return call.node.args[at].span if at < len(call.node.args) else call.span
+
+
+def _check_aliases(ctx: Ctx, call: Call, sig: Signature) -> bool:
+    """No written array may be another argument too."""
+    for param in sig.params:
+        if not param.is_written or param.name not in call.arrays:
+            continue
+        for other in sig.params:
+            if other is not param and other.name in call.arrays and call.arrays[other.name] is call.arrays[param.name]:
+                name = call.arrays[param.name].name
+                ctx.diags.error(
+                    E0406, call.node.span, f"`{name}` is both `{other.name}` and `{param.name}`, which is written",
+                    help="give it another array: a temporary, say",
+                )  # fmt: skip
+                return False
+    return True
+
+
+# ---------------------------------------------------------------- sizes
+def _unify(ctx: Ctx, call: Call, sig: Signature) -> CallDims:
+    shapes = {name: a.sizes for name, a in call.arrays.items()}
+    scalars = {n: integers.linear(ctx, e) for n, e in call.scalars.items() if e.type.dtype.is_int}
+    named = {n: integers.linear(ctx, e) for n, e in call.named.items()}
+    return unify_call(ctx.symbols, ctx.facts, sig, shapes, scalars, named)
+
+
+def _report_sizes(ctx: Ctx, call: Call, fn: ast.Function, sig: Signature, bound: CallDims) -> bool:
+    ok = True
+    for m in bound.mismatches:
+        param = sig.param(m.param)
+        assert param is not None
+        array = call.arrays[m.param]
+        if m.certain:
+            ok = False
+            ctx.diags.error(
+                E0313, _arg_span(call, fn, param),
+                f"axis {m.axis} of `{array.name}` has size {m.have.show()}, and `{call.callee.name}` wants {m.want.show()}",
+                also=[(_declared(fn, param), f"`{m.param}` is declared here")],
+            )  # fmt: skip
+            continue
+        cond = m.condition()
+        if cond is not None:
+            residual = Residual(cond, cond)
+            ctx.needs.append(Need(residual, f"the call of `{call.callee.name}` needs it", call.span))
+    for still in bound.open_conditions:
+        if still.certain:
+            ok = False
+            condition = still.condition
+            ctx.diags.error(
+                E0313, call.span, f"`{sizes.show(condition.expr)}` does not hold here ({condition.why})",
+                also=[(fn.name.span, f"`{call.callee.name}` is defined here")],
+            )  # fmt: skip
+    return ok
+
+
+def _conditions(ctx: Ctx, call: Call, bound: CallDims) -> tuple[tuple[typed.Expr, str], ...]:
+    """Conditions of the callee that are not known to hold: passed on to the caller's callers where they speak of its
+    sizes alone, else checked where the call runs."""
+    out: list[tuple[typed.Expr, str]] = []
+    for still in bound.open_conditions:
+        condition, size = still.condition, still.expr
+        if still.certain:
+            continue
+        why = f"`{call.callee.name}` needs `{sizes.show(condition.expr)}` ({condition.why})"
+        if size is not None and ctx.kind == "kernel" and not ctx.facts.is_guarded_since(ctx.start) and not ctx.branches:
+            ctx.needs.append(Need(Residual(size, size), why, call.span))
+        else:
+            made = _condition_expr(ctx, call, condition.expr)
+            if made is not None:
+                out.append((made, why))
+    for m in bound.mismatches:
+        if not m.certain and m.condition() is None:
+            have, want = _form_expr(ctx, call, m.have), _form_expr(ctx, call, m.want)
+            if have is not None and want is not None:
+                text = f"axis {m.axis} of `{m.param}` must have size {m.want.show()}"
+                out.append((typed.Compare(call.span, typed.ValueType(BOOL), "eq", have, want), text))
+    return tuple(out)
+
+
+def _condition_expr(ctx: Ctx, call: Call, cond: Size) -> typed.Expr | None:
+    """A condition of the callee over the values that this call gives to its dimensions and scalars."""
+    ops = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
+    if not isinstance(cond, tuple):
+        return None
+    op = cond[0]
+    bools = typed.ValueType(BOOL)
+    if op in ("and", "or"):
+        x, y = _condition_expr(ctx, call, cond[1]), _condition_expr(ctx, call, cond[2])
+        return None if x is None or y is None else typed.Logic(call.span, bools, op, x, y)
+    if op == "not":
+        x = _condition_expr(ctx, call, cond[1])
+        return None if x is None else typed.Unary(call.span, bools, "not", x)
+    a, b = _callee_size(ctx, call, cond[1]), _callee_size(ctx, call, cond[2])
+    return None if a is None or b is None else typed.Compare(call.span, bools, ops[op], a, b)
+
+
+def _callee_size(ctx: Ctx, call: Call, size: Size) -> typed.Expr | None:
+    """A size of the callee as a value of the caller."""
+    if isinstance(size, int):
+        return const(call.span, size, I64)
+    if isinstance(size, str):
+        return call.dim_exprs.get(size) or call.scalars.get(size)
+    a, b = _callee_size(ctx, call, size[1]), _callee_size(ctx, call, size[2])
+    if a is None or b is None:
+        return None
+    op = {"+": "add", "-": "sub", "*": "mul", "//": "floordiv", "%": "mod", "min": "min", "max": "max"}[size[0]]
+    return typed.Binary(call.span, typed.ValueType(I64), op, a, b)
+
+
+def _dim_values(ctx: Ctx, call: Call, sig: Signature, bound: CallDims) -> dict[str, typed.Expr] | None:
+    """The callee's dimensions as i64 values of the caller."""
+    out: dict[str, typed.Expr] = {}
+    for dim in sig.dims:
+        if dim in call.named:
+            out[dim] = call.named[dim]
+            continue
+        form = bound.dims.get(dim)
+        made = _form_expr(ctx, call, form) if form is not None else None
+        if made is None:
+            ctx.diags.error(
+                E0314, call.node.span, f"no argument says how large `{dim}` is",
+                help=f"give it by name: `{call.node.func.span.text}(..., {dim}=...)`",
+            )  # fmt: skip
+            return None
+        out[dim] = made
+    call.dim_exprs = out
+    return out
+
+
+def _form_expr(ctx: Ctx, call: Call, form: Lin) -> typed.Expr | None:
+    """A linear form as an i64 expression of the caller; None where it speaks of values that have no name here."""
+    size = form.to_size()
+    if size is not None:
+        return expressions.size_expr(ctx, call.span, size)
+    out: typed.Expr = const(call.span, form.const, I64)
+    i64 = typed.ValueType(I64)
+    for sym, coef in form.terms:
+        value = _holder(ctx, call, sym.lin)
+        if value is None:
+            return None
+        term = value if coef == 1 else typed.Binary(call.span, i64, "mul", const(call.span, coef, I64), value)
+        out = term if isinstance(out, typed.Const) and out.value == 0 else typed.Binary(call.span, i64, "add", out, term)
+    return out
+
+
+def _holder(ctx: Ctx, call: Call, form: Lin) -> typed.Expr | None:
+    """A name of the caller that holds the value of a form right now."""
+    size = form.to_size()
+    if size is not None:
+        return expressions.size_expr(ctx, call.span, size)
+    for scope in reversed(ctx.scopes.stack):
+        for entity in scope.values():
+            if isinstance(entity, Local) and entity.value == form and entity in ctx.flow.assigned:
+                return expressions.to_int(ctx, typed.LocalRef(call.span, entity.var.type, entity.var), "a size")
+    for var, value in ctx.index_values.items():
+        if value == form and ctx.find(var.name) is ctx.index_infos[var]:
+            return typed.IndexRef(call.span, typed.ValueType(I64), var)
+    return None
+
+
+# ---------------------------------------------------------------- results
+def _take_results(
+    ctx: Ctx, call: Call, sig: Signature, dims: dict[str, typed.Expr], targets: tuple[ast.Expr, ...]
+) -> bool:
+    """Make places for the callee's results, and name them as the caller wants."""
+    results = [p for p in sig.params if p.effect == "result"]
+    if targets and len(targets) != len(results):
+        ctx.diags.error(
+            E0307, call.span, f"`{call.callee.name}` has {len(results)} "
+            f"{'result' if len(results) == 1 else 'results'}, and {len(targets)} are assigned",
+        )  # fmt: skip
+        return False
+    for n, param in enumerate(results):
+        target = targets[n] if targets else None
+        if not _take_result(ctx, call, param, target):
+            return False
+    return True
+
+
+def _take_result(ctx: Ctx, call: Call, param: Param, target: ast.Expr | None) -> bool:
+    dtype = DTYPES[param.dtype]
+    name = target.id if isinstance(target, ast.Name) else param.name
+    span = target.span if target is not None else call.span
+    if not param.shape:
+        held = typed.ArrayVar(name, dtype, (), "temp", "inout", span)
+        call.arrays[param.name] = Array(held, ())
+        call.before.append(typed.MakeArray(span, held, (), None))
+        if target is not None:
+            value = typed.Load(span, typed.ValueType(dtype), held, ())
+            call.after.extend(_assign_result(ctx, call.span, target, value))
+        return True
+    existing = ctx.find(target.id) if isinstance(target, ast.Name) else None
+    if isinstance(existing, Array):
+        return _into_existing(ctx, call, param, existing, span)
+    if target is not None and not isinstance(target, ast.Name):
+        ctx.diags.error(E0306, target.span, "an array result needs a name of its own")
+        return False
+    exprs = [_callee_size(ctx, call, s) for s in param.shape]
+    if any(e is None for e in exprs):
+        ctx.diags.error(E0314, call.span, f"the size of the result `{param.name}` is not known here")
+        return False
+    forms = tuple(integers.linear(ctx, e) for e in exprs if e is not None)
+    shape = tuple(None if f is None else f.to_size() for f in forms)
+    var = typed.ArrayVar(name, dtype, shape, "temp", "inout", span)
+    array = Array(var, forms)
+    call.before.append(typed.MakeArray(span, var, tuple(e for e in exprs if e is not None), const(span, 0, dtype)))
+    call.arrays[param.name] = array
+    if target is not None:
+        ctx.scopes.add(array)
+        ctx.arrays[var] = forms
+    return True
+
+
+def _into_existing(ctx: Ctx, call: Call, param: Param, array: Array, span: Span) -> bool:
+    """``y = f(x)`` where `y` is a result of the caller: the callee writes it in place."""
+    if array.var.effect == "read" or array.var.dtype.name != param.dtype or len(array.var.shape) != len(param.shape or ()):
+        ctx.diags.error(
+            E0301, span, f"`{array.name}` is {array.var.dtype} with {len(array.var.shape)} axes and cannot take the result",
+            also=[(array.span, "declared here")],
+        )  # fmt: skip
+        return False
+    if any(a is array for a in call.arrays.values()):
+        raise NotYet("a result that replaces an argument of the same call", span)
+    for axis, (size, have) in enumerate(zip(param.shape or (), array.sizes, strict=True)):
+        expr = _callee_size(ctx, call, size)
+        want = integers.linear(ctx, expr) if expr is not None else None
+        if want is None or have is None or not ctx.facts.prove_eq(want, have):
+            ctx.diags.error(
+                E0313, span, f"axis {axis} of `{array.name}` is not known to have the size of the result",
+                also=[(array.span, "declared here")],
+            )  # fmt: skip
+            return False
+    call.arrays[param.name] = array
+    return True
+
+
+def _assign_result(ctx: Ctx, span: Span, target: ast.Expr, value: typed.Expr) -> list[typed.Stmt]:
+    if isinstance(target, ast.Name):
+        return assign.assign_name(ctx, span, target, value)
+    if isinstance(target, ast.Subscript):
+        array = subscripts.array_named(ctx, target.value)
+        return [] if array is None else assign.store(ctx, span, array, target, value)
+    ctx.diags.error(E0307, target.span, "a result needs a name")
+    return []
+
+
+def _touch_arrays(ctx: Ctx, call: Call, sig: Signature) -> None:
+    """What the callee does to its arrays, the caller does."""
+    kinds = {"read": ("read",), "out": ("write",), "result": ("write",), "inout": ("read", "write"), "reduce": ("update",)}
+    for param in sig.params:
+        array = call.arrays.get(param.name)
+        if array is None:
+            continue
+        if array.var.effect == "reduce" and param.effect != "reduce":
+            subscripts.refuse_reduce(ctx, call.span, array)
+        covers = param.effect in ("out", "result") and param.name in call.callee.attrs.get("covers", ())  # type: ignore[operator]
+        forms = tuple(WHOLE if covers else None for _ in array.var.shape)
+        for kind in kinds[param.effect]:
+            subscripts.touch(ctx, kind, subscripts.Place(array, (), NO_AXES, forms, call.span))
+        if not array.var.shape and array.var.effect == "result":
+            ctx.assign(array.var)

@@ -1,0 +1,371 @@
+"""Loops as statements: ``grid``, ``tiles``, ``range``, ``while`` (LANGUAGE 5, 10, 11, 12).
+
+Takes AST loops; gives typed loops, with the facts that their ranges give, and reports races between the elements of a grid.
+"""
+
+from __future__ import annotations
+
+from lem.diagnostics.codes import E0307, E0310, E0319, E0322, E0323, E0326, E0402, E0403, E0409
+from lem.syntax import ast
+from lem.types import domains, expressions, flow, integers, typed
+from lem.types.context import Ctx, Flow, Grid
+from lem.types.convert import is_error
+from lem.types.races import Conflict, find_conflicts
+from lem.types.scope import Dim, Index, Local
+
+
+def check_for(ctx: Ctx, node: ast.ForStmt) -> list[typed.Stmt]:
+    domain = node.domain
+    name = domain.func.id if isinstance(domain, ast.Call) and isinstance(domain.func, ast.Name) else ""
+    if isinstance(domain, ast.Call):
+        match name:
+            case "grid":
+                return _check_grid(ctx, node, domain)
+            case "tiles":
+                return _check_tiles(ctx, node, domain)
+            case "range":
+                return _check_range(ctx, node, domain)
+    entity = ctx.find(domain.id) if isinstance(domain, ast.Name) else None
+    text = domain.span.text
+    how = f"write `range({text})`, or `grid({text})` for all at once" if isinstance(entity, Dim) else (
+        "write `for i in range(n):`, `for i in grid(N):` or `for k in tiles(K):`"
+    )
+    ctx.diags.error(E0323, domain.span, "a loop runs over `grid(...)`, `tiles(...)` or `range(...)`", help=how)
+    _skip(ctx, node)
+    return []
+
+
+def _skip(ctx: Ctx, node: ast.ForStmt) -> None:
+    """Check the body of a loop that was reported, with its variables poisoned."""
+    with ctx.scope():
+        for target in node.targets:
+            domains.poison(ctx, target)
+        _body(ctx, node, node.body)
+
+
+def _body(ctx: Ctx, node: ast.Stmt, body: tuple[ast.Stmt, ...]) -> tuple[tuple[typed.Stmt, ...], list[Flow]]:
+    """The body of a sequential loop. Gives the flows of its `break`s too."""
+    ctx.loops = (*ctx.loops, node)
+    ctx.break_flows.append([])
+    facts_before = ctx.facts
+    if flow.can_leave(body):
+        ctx.facts = ctx.facts.under_unknown()
+    out = ctx.block(body)
+    ctx.facts = facts_before
+    ctx.loops = ctx.loops[:-1]
+    return out, ctx.break_flows.pop()
+
+
+# ---------------------------------------------------------------- range, while
+def _check_range(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt]:
+    target = domains.one_target(ctx, node.targets, "`range`")
+    made = domains.check_range(ctx, call, positive=False)
+    if target is None or made is None:
+        _skip(ctx, node)
+        return []
+    if not _plain(ctx, call, made):
+        _skip(ctx, node)
+        return []
+    changed = flow.locals_of(ctx, flow.assigned_names(node.body))
+    before, outer = ctx.flow, ctx.facts
+    flow.forget(ctx, changed)
+    with ctx.scope():
+        index = domains.bind(ctx, target, "loop", made)
+        if index is None:
+            domains.poison(ctx, target)
+        body, breaks = _body(ctx, node, node.body)
+    ctx.facts = outer
+    flow.forget(ctx, changed)
+    ctx.flow = _after_range(ctx, made, before, breaks)
+    return [] if index is None else [typed.ForRange(node.span, index.var, made.domain, body)]
+
+
+def _plain(ctx: Ctx, call: ast.Call, made: domains.Range) -> bool:
+    """Bounds of a loop statement are numbers of the element, without value axes."""
+    if domains.no_axes(made):
+        return True
+    names = ", ".join(f"`{a.name}`" for a in sorted(made.axes, key=lambda a: a.name))
+    ctx.diags.error(E0310, call.span, f"the bounds of a loop differ along {names}", help="reduce them first")
+    return False
+
+
+def _after_range(ctx: Ctx, made: domains.Range, before: Flow, breaks: list[Flow]) -> Flow:
+    """What is assigned after the loop: of its body only when it certainly runs, which literal bounds tell."""
+    runs = made.lo.is_const and made.hi.is_const and (made.hi.const - made.lo.const) * made.domain.step > 0
+    if not runs:
+        return Flow(before.assigned, before.live)
+    after = ctx.flow
+    for one in breaks:
+        after = after.join(one)
+    if not after.live:  # every way leaves the function, or goes on with the next round
+        return Flow(before.assigned, before.live)
+    return after
+
+
+def check_while(ctx: Ctx, node: ast.While) -> list[typed.Stmt]:
+    changed = flow.locals_of(ctx, flow.assigned_names(node.body))
+    flow.forget(ctx, changed)
+    before, outer = ctx.flow, ctx.facts
+    cond = expressions.check_condition(ctx, node.cond, "`while`")
+    if cond.type.axes:
+        names = ", ".join(f"`{a.name}`" for a in sorted(cond.type.axes, key=lambda a: a.name))
+        ctx.diags.error(
+            E0310, node.cond.span, f"the condition of `while` differs along {names}",
+            help="reduce it first: `while any(c, over=...)`",
+        )  # fmt: skip
+    with ctx.assuming(integers.assume(ctx, outer, cond).under_unknown()):
+        body, breaks = _body(ctx, node, node.body)
+    flow.forget(ctx, changed)
+    endless = isinstance(cond, typed.Const) and bool(cond.value) and not is_error(cond)
+    if endless:
+        after = Flow(before.assigned, False)
+        for one in breaks:
+            after = after.join(one)
+        ctx.flow = after
+    else:
+        ctx.flow = before
+    return [] if is_error(cond) else [typed.While(node.span, cond, body)]
+
+
+# ---------------------------------------------------------------- tiles
+def _check_tiles(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt]:
+    if ctx.kind in ("task", "test"):
+        ctx.diags.error(E0409, call.span, f"a {ctx.kind} has no `tiles` loops", help="write a kernel that does this")
+        _skip(ctx, node)
+        return []
+    target = domains.one_target(ctx, node.targets, "`tiles`")
+    hints = _tiles_arguments(ctx, call)
+    made = domains.check_domain(ctx, call.args[0], "tiles") if call.args else None
+    if target is None or made is None or hints is None:
+        if not call.args:
+            ctx.diags.error(E0307, call.span, "`tiles` needs the dimension it cuts", help="write `tiles(K)`")
+        _skip(ctx, node)
+        return []
+    if not _plain(ctx, call, made) or made.domain.step != 1:
+        if made.domain.step != 1:
+            ctx.diags.error(E0323, call.args[0].span, "`tiles` cuts a range without gaps", help="use a step of 1")
+        _skip(ctx, node)
+        return []
+    changed = flow.locals_of(ctx, flow.assigned_names(node.body))
+    before, outer, axes = ctx.flow, ctx.facts, ctx.axes
+    flow.forget(ctx, changed)
+    with ctx.scope():
+        index = domains.bind(ctx, target, "tiles", made)
+        if index is None:
+            domains.poison(ctx, target)
+        elif index.var.axis is not None:
+            ctx.axes |= {index.var.axis}
+        body, _ = _body(ctx, node, node.body)
+    ctx.facts, ctx.axes = outer, axes
+    flow.forget(ctx, changed)
+    ctx.flow = Flow(before.assigned, before.live)
+    _mark_overwritten(changed, node)
+    block, pipeline = hints
+    return [] if index is None else [typed.ForTiles(node.span, index.var, made.domain, block, body, pipeline)]
+
+
+def _tiles_arguments(ctx: Ctx, call: ast.Call) -> tuple[typed.Expr | None, int] | None:
+    """Block size and pipeline depth; hints only."""
+    if len(call.args) > 2:
+        ctx.diags.error(E0307, call.args[2].span, "`tiles` takes a dimension and a block size")
+        return None
+    block: typed.Expr | None = None
+    if len(call.args) == 2 and not _is_tuning(call.args[1]):
+        block = expressions.check_int(ctx, call.args[1], "a block size")
+        if is_error(block):
+            return None
+        form = integers.linear(ctx, block)
+        if form is not None and form.is_const and form.const < 1:
+            ctx.diags.error(E0323, call.args[1].span, "a block has at least 1 element")
+            return None
+    pipeline = 1
+    for keyword in call.keywords:
+        if keyword.name != "pipeline" or not isinstance(keyword.value, ast.Number):
+            ctx.diags.error(E0307, keyword.span, "`tiles` takes `pipeline=n` with a literal n, and nothing else by name")
+            return None
+        pipeline = int(keyword.value.value)
+    return block, pipeline
+
+
+def _is_tuning(node: ast.Expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tune"
+
+
+def _mark_overwritten(changed: list[Local], node: ast.ForStmt) -> None:
+    """Locals that a block overwrites without use of their old value hold something of the last block only: reading them
+    after the loop is an error (LANGUAGE 11)."""
+    needs = _needs_of(node.body)
+    for local in changed:
+        reached, todo = set(), list(needs.get(local.name, ()))
+        while todo:
+            name = todo.pop()
+            if name not in reached:
+                reached.add(name)
+                todo.extend(needs.get(name, ()))
+        if local.name not in reached:
+            local.overwritten = node.targets[0].span
+
+
+def _needs_of(stmts: tuple[ast.Stmt, ...]) -> dict[str, set[str]]:
+    """For each name assigned in the statements the names that its new values are made of. What stands under a condition
+    keeps its old value where the condition fails, so it needs itself."""
+    out: dict[str, set[str]] = {}
+
+    def visit(stmt: ast.Stmt, conditional: bool) -> None:
+        match stmt:
+            case ast.Assign():
+                for target in stmt.targets:
+                    if isinstance(target, ast.Name):
+                        note(target.id, stmt.value, conditional)
+            case ast.AugAssign(target=ast.Name(id=name)):
+                note(name, stmt.value, True)
+            case ast.Declare(value=ast.Expr() as value):
+                note(stmt.name.id, value, conditional)
+            case ast.If():
+                for inner in (*stmt.then, *stmt.orelse):
+                    visit(inner, True)
+            case ast.While() | ast.ForStmt():
+                for inner in stmt.body:
+                    visit(inner, True)
+
+    def note(name: str, value: ast.Node, conditional: bool) -> None:
+        found = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
+        out.setdefault(name, set()).update(found | ({name} if conditional else set()))
+
+    for stmt in stmts:
+        visit(stmt, False)
+    return out
+
+
+def check_overwritten(ctx: Ctx, node: ast.Name, local: Local) -> bool:
+    """Report E0326 where a local is read that a `tiles` loop left with its last block's value."""
+    if local.overwritten is None:
+        return True
+    ctx.diags.error(
+        E0326, node.span, f"`{local.name}` holds what the last block left",
+        also=[(local.overwritten, "the blocks of this loop overwrite it")],
+        help=f"combine the old value with the block, for example `{local.name} = max({local.name}, ...)`",
+    )  # fmt: skip
+    local.overwritten = None
+    return False
+
+
+# ---------------------------------------------------------------- grid
+def _check_grid(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt]:
+    if not _grid_allowed(ctx, call):
+        _skip(ctx, node)
+        return []
+    ranges = _grid_ranges(ctx, node, call)
+    tile = _tile_hint(ctx, call, len(node.targets))
+    if ranges is None or tile is None:
+        _skip(ctx, node)
+        return []
+    before, outer = ctx.flow, ctx.facts
+    with ctx.scope():
+        indices = [domains.bind(ctx, t, "grid", r) for t, r in zip(node.targets, ranges, strict=True)]
+        for target, index in zip(node.targets, indices, strict=True):
+            if index is None:
+                domains.poison(ctx, target)
+        bound = tuple(i for i in indices if i is not None)
+        grid = ctx.grid = Grid(node.span, outer, bound)
+        breaks, ctx.break_flows = ctx.break_flows, []
+        body = ctx.block(node.body)
+        ctx.break_flows, ctx.grid = breaks, None
+    ctx.facts = outer
+    ctx.flow = Flow(before.assigned, before.live)
+    _report_conflicts(ctx, grid, bound)
+    if len(bound) < len(indices):
+        return []
+    return [typed.ForGrid(node.span, tuple(i.var for i in bound), tuple(r.domain for r in ranges), tile, body)]
+
+
+def _grid_allowed(ctx: Ctx, call: ast.Call) -> bool:
+    if ctx.grid is not None:
+        ctx.diags.error(
+            E0322, call.span, "a grid inside a grid", also=[(ctx.grid.span, "this is the outer one")],
+            help="let one grid span both: `for i, j in grid(M, N):`; inside it loops are `range` or `tiles`",
+        )  # fmt: skip
+        return False
+    if ctx.kind in ("task", "test"):
+        ctx.diags.error(E0409, call.span, f"a {ctx.kind} has no grids", help="write a kernel that has, and call it")
+        return False
+    if ctx.kind == "fn":
+        ctx.diags.error(E0319, call.span, "an fn is code for one element and has no grids", help="use `range`")
+        return False
+    return True
+
+
+def _grid_ranges(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[domains.Range] | None:
+    if len(call.args) != len(node.targets):
+        span = node.targets[0].span.to(node.targets[-1].span)
+        n, m = len(node.targets), len(call.args)
+        ctx.diags.error(
+            E0322, span, f"{n} {'variable' if n == 1 else 'variables'} for {m} {'range' if m == 1 else 'ranges'}",
+            also=[(call.span, "of this grid")],
+        )  # fmt: skip
+        return None
+    own = {t.id for t in node.targets}
+    out: list[domains.Range] = []
+    for arg in call.args:
+        used = next((n for n in ast.walk(arg) if isinstance(n, ast.Name) and n.id in own and ctx.find(n.id) is None), None)
+        if used is not None:
+            ctx.diags.error(
+                E0322, used.span, f"the range depends on `{used.id}`, a variable of the same grid",
+                help="run over the whole box and guard the body: `if j <= i:`",
+            )  # fmt: skip
+            return None
+        made = domains.check_domain(ctx, arg, "grid")
+        if made is None or not _plain(ctx, call, made):
+            return None
+        out.append(made)
+    return out
+
+
+def _tile_hint(ctx: Ctx, call: ast.Call, n: int) -> tuple[int | None, ...] | None:
+    """``tile=(64, 128)``, ``tile=(tune(32, 64), 128)``; choices by target are kept for the targets, not here."""
+    for keyword in call.keywords:
+        if keyword.name != "tile":
+            ctx.diags.error(E0307, keyword.name_span, f"`grid` takes `tile=`, not `{keyword.name}=`")
+            return None
+        value = keyword.value
+        items = value.items if isinstance(value, ast.TupleExpr) else (value,)
+        if not isinstance(value, ast.TupleExpr | ast.Number) and not _is_tuning(value):
+            return ()
+        if len(items) != n:
+            ctx.diags.error(E0322, value.span, f"{len(items)} tile sizes for {n} variables")
+            return None
+        sizes: list[int | None] = []
+        for item in items:
+            if isinstance(item, ast.Number) and isinstance(item.value, int) and item.value >= 1:
+                sizes.append(item.value)
+            elif _is_tuning(item):
+                sizes.append(None)
+            else:
+                ctx.diags.error(E0322, item.span, "a tile size is a literal above 0, or `tune(...)`")
+                return None
+        return tuple(sizes)
+    return ()
+
+
+def _report_conflicts(ctx: Ctx, grid: Grid, indices: tuple[Index, ...]) -> None:
+    syms = [i.value.only_sym for i in indices]
+    for conflict in find_conflicts(ctx.symbols, grid.outer, [s for s in syms if s is not None], grid.accesses):
+        _report_conflict(ctx, conflict, indices)
+
+
+def _report_conflict(ctx: Ctx, conflict: Conflict, indices: tuple[Index, ...]) -> None:
+    first, second = conflict.first, conflict.second
+    name = first.name
+    if conflict.kind == "write-write":
+        label = conflict.example or "two elements of the grid may write the same place here"
+        also = [] if second.span == first.span else [(second.span, "the other one is written here")]
+        ctx.diags.error(
+            E0402, first.span, label, also=also,
+            help=f"reduce instead of writing many times, or declare `{name}` as `reduce(...)` and update it",
+        )  # fmt: skip
+        return
+    label = conflict.example or "another element of the grid may write what is read here"
+    ctx.diags.error(
+        E0403, second.span, label, also=[(first.span, f"`{name}` is written here")],
+        help="read one array and write another, or use `range` if each step needs the one before it",
+    )  # fmt: skip

@@ -1,0 +1,143 @@
+"""What names stand for while one function is checked, and the nested scopes they live in.
+
+Takes and gives :class:`Entity` values by name. Module-level names are the business of `names`; here are dimensions, type
+parameters, scalars, arrays, locals and index variables. Used by every other file of `types`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from lem.source import Span
+from lem.types import typed
+from lem.types.linear import Lin
+from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi.sizes import Size
+
+
+@dataclass(eq=False, slots=True)
+class Dim:
+    """A dimension. `size`: its own name; inside an fn the caller's size that it stands for."""
+
+    name: str
+    span: Span
+    size: Size
+
+
+@dataclass(eq=False, slots=True)
+class TypeName:
+    """A type parameter ``T``, bound to the dtype of this instance."""
+
+    name: str
+    span: Span
+    dtype: DType
+
+
+@dataclass(eq=False, slots=True)
+class ScalarParam:
+    """A scalar parameter of a kernel or task: never assigned."""
+
+    name: str
+    span: Span
+    dtype: DType
+
+
+@dataclass(eq=False, slots=True)
+class Array:
+    """An array. `sizes`: its sizes as linear forms where they are such (a temporary's may be any number)."""
+
+    var: typed.ArrayVar
+    sizes: tuple[Lin | None, ...]
+
+    @property
+    def name(self) -> str:
+        return self.var.name
+
+    @property
+    def span(self) -> Span:
+        return self.var.span
+
+
+@dataclass(eq=False, slots=True)
+class Local:
+    """A local. `value`: what it holds now, as a linear form over values that never change; replaced at each assignment
+    and wherever control flow joins, so that a fact about an old value stays a fact about the old value.
+
+    grid:    the grid it belongs to (one value per element), None for a scalar of the function.
+    adapts:  "int" or "float" while only literals were assigned: it still takes the type of what it meets.
+    outer_axes: axes in scope where it was declared: no value with another axis may be kept in it.
+    """
+
+    var: typed.LocalVar
+    key: int
+    grid: object | None
+    value: Lin | None
+    outer_axes: frozenset[typed.ValueAxis]
+    adapts: str = ""
+    is_annotated: bool = False
+    is_param: bool = False
+    overwritten: Span | None = None  # set after a `tiles` loop that left only its last block's value here
+
+    @property
+    def name(self) -> str:
+        return self.var.name
+
+    @property
+    def span(self) -> Span:
+        return self.var.span
+
+
+@dataclass(eq=False, slots=True)
+class Index:
+    """An index or loop variable. `value`: itself as a linear form; `domain`: what it ranges over."""
+
+    var: typed.IndexVar
+    value: Lin
+    domain: typed.Domain
+
+    @property
+    def name(self) -> str:
+        return self.var.name
+
+    @property
+    def span(self) -> Span:
+        return self.var.span
+
+
+@dataclass(eq=False, slots=True)
+class Broken:
+    """A name whose definition was reported as wrong: using it is no second mistake."""
+
+    name: str
+    span: Span
+
+
+Entity = Dim | TypeName | ScalarParam | Array | Local | Index | Broken
+
+
+@dataclass(slots=True)
+class Scopes:
+    """A stack of scopes, innermost last. `ended`: names whose scope is closed, for "is out of scope here"."""
+
+    stack: list[dict[str, Entity]] = field(default_factory=lambda: [{}])
+    ended: dict[str, Entity] = field(default_factory=dict)
+
+    def find(self, name: str) -> Entity | None:
+        for scope in reversed(self.stack):
+            if name in scope:
+                return scope[name]
+        return None
+
+    def add(self, entity: Entity, name: str | None = None) -> None:
+        self.stack[-1][name or entity.name] = entity
+
+    def push(self) -> None:
+        self.stack.append({})
+
+    def pop(self) -> None:
+        self.ended.update(self.stack.pop())
+
+    def names(self) -> Iterator[str]:
+        for scope in self.stack:
+            yield from scope

@@ -1,0 +1,305 @@
+"""Subscripts: which place of an array is meant, and whether it is inside (LANGUAGE 1, 6, 8).
+
+Takes ``x[i - 1, :]``; gives typed places (:class:`At`, :class:`Whole`) that are proven, covered by a condition of the
+signature, or marked for a check where they run. Loads stand here; stores use :func:`check_place`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lem.diagnostics.codes import E0306, E0307, E0310, E0311, E0312, E0315, E0320, E0405
+from lem.source import Span
+from lem.syntax import ast
+from lem.types import expressions, integers, typed
+from lem.types.context import Ctx, Need, NotYet, Touch
+from lem.types.convert import NO_AXES, Literal, coerce, error, is_error
+from lem.types.linear import Lin, Sym
+from lem.types.prove import Verdict, classify_index
+from lem.types.races import WHOLE, Access, SubForm
+from lem.types.scope import Array, Broken, Dim, Index
+from lem_runtime.abi import sizes
+
+POLICIES = ("clamp", "wrap", "fill")
+
+
+@dataclass(slots=True)
+class Place:
+    """A checked subscript list. `axes`: value axes of the place; `forms`: the subscripts for the race finder."""
+
+    array: Array
+    subs: tuple[typed.At | typed.Whole, ...]
+    axes: frozenset[typed.ValueAxis]
+    forms: tuple[SubForm, ...]
+    span: Span
+
+
+def check_subscript(ctx: Ctx, node: ast.Subscript) -> typed.Expr:
+    """A load ``x[i, :]``, with or without a boundary policy around the array."""
+    if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name) and node.value.func.id in POLICIES:
+        return _check_with_policy(ctx, node, node.value)
+    if _is_shape(node.value):
+        raise NotYet("`.shape` of an array", node.span)
+    array = array_named(ctx, node.value)
+    if array is None:
+        _check_rest(ctx, node)
+        return error(node.span)
+    place = check_place(ctx, array, node)
+    return error(node.span) if place is None else load(ctx, node.span, place)
+
+
+def load(ctx: Ctx, span: Span, place: Place) -> typed.Expr:
+    """Read a checked place."""
+    var = place.array.var
+    if var.effect == "reduce" and (var.kind == "param" or _is_updated_here(ctx, var)):
+        refuse_reduce(ctx, span, place.array)
+        return error(span)
+    touch(ctx, "read", place)
+    return typed.Load(span, typed.ValueType(var.dtype, place.axes), var, place.subs)
+
+
+def _is_updated_here(ctx: Ctx, var: typed.ArrayVar) -> bool:
+    """Whether the grid around updates the temporary: then its value is not there yet."""
+    return ctx.grid is not None and any(a.array is var and a.kind == "update" for a in ctx.grid.accesses)
+
+
+def refuse_reduce(ctx: Ctx, span: Span, array: Array) -> None:
+    """Report that a `reduce` array is read."""
+    ctx.diags.error(
+        E0405, span, f"`{array.name}` is `reduce({array.var.reduce_op})`, and this reads it",
+        also=[(array.span, "declared here")], help="read it after the grid that updates it has ended"
+        if array.var.kind != "param" else "a parameter that is read and written is `inout`",
+    )  # fmt: skip
+
+
+def array_named(ctx: Ctx, node: ast.Expr) -> Array | None:
+    """The array that an expression names, or None (reported)."""
+    if isinstance(node, ast.Name):
+        entity = ctx.find(node.id)
+        if isinstance(entity, Array):
+            return entity
+        if isinstance(entity, Broken):
+            return None
+        if entity is None:
+            expressions.check_name(ctx, node)  # reports an unknown name, or something of the module
+            if ctx.module.find(node.id) is None:
+                return None
+        what = "a dimension" if isinstance(entity, Dim) else "one value"
+        if entity is not None:
+            ctx.diags.error(
+                E0306, node.span, f"`{node.id}` is {what} and takes no subscript", also=[(entity.span, "declared here")]
+            )
+        return None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "unique":
+        raise NotYet("`unique`", node.span)
+    if isinstance(node, ast.Attribute | ast.Subscript):
+        raise NotYet("a view of an array", node.span)
+    x = ctx.expr(node)
+    if not is_error(x):
+        ctx.diags.error(E0306, node.span, "this is one value and takes no subscript")
+    return None
+
+
+def _check_rest(ctx: Ctx, node: ast.Subscript) -> None:
+    """Report what is wrong inside the brackets of something that is no array."""
+    for item in node.items:
+        if not isinstance(item, ast.Slice):
+            ctx.expr(item)
+
+
+def _is_shape(node: ast.Expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.name == "shape"
+
+
+def check_place(ctx: Ctx, array: Array, node: ast.Subscript, policy: str = "") -> Place | None:
+    """The subscripts of one array. None when anything was reported."""
+    rank = len(array.var.shape)
+    if len(node.items) != rank:
+        n = len(node.items)
+        ctx.diags.error(
+            E0306, node.span, f"`{array.name}` has {rank} {_plural('axis', rank)}, found {n} {_plural('subscript', n)}",
+            also=[(array.span, f"`{array.name}` is declared here")], help="a whole axis is written `:`" if n < rank else (),
+        )  # fmt: skip
+        _check_rest(ctx, node)
+        return None
+    subs: list[typed.At | typed.Whole] = []
+    forms: list[SubForm] = []
+    axes = NO_AXES
+    for axis, item in enumerate(node.items):
+        if isinstance(item, ast.Slice):
+            whole = _check_whole(ctx, array, axis, item, axes, policy)
+            if whole is None:
+                return None
+            subs.append(whole)
+            forms.append(WHOLE)
+            axes |= {whole.axis}
+            continue
+        at, form = _check_at(ctx, array, axis, item, policy)
+        if at is None:
+            return None
+        subs.append(at)
+        forms.append(form)
+        axes |= at.index.type.axes
+    return Place(array, tuple(subs), axes, tuple(forms), node.span)
+
+
+def _plural(word: str, n: int) -> str:
+    return word if n == 1 else {"axis": "axes"}.get(word, word + "s")
+
+
+def _check_whole(
+    ctx: Ctx, array: Array, axis: int, item: ast.Slice, axes: frozenset[typed.ValueAxis], policy: str
+) -> typed.Whole | None:
+    if item.lo or item.hi or item.step:
+        ctx.diags.error(
+            E0310, item.span, "a part of an axis needs an index variable",
+            help="bind one over a slice of the dimension: `for k in K[1:-1]`",
+        )  # fmt: skip
+        return None
+    made = whole_axis_of(ctx, array, axis)
+    if made in axes:
+        ctx.diags.error(
+            E0310, item.span, f"the value already has the axis `{made.name}`",
+            help="bind an index variable for one of the two",
+        )  # fmt: skip
+        return None
+    return typed.Whole(made, item.span)
+
+
+def whole_axis_of(ctx: Ctx, array: Array, axis: int) -> typed.ValueAxis:
+    """The whole axis that ``:`` on this axis of the array stands for."""
+    size = array.var.shape[axis]
+    if size is None:
+        return ctx.whole_axis((array.var, axis), f"{array.name}.{axis}", None)
+    if isinstance(size, str) and size in ctx.dims:
+        return ctx.whole_axis(size, size, size)
+    return ctx.whole_axis(size, sizes.show(size), size)
+
+
+def _check_at(
+    ctx: Ctx, array: Array, axis: int, item: ast.Expr, policy: str
+) -> tuple[typed.At | None, Lin | None]:
+    x = ctx.expr(item)
+    if isinstance(x, Literal) and isinstance(x.value, int) and x.value < 0 and not policy:
+        size = _size_text(array, axis)
+        ctx.diags.error(
+            E0320, item.span, f"`{x.value}` is no place of axis {axis} of `{array.name}`",
+            help=f"the last element is `{array.name}[{'..., ' * min(axis, 1)}{size} - {-x.value}]`",
+        )  # fmt: skip
+        return None, None
+    index = expressions.to_int(ctx, x, "a subscript")
+    if is_error(index):
+        return None, None
+    form = integers.linear(ctx, index)
+    if policy:
+        return typed.At(index, False, item.span), form
+    verdict = classify_index(ctx.facts, form, array.sizes[axis], bare_dim=_bare_dim(ctx, index))
+    if not settle_verdict(ctx, verdict, array, axis, item):
+        return None, None
+    # An fn has no signature that could carry a condition: what is not proven is checked where it runs.
+    check = verdict.kind == "run" or (verdict.kind == "call" and ctx.kind == "fn")
+    return typed.At(index, check, item.span), form
+
+
+def _bare_dim(ctx: Ctx, index: typed.Expr) -> Sym | None:
+    """The dimension that a bare index variable ranges over."""
+    if not isinstance(index, typed.IndexRef) or index.var.kind == "loop":
+        return None
+    dim = ctx.index_infos[index.var].domain.dim
+    return ctx.dim_values[dim].only_sym if dim in ctx.dim_values else None
+
+
+def _size_text(array: Array, axis: int) -> str:
+    size = array.var.shape[axis]
+    form = array.sizes[axis]
+    return sizes.show(size) if size is not None else form.show() if form is not None else "n"
+
+
+def settle_verdict(ctx: Ctx, verdict: Verdict, array: Array, axis: int, item: ast.Expr) -> bool:
+    """Report an error verdict, note a condition. False when it was an error."""
+    text = item.span.text
+    size = _size_text(array, axis)
+    axis_text = f"axis {axis} of `{array.name}` has size {size}"
+    if verdict.kind == "error" and verdict.side == "dim":
+        index = ctx.find(text)
+        dim = index.domain.dim if isinstance(index, Index) else None
+        ctx.diags.error(
+            E0312, item.span, f"`{text}` ranges over {dim}, but {axis_text}", also=[(array.span, axis_text)],
+            help=_transposed(ctx, array, axis, item) or f"say that they agree: `where {dim} == {size}`",
+        )  # fmt: skip
+        return False
+    if verdict.kind == "error":
+        example = f": {verdict.example}" if verdict.example else ""
+        where = "below 0" if verdict.side == "low" else f"beyond `{array.name}`, whose axis {axis} has size {size}"
+        ctx.diags.error(
+            E0311, item.span, f"`{text}` reaches {where}{example}", also=[(array.span, axis_text)],
+            help=f"start later or guard it, or say what lies outside: `clamp({array.name})[...]`,"
+            f" `fill({array.name}, 0)[...]`",
+        )  # fmt: skip
+        return False
+    if verdict.kind == "call" and ctx.kind != "fn":
+        ctx.needs.extend(Need(r, f"`{array.name}[...]` at `{text}` needs it", item.span) for r in verdict.conditions)
+    return True
+
+
+def _transposed(ctx: Ctx, array: Array, axis: int, item: ast.Expr) -> str:
+    """Advice when the variable would fit another axis of the array."""
+    found = ctx.find(item.span.text)
+    dim = found.domain.dim if isinstance(found, Index) else None
+    fits = [n for n, s in enumerate(array.var.shape) if s == dim and n != axis]
+    return f"`{item.span.text}` fits axis {fits[0]}: is the order of the subscripts right?" if fits else ""
+
+
+def _check_with_policy(ctx: Ctx, node: ast.Subscript, call: ast.Call) -> typed.Expr:
+    """``clamp(x)[i - 1]``, ``fill(x, 0)[i + r]``."""
+    assert isinstance(call.func, ast.Name)
+    policy = call.func.id
+    wanted = 2 if policy == "fill" else 1
+    if len(call.args) != wanted or call.keywords:
+        how = "fill(x, 0)" if policy == "fill" else f"{policy}(x)"
+        ctx.diags.error(E0307, call.span, f"`{policy}` is written `{how}[...]`")
+        return error(node.span)
+    array = array_named(ctx, call.args[0])
+    outside: typed.Expr | None = None
+    if policy == "fill":
+        outside = ctx.expr(call.args[1])
+        if array is not None:
+            outside = coerce(ctx.diags, outside, array.var.dtype, f", the type of `{array.name}`")
+    place = check_place(ctx, array, node, policy) if array is not None else None
+    if place is None or (outside is not None and is_error(outside)):
+        return error(node.span)
+    loaded = load(ctx, node.span, Place(place.array, place.subs, place.axes, _anywhere(place), place.span))
+    if is_error(loaded):
+        return loaded
+    axes = place.axes | (outside.type.axes if outside else NO_AXES)
+    return typed.Load(node.span, typed.ValueType(place.array.var.dtype, axes), place.array.var, place.subs, policy, outside)
+
+
+def _anywhere(place: Place) -> tuple[SubForm, ...]:
+    """A policy may move the place: the race finder must take it for any place of the array."""
+    return tuple(None if f is not WHOLE else f for f in place.forms)
+
+
+def refuse_bare_policy(ctx: Ctx, node: ast.Call) -> typed.Expr:
+    """``clamp(x)`` without a bracket after it."""
+    ctx.diags.error(
+        E0315, node.span, f"`{node.span.text}` needs its subscripts", help=f"write `{node.span.text}[i]`"
+    )
+    return error(node.span)
+
+
+def touch(ctx: Ctx, kind: str, place: Place) -> None:
+    """Note that the code here reads, writes or updates a place."""
+    var = place.array.var
+    if var.kind == "local":
+        return  # an element's own: no other element sees it
+    access = Access(var, var.name, kind, place.forms, ctx.facts, place.span)
+    if ctx.grid is not None:
+        ctx.grid.accesses.append(access)
+    guarded = ctx.facts.is_guarded_since(ctx.start) or bool(ctx.branches)
+    ctx.touches.setdefault(var, []).append(Touch(kind, place.span, ctx.loops, guarded, access, ctx.grid))
+
+
+def scalar_place(array: Array, span: Span) -> Place:
+    """The place of an array without axes (a scalar result)."""
+    return Place(array, (), NO_AXES, (), span)

@@ -1,0 +1,255 @@
+"""What only tests have: arrays written out, and `check` (LANGUAGE 32, 38).
+
+Takes ``x = f32([[1, 2], [3, 4]])``, ``zeros(f32, 2, 3)``, ``iota(f32, 6)``, ``random.uniform(f32, 1, 2, 3)`` and
+``check a == b within 1e-6``; gives typed statements.
+"""
+
+from __future__ import annotations
+
+from lem.diagnostics.codes import E0301, E0305, E0307, E0313, E0319
+from lem.names import Definition
+from lem.source import Span
+from lem.syntax import ast
+from lem.types import calls, expressions, integers, kernel_calls, numbers, typed
+from lem.types.context import Ctx, NotYet
+from lem.types.convert import Literal, adapt, agree, is_error
+from lem.types.linear import Lin
+from lem.types.scope import Array, Broken, Local
+from lem_runtime.abi.dtypes import DType
+
+MAKERS = ("zeros", "iota")
+
+
+def check_let(ctx: Ctx, target: ast.Name, call: ast.Call, span: Span) -> list[typed.Stmt] | None:
+    """``x = <array data>``; None when the right-hand side is something else."""
+    made = array_data(ctx, call)
+    if made is None:
+        return None
+    dtype, data = made
+    taken = ctx.find(target.id)
+    if taken is not None and not isinstance(taken, Broken):
+        raise NotYet("rebinding names of arrays", span)
+    if data is None or dtype is None:
+        ctx.scopes.add(Broken(target.id, target.span))
+        return []
+    var = typed.ArrayVar(target.id, dtype, data.shape, "temp", "inout", target.span)
+    ctx.scopes.add(Array(var, tuple(Lin.of(n) for n in data.shape)))
+    return [typed.LetArray(span, var, data)]
+
+
+def array_data(ctx: Ctx, call: ast.Call) -> tuple[DType | None, typed.ArrayData | None] | None:
+    """The dtype and contents that a call stands for; None when it is no array data, parts None when reported."""
+    func = call.func
+    if isinstance(func, ast.Attribute):
+        if isinstance(func.value, ast.Name) and func.value.id == "random" and ctx.find("random") is None:
+            return _made(ctx, call, func.name)
+        return None
+    if not isinstance(func, ast.Name) or ctx.find(func.id) is not None:
+        return None
+    if func.id in MAKERS and ctx.module.own.get(func.id) is None:
+        return _made(ctx, call, func.id)
+    dtype = numbers.dtype_named(func.id)
+    if dtype is not None and len(call.args) == 1 and isinstance(call.args[0], ast.ListExpr):
+        return dtype, _literal(ctx, call.args[0], dtype)
+    return None
+
+
+def _made(ctx: Ctx, call: ast.Call, kind: str) -> tuple[DType | None, typed.ArrayData | None]:
+    """``zeros(f32, M, N)``, ``iota(f32, N)``, ``random.uniform(f32, seed, M, N)``."""
+    if kind == "normal":
+        raise NotYet("`random.normal`", call.span)
+    first = 2 if kind == "uniform" else 1
+    if kind not in (*MAKERS, "uniform") or len(call.args) < first or call.keywords:
+        how = f"random.{kind}(f32, seed, 4, 5)" if kind == "uniform" else f"{kind}(f32, 4, 5)"
+        ctx.diags.error(E0307, call.span, f"array data is written `{how}`")
+        return None, None
+    name = call.args[0]
+    dtype = numbers.dtype_named(name.id) if isinstance(name, ast.Name) else None
+    if dtype is None:
+        ctx.diags.error(E0305, name.span, f"`{name.span.text}` is not a type", help="the element type stands first")
+        return None, None
+    rest = [_whole_number(ctx, a) for a in call.args[1:]]
+    if any(n is None for n in rest):
+        return dtype, None
+    values = [n for n in rest if n is not None]
+    seed, shape = (tuple(values[:1]), tuple(values[1:])) if kind == "uniform" else ((), tuple(values))
+    if any(n < 0 for n in shape):
+        ctx.diags.error(E0313, call.span, "a size is negative")
+        return dtype, None
+    return dtype, typed.ArrayData(call.span, typed.ValueType(dtype), kind, shape, seed)
+
+
+def _whole_number(ctx: Ctx, node: ast.Expr) -> int | None:
+    """An integer known while the test is checked: a literal, a constant, a local assigned from them."""
+    x = expressions.check_int(ctx, node, "a size")
+    if is_error(x):
+        return None
+    form = integers.linear(ctx, x)
+    if form is None or not form.is_const:
+        ctx.diags.error(E0313, node.span, "sizes in tests are known before they run", help="write a number")
+        return None
+    return int(form.const)
+
+
+def _literal(ctx: Ctx, node: ast.ListExpr, dtype: DType) -> typed.ArrayData | None:
+    shape: list[int] = []
+    probe: ast.Expr = node
+    while isinstance(probe, ast.ListExpr):
+        shape.append(len(probe.items))
+        if not probe.items:
+            break
+        probe = probe.items[0]
+    values = _values(ctx, node, dtype, shape, 0)
+    return None if values is None else typed.ArrayData(node.span, typed.ValueType(dtype), "literal", tuple(shape), values)
+
+
+def _values(ctx: Ctx, node: ast.ListExpr, dtype: DType, shape: list[int], axis: int) -> tuple[object, ...] | None:
+    if axis >= len(shape) or len(node.items) != shape[axis]:
+        ctx.diags.error(E0313, node.span, f"this row has {len(node.items)} items, the first one {shape[axis]}")
+        return None
+    out: list[object] = []
+    for item in node.items:
+        if axis + 1 < len(shape):
+            if not isinstance(item, ast.ListExpr):
+                ctx.diags.error(E0313, item.span, "expected a row like the others, found one value")
+                return None
+            row = _values(ctx, item, dtype, shape, axis + 1)
+            if row is None:
+                return None
+            out.append(row)
+            continue
+        value = _element(ctx, item, dtype)
+        if value is None:
+            return None
+        out.append(value)
+    return tuple(out)
+
+
+def _element(ctx: Ctx, node: ast.Expr, dtype: DType) -> int | float | bool | None:
+    if isinstance(node, ast.ListExpr):
+        ctx.diags.error(E0313, node.span, "expected one value like the others, found a row")
+        return None
+    x = ctx.expr(node)
+    if is_error(x):
+        return None
+    if isinstance(x, Literal) and not dtype.is_bool:
+        x = adapt(ctx.diags, x, dtype)
+        if is_error(x):
+            return None
+    if not isinstance(x, typed.Const) or (dtype.is_bool != isinstance(x.value, bool)):
+        ctx.diags.error(E0301, node.span, f"expected a {dtype} known before the test runs")
+        return None
+    return x.value
+
+
+# ---------------------------------------------------------------- check
+def check_check(ctx: Ctx, node: ast.Check) -> list[typed.Stmt]:
+    if ctx.kind != "test":
+        ctx.diags.error(
+            E0319, node.span, f"`check` belongs to tests, and this is a {ctx.kind}", help="`assert` states what must hold"
+        )
+        return []
+    if node.fails is not None:
+        return _check_fails(ctx, node)
+    within = _within(ctx, node)
+    before: list[typed.Stmt] = []
+    if isinstance(node.cond, ast.Compare) and node.cond.ops == ("==",):
+        left = _side(ctx, node.cond.left, before)
+        right = _side(ctx, node.cond.rights[0], before)
+        return _check_equal(ctx, node, left, right, within, before)
+    if node.within is not None:
+        ctx.diags.error(E0319, node.within.span, "`within` needs two sides to compare", help="write `check a == b within t`")
+        return []
+    cond = expressions.check_condition(ctx, node.cond, "`check`")
+    return [] if is_error(cond) else [typed.Check(node.span, cond, None, None)]
+
+
+def _within(ctx: Ctx, node: ast.Check) -> float | None:
+    if node.within is None:
+        return None
+    x = ctx.expr(node.within)
+    if isinstance(x, Literal):
+        return float(x.value)
+    if not is_error(x):
+        ctx.diags.error(E0301, node.within.span, "a tolerance is a literal or a constant")
+    return None
+
+
+def _side(ctx: Ctx, node: ast.Expr, before: list[typed.Stmt]) -> typed.Expr | typed.ArrayVar | None:
+    """One side: a whole array, a kernel's result, array data, or a value."""
+    if isinstance(node, ast.Name):
+        entity = ctx.find(node.id)
+        if isinstance(entity, Array):
+            return entity.var
+    if isinstance(node, ast.Call):
+        name = ast.Name(node.span, f"check{len(ctx.scopes.stack[-1])}")
+        stmts = check_let(ctx, name, node, node.span)
+        if stmts is None:
+            found = _kernel(ctx, node)
+            if found is not None:
+                stmts = kernel_calls.check_statement(ctx, node, found, (name,), node.span)
+        if stmts is not None:
+            before.extend(stmts)
+            return _named(ctx, name)
+    x = ctx.expr(node)
+    return None if is_error(x) else x
+
+
+def _named(ctx: Ctx, name: ast.Name) -> typed.Expr | typed.ArrayVar | None:
+    entity = ctx.find(name.id)
+    if isinstance(entity, Array):
+        return entity.var
+    return expressions.read_local(ctx, name.span, entity) if isinstance(entity, Local) else None
+
+
+def _kernel(ctx: Ctx, node: ast.Call) -> Definition | None:
+    func = node.func
+    found = None
+    if isinstance(func, ast.Name) and ctx.find(func.id) is None:
+        found = ctx.module.own.get(func.id) or ctx.module.imported.get(func.id)
+    elif isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name) and func.value.id != "random":
+        found = calls.definition_of_attribute(ctx, func)
+    return found if found and isinstance(found.node, ast.Function) and found.node.kind != "fn" else None
+
+
+def _check_equal(
+    ctx: Ctx,
+    node: ast.Check,
+    left: typed.Expr | typed.ArrayVar | None,
+    right: typed.Expr | typed.ArrayVar | None,
+    within: float | None,
+    before: list[typed.Stmt],
+) -> list[typed.Stmt]:
+    if left is None or right is None:
+        return []
+    if isinstance(left, typed.ArrayVar) and isinstance(right, typed.ArrayVar):
+        if left.dtype != right.dtype:
+            ctx.diags.error(E0301, node.cond.span, f"arrays of {left.dtype} and {right.dtype} are never equal")
+            return []
+        if len(left.shape) != len(right.shape):
+            ctx.diags.error(E0313, node.cond.span, f"arrays with {len(left.shape)} and {len(right.shape)} axes are never equal")
+            return []
+        return [*before, typed.Check(node.span, left, right, within)]
+    if isinstance(left, typed.ArrayVar) or isinstance(right, typed.ArrayVar):
+        ctx.diags.error(E0301, node.cond.span, "one side is a whole array, the other one value")
+        return []
+    if left.type.dtype.is_bool and right.type.dtype.is_bool:
+        return [*before, typed.Check(node.span, left, right, within)]
+    both = agree(ctx.diags, node.cond.span, left, right, "`==`")
+    return [] if both is None else [*before, typed.Check(node.span, both[0], both[1], within)]
+
+
+def _check_fails(ctx: Ctx, node: ast.Check) -> list[typed.Stmt]:
+    """``check fails "E0601": call``."""
+    found = _kernel(ctx, node.cond) if isinstance(node.cond, ast.Call) else None
+    if found is None or not isinstance(node.cond, ast.Call):
+        ctx.diags.error(E0319, node.cond.span, "`check fails` needs the call of a kernel or task")
+        return []
+    stmts = kernel_calls.check_statement(ctx, node.cond, found, (), node.span)
+    call = next((s for s in stmts if isinstance(s, typed.CallKernel)), None)
+    if call is None:
+        return []
+    before = stmts[: stmts.index(call)]
+    return [*before, typed.Check(node.span, None, None, None, node.fails, call)]
+
+

@@ -1,0 +1,105 @@
+"""Types as written: ``f32``, ``T``, ``i64[M, 2 * N]``; and sizes as data.
+
+Takes :class:`ast.TypeExpr` and size expressions; gives dtypes and :data:`Size` values, or reports E0305.
+"""
+
+from __future__ import annotations
+
+from lem.syntax import ast
+from lem.types import constants, fns, numbers
+from lem.types.context import Ctx, NotYet
+from lem.types.scope import Dim, ScalarParam, TypeName
+from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi.sizes import Size
+
+_SIZE_OPS = {"+", "-", "*", "//", "%"}
+_LAYOUTS = ("row", "col", "aos", "soa")
+
+
+def dtype_of(ctx: Ctx, node: ast.TypeExpr) -> DType | None:
+    """The element type that a type names; None when reported."""
+    entity = ctx.find(node.name)
+    if isinstance(entity, TypeName):
+        dtype: DType | None = entity.dtype
+    else:
+        dtype = numbers.dtype_named(node.name)
+    if dtype is None:
+        found = ctx.module.find(node.name)
+        if found is not None and found.kind == "struct":
+            raise NotYet("structs", node.span)
+        fns.unknown_type(ctx.session, ctx.diags, node)
+        return None
+    if dtype.kind == "quant":
+        raise NotYet("quantised arrays", node.span)
+    for suffix in node.suffixes:
+        if suffix.name not in _LAYOUTS:
+            fns.unknown_suffix(ctx.diags, suffix)
+            return None
+        if suffix.name != "row":
+            raise NotYet(f"the layout `.{suffix.name}`", suffix.span)
+    return dtype
+
+
+def size_of(ctx: Ctx, node: ast.Expr) -> Size | None:
+    """A size over dimensions and ``int`` parameters as data; None where it is anything else (nothing is reported)."""
+    match node:
+        case ast.Number(value=int(value)):
+            return value
+        case ast.Name():
+            return _named_size(ctx, node)
+        case ast.Unary(op="-"):
+            x = size_of(ctx, node.operand)
+            return None if x is None else -x if isinstance(x, int) else ("-", 0, x)
+        case ast.Binary() if node.op in _SIZE_OPS:
+            a, b = size_of(ctx, node.left), size_of(ctx, node.right)
+            return None if a is None or b is None else _folded(node.op, a, b)
+        case ast.Call(func=ast.Name(id="min" | "max" as op), args=(left, right)):
+            a, b = size_of(ctx, left), size_of(ctx, right)
+            return None if a is None or b is None else (op, a, b)
+    return None
+
+
+def _folded(op: str, a: Size, b: Size) -> Size:
+    if isinstance(a, int) and isinstance(b, int) and not (op in ("//", "%") and b == 0):
+        return {"+": a + b, "-": a - b, "*": a * b}[op] if op in "+-*" else a // b if op == "//" else a % b
+    return (op, a, b)
+
+
+def _named_size(ctx: Ctx, node: ast.Name) -> Size | None:
+    entity = ctx.find(node.id)
+    if isinstance(entity, Dim):
+        return entity.size
+    if isinstance(entity, ScalarParam) and entity.dtype.is_int:
+        return entity.name
+    if entity is None:
+        found = ctx.module.find(node.id)
+        if found is not None and found.kind == "constant":
+            value = constants.value_of(ctx.session, found)
+            return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return None
+
+
+def condition_of(ctx: Ctx, node: ast.Expr) -> Size | None:
+    """A condition over sizes (a ``where`` clause) as data; None where it is anything else."""
+    match node:
+        case ast.Logic():
+            parts = [condition_of(ctx, x) for x in node.operands]
+            out = parts[0]
+            for part in parts[1:]:
+                out = None if out is None or part is None else (node.op, out, part)
+            return out
+        case ast.Unary(op="not"):
+            x = condition_of(ctx, node.operand)
+            return None if x is None else ("not", x)
+        case ast.Compare():
+            sides = [size_of(ctx, x) for x in (node.left, *node.rights)]
+            pairs: list[Size] = []
+            for op, a, b in zip(node.ops, sides, sides[1:], strict=False):
+                if a is None or b is None or op not in ("==", "!=", "<", "<=", ">", ">="):
+                    return None
+                pairs.append((op, a, b))
+            both = pairs[0]
+            for pair in pairs[1:]:
+                both = ("and", both, pair)
+            return both
+    return None
