@@ -17,21 +17,21 @@ import numpy as np
 from lem.ir.core import Function, Module
 from lem.ir.interpreter import control, elementwise, memory, reduction  # noqa: F401  (fill MEANINGS)
 from lem.ir.interpreter.checks import Shadows
-from lem.ir.interpreter.formats import Array, literal, storage
+from lem.ir.interpreter.formats import Data, literal, storage
 from lem.ir.interpreter.frame import (
     MEANINGS,
-    Fault,
     Frame,
     InterpreterError,
     Number,
     Printed,
     Report,
     Run,
+    RunFault,
     Stopped,
 )
 from lem_runtime.abi import signature
 
-__all__ = ["MEANINGS", "Fault", "InterpreterError", "Printed", "Report", "RunOutcome", "run"]
+__all__ = ["MEANINGS", "RunFault", "InterpreterError", "Printed", "Report", "RunOutcome", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class RunOutcome:
     fault: why the run stopped, or None. prints: in the order of the elements. reports: only from checked runs.
     """
 
-    arrays: dict[str, Array]
+    arrays: dict[str, Data]
     dims: dict[str, int]
-    fault: Fault | None
+    fault: RunFault | None
     prints: tuple[Printed, ...]
     reports: tuple[Report, ...]
 
@@ -51,7 +51,7 @@ class RunOutcome:
 def run(
     module: Module,
     name: str,
-    arrays: Mapping[str, Array],
+    arrays: Mapping[str, Data],
     scalars: Mapping[str, Number] | None = None,
     dims: Mapping[str, int] | None = None,
     *,
@@ -78,7 +78,7 @@ def run(
                 state.shadows.uninitialised(held[a.name])
     stored = {n: literal(numbers[n], t) for n, t in fn.scalars}
     frame = Frame(state, fn, {a: held[a.name] for a in fn.arrays}, stored, found)
-    fault: Fault | None = None
+    fault: RunFault | None = None
     # Inactive elements compute too: what they overflow or divide by is nobody's concern.
     with np.errstate(all="ignore"):
         try:
@@ -99,7 +99,7 @@ def _scalars(fn: Function, given: Mapping[str, Number]) -> dict[str, Number]:
     return out
 
 
-def _complete(fn: Function, held: dict[str, Array], scalars: Mapping[str, Number], dims: Mapping[str, int]) -> None:
+def _complete(fn: Function, held: dict[str, Data], scalars: Mapping[str, Number], dims: Mapping[str, int]) -> None:
     """Make the arrays that may be missing, check the dtypes of the others."""
     known = {**{n: v for n, v in scalars.items() if isinstance(v, int)}, **dims}
     for a in fn.arrays:

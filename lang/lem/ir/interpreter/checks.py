@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lem.ir.core import Array as IRArray
-from lem.ir.interpreter.formats import Array
+from lem.ir.core import Array
+from lem.ir.interpreter.formats import Data
 from lem.ir.interpreter.frame import Report
 
 _NOBODY, _SEVERAL = -1, -2
@@ -24,16 +24,16 @@ class Shadows:
     """By identity of the array; `keep` holds the arrays so that identities stay theirs."""
 
     reports: list[Report]
-    written: dict[int, Array] = field(default_factory=dict)
-    writer: dict[int, Array] = field(default_factory=dict)
-    reader: dict[int, Array] = field(default_factory=dict)
-    keep: list[Array] = field(default_factory=list)
+    written: dict[int, Data] = field(default_factory=dict)
+    writer: dict[int, Data] = field(default_factory=dict)
+    reader: dict[int, Data] = field(default_factory=dict)
+    keep: list[Data] = field(default_factory=list)
 
-    def uninitialised(self, array: Array) -> None:
+    def uninitialised(self, array: Data) -> None:
         self.keep.append(array)
         self.written[id(array)] = np.zeros(array.shape, bool)
 
-    def enter_grid(self, arrays: Iterable[Array]) -> None:
+    def enter_grid(self, arrays: Iterable[Data]) -> None:
         """A grid that stores to `arrays` begins: its elements have met nobody yet."""
         held = list(arrays)
         self.writer = {id(a): np.full(a.shape, _NOBODY, np.int64) for a in held}
@@ -43,7 +43,7 @@ class Shadows:
         self.writer, self.reader = {}, {}
 
     def access(
-        self, kernel: str, name: IRArray, data: Array, at: tuple[Array, ...], who: Array, *, writes: bool, reads: bool
+        self, kernel: str, name: Array, data: Data, at: tuple[Data, ...], who: Data, *, writes: bool, reads: bool
     ) -> None:
         """Elements `who` write or read (or update: neither) the places `at`."""
         written = self.written.get(id(data))
@@ -55,7 +55,7 @@ class Shadows:
         if name.kind != "local" and id(data) in self.writer and reads:
             self._meet(kernel, name, data, at, who, writes)
 
-    def _meet(self, kernel: str, name: IRArray, data: Array, at: tuple[Array, ...], who: Array, writes: bool) -> None:
+    def _meet(self, kernel: str, name: Array, data: Data, at: tuple[Data, ...], who: Data, writes: bool) -> None:
         writer, reader = self.writer[id(data)], self.reader[id(data)]
         before = writer[at]
         self._report("race", kernel, name, data, at, (before != _NOBODY) & (before != who), before, who)
@@ -71,9 +71,7 @@ class Shadows:
         crowd = (reader[at] != who) & (reader[at] != _SEVERAL)
         reader[tuple(i[crowd] for i in at)] = _SEVERAL
 
-    def _report(
-        self, kind: str, kernel: str, name: IRArray, data: Array, at: tuple[Array, ...], bad: Array, *who: Array
-    ) -> None:
+    def _report(self, kind: str, kernel: str, name: Array, data: Data, at: tuple[Data, ...], bad: Data, *who: Data) -> None:
         bad = np.broadcast_to(bad, who[-1].shape)
         if not bad.any():
             return

@@ -14,9 +14,9 @@ from lem.ir import ops
 from lem.ir.constants import TILES_BLOCK
 from lem.ir.core import walk_ops
 from lem.ir.interpreter.formats import show
-from lem.ir.interpreter.frame import Fault, Frame, GridState, Printed, Stopped, meaning
+from lem.ir.interpreter.frame import Frame, GridState, Printed, RunFault, Stopped, meaning
 from lem.ir.interpreter.memory import lanes
-from lem.ir.interpreter.tile import Domain, Tile, TooLarge
+from lem.ir.interpreter.tile import OpenAxis, Tile, TooLarge
 from lem_runtime.abi import signature
 
 _FIRST_CHUNK = 1 << 20  # elements of a grid that run together, before anything is known about their intermediates
@@ -79,7 +79,7 @@ def _tiles(f: Frame, o: ops.Tiles) -> tuple[Tile, ...]:
     for begin in range(first, end, size):
         stop = min(begin + size, end)
         index = Tile((o.axis,), np.arange(begin, stop))
-        f.space.open(o.axis, Domain(stop - begin))
+        f.space.open(o.axis, OpenAxis(stop - begin))
         going: Tile | None = None
         if lo.axes or hi.axes:
             f.space.domains[o.axis].mask = f.lift(lambda i, lo, hi: (lo <= i) & (i < hi), index, lo, hi)
@@ -145,7 +145,7 @@ def _chunk_done(f: Frame, o: ops.Grid, size: int) -> bool:
     indices = []
     for n, axis in enumerate(o.axes):
         length = size if n == 0 else f.grid.lengths[n]
-        f.space.open(axis, Domain(length))
+        f.space.open(axis, OpenAxis(length))
         begin = f.grid.start if n == 0 else 0
         indices.append(Tile((axis,), f.grid.lo[n] + (begin + np.arange(length)) * o.step[n]))
     try:
@@ -176,10 +176,10 @@ def _assert(f: Frame, o: ops.Assert) -> None:
     where = np.unravel_index(int(np.argmax(f.lanes(axes, failing))), f.space.lengths(axes))
     site, values = f.fn.sites[o.site], f.records(o.values, axes, where)
     if f.grid is None:
-        raise Stopped(Fault(site.code, f.fn.name, o.site, site.text, values, (), -1))
+        raise Stopped(RunFault(site.code, f.fn.name, o.site, site.text, values, (), -1))
     order = int(np.broadcast_to(f.grid.numbers(axes, f.space), f.space.lengths(axes))[where])
     if f.fault is None or order < f.fault.order:
-        f.fault = Fault(site.code, f.fn.name, o.site, site.text, values, f.grid.indices(order), order)
+        f.fault = RunFault(site.code, f.fn.name, o.site, site.text, values, f.grid.indices(order), order)
     # An element that faulted does nothing more; the others go on, in case a smaller one faults later.
     others = tuple(n for n, a in enumerate(failing.axes) if a not in f.grid.axes)
     fell = Tile(tuple(a for a in failing.axes if a in f.grid.axes), np.asarray(failing.data.any(axis=others)))
@@ -204,5 +204,5 @@ def _call(f: Frame, o: ops.Call) -> None:
     try:
         signature.bind(callee.signature, {a.name: d.shape for a, d in arrays.items()}, numbers, dims)
     except signature.CallError as e:
-        raise Stopped(Fault(e.code, f.fn.name, o.site, e.message, (), (), -1)) from None
+        raise Stopped(RunFault(e.code, f.fn.name, o.site, e.message, (), (), -1)) from None
     Frame(f.run, callee, arrays, scalars, dims).block(callee.body)

@@ -8,21 +8,21 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from lem.ir.accumulators import Expr
-from lem.ir.interpreter.formats import Array, fma
+from lem.ir.interpreter.formats import Data, fma
 
 
-def _shl(x: Array, y: Array) -> Array:
+def _shl(x: Data, y: Data) -> Data:
     bits = x.dtype.itemsize * 8
     return np.asarray(np.where((y >= bits) | (y < 0), x.dtype.type(0), x << np.clip(y, 0, bits - 1)))
 
 
-def _shr(x: Array, y: Array) -> Array:
+def _shr(x: Data, y: Data) -> Data:
     bits = x.dtype.itemsize * 8
     far = x >> (bits - 1) if x.dtype.kind == "i" else x.dtype.type(0)  # -1 for negative values
     return np.where((y >= bits) | (y < 0), far, x >> np.clip(y, 0, bits - 1))
 
 
-UNARY: Mapping[str, Callable[[Array], Array]] = {
+UNARY: Mapping[str, Callable[[Data], Data]] = {
     "neg": np.negative,
     "abs": np.abs,
     "not": np.invert,  # logical for bools, bitwise for integers
@@ -35,7 +35,7 @@ UNARY: Mapping[str, Callable[[Array], Array]] = {
     "isinf": np.isinf,
 }
 
-BINARY: Mapping[str, Callable[[Array, Array], Array]] = {
+BINARY: Mapping[str, Callable[[Data, Data], Data]] = {
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
@@ -59,7 +59,7 @@ BINARY: Mapping[str, Callable[[Array, Array], Array]] = {
 }
 
 
-def evaluate(expr: Expr, names: Mapping[str, Array]) -> Array:
+def evaluate(expr: Expr, names: Mapping[str, Data]) -> Data:
     """Value of an accumulator's expression. Literals take the other operand's type."""
     if isinstance(expr, str):
         return names[expr]

@@ -6,7 +6,7 @@ import numpy as np
 
 from lem.ir import ops
 from lem.ir.interpreter.elementary import BINARY, UNARY
-from lem.ir.interpreter.formats import Array, cast, fma, literal, narrow, storage, wide
+from lem.ir.interpreter.formats import Data, cast, fma, literal, narrow, storage, wide
 from lem.ir.interpreter.frame import Frame, meaning
 from lem.ir.interpreter.tile import Tile, scalar
 
@@ -55,7 +55,7 @@ def _cast(f: Frame, o: ops.Cast) -> Tile:
 
 @meaning(ops.Bits)
 def _bits(f: Frame, o: ops.Bits) -> Tile:
-    def view(x: Array) -> Array:
+    def view(x: Data) -> Data:
         return np.ascontiguousarray(x).view(storage(o.to)).reshape(x.shape)
 
     return f.lift(view, f[o.x])

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lem_runtime.abi.dtypes import BOOL, DType
 
-Array = npt.NDArray[Any]
+Data = npt.NDArray[Any]
 
 _NAMES = {
     "bool": "bool", "i8": "int8", "i16": "int16", "i32": "int32", "i64": "int64", "u8": "uint8", "u16": "uint16",
@@ -33,24 +33,24 @@ def storage(t: DType) -> np.dtype[Any]:
     return np.dtype(_NAMES[t.name])
 
 
-def wide(x: Array, t: DType) -> Array:
+def wide(x: Data, t: DType) -> Data:
     """Values of type `t` as NumPy can compare them: bits of bf16 and f8 become float32."""
     return np.asarray(_table(t.name)[x].astype(np.float32)) if t.name in _FIELDS else x
 
 
-def narrow(x: Array, t: DType) -> Array:
+def narrow(x: Data, t: DType) -> Data:
     """The inverse of :func:`wide`, rounding where it must."""
     if t.name in _FIELDS:
         return _encode(x.astype(np.float64), t.name)
     return np.asarray(x).astype(storage(t), copy=False)
 
 
-def literal(value: int | float | bool, t: DType) -> Array:
+def literal(value: int | float | bool, t: DType) -> Data:
     """A constant of type `t`, as an array without axes."""
     return narrow(np.asarray(value, np.float64), t) if t.name in _FIELDS else np.asarray(value, storage(t))
 
 
-def cast(x: Array, t: DType, to: DType) -> Array:
+def cast(x: Data, t: DType, to: DType) -> Data:
     """Conversion by value (LANGUAGE 26)."""
     if t == to:
         return x
@@ -66,7 +66,7 @@ def cast(x: Array, t: DType, to: DType) -> Array:
     return x.astype(storage(to))
 
 
-def _to_int(x: Array, to: DType) -> Array:
+def _to_int(x: Data, to: DType) -> Data:
     """Truncate, saturate, NaN gives 0. The bounds are powers of two (or 0), so exact in f64."""
     v = np.trunc(x.astype(np.float64))
     low, end = float(to.min_int), float(to.max_int + 1)
@@ -76,7 +76,7 @@ def _to_int(x: Array, to: DType) -> Array:
     return np.where(v < low, np.asarray(to.min_int, storage(to)), out)
 
 
-def _exact64(x: Array) -> Array:
+def _exact64(x: Data) -> Data:
     """`x` in f64, where what does not fit is rounded to odd: rounding once more then gives what rounding once would."""
     if x.dtype.kind not in "iu" or x.dtype.itemsize < 8:
         return x.astype(np.float64)
@@ -87,7 +87,7 @@ def _exact64(x: Array) -> Array:
 
 
 @cache
-def _table(name: str) -> Array:
+def _table(name: str) -> Data:
     """Value of every bit pattern of a format, in f64."""
     e_bits, f_bits = _FIELDS[name]
     code = np.arange(1 << (1 + e_bits + f_bits))
@@ -104,7 +104,7 @@ def _table(name: str) -> Array:
 
 
 @cache
-def _midpoints(name: str) -> Array:
+def _midpoints(name: str) -> Data:
     """Halves between neighbours among the finite values from 0 up; the last one leads to the first code beyond."""
     values = _table(name)
     finite = values[: len(values) // 2][np.isfinite(values[: len(values) // 2])]
@@ -113,7 +113,7 @@ def _midpoints(name: str) -> Array:
     return finite + (above - finite) / 2
 
 
-def _encode(x: Array, name: str) -> Array:
+def _encode(x: Data, name: str) -> Data:
     """Bits of f64 values in a format without a NumPy type: the nearest value, the even code of two."""
     middle = _midpoints(name)
     size = np.abs(x)
@@ -135,7 +135,7 @@ def show(x: Any, t: DType) -> int | float | bool:
 # ---------------------------------------------------------------- FMA
 
 
-def fma(x: Array, y: Array, z: Array) -> Array:
+def fma(x: Data, y: Data, z: Data) -> Data:
     """``x * y + z`` rounded once, for f32 and f64."""
     if x.dtype == np.float32:
         product = x.astype(np.float64) * y.astype(np.float64)  # 24 + 24 bits: exact
@@ -143,14 +143,14 @@ def fma(x: Array, y: Array, z: Array) -> Array:
     return _fma64(x, y, z)
 
 
-def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+def _two_sum(a: Data, b: Data) -> tuple[Data, Data]:
     """Knuth: a + b rounded, and the error."""
     s = a + b
     t = s - a
     return s, (a - (s - t)) + (b - t)
 
 
-def _add_to_odd(a: Array, b: Array) -> Array:
+def _add_to_odd(a: Data, b: Data) -> Data:
     """a + b, where an inexact sum becomes the neighbour with an odd last bit (Boldo and Melquiond 2008): rounding that
     to a format with at least two bits less rounds the exact sum."""
     s, error = _two_sum(a, b)
@@ -162,7 +162,7 @@ def _add_to_odd(a: Array, b: Array) -> Array:
 _SPLIT = 2.0**27 + 1
 
 
-def _two_product(x: Array, y: Array) -> tuple[Array, Array]:
+def _two_product(x: Data, y: Data) -> tuple[Data, Data]:
     """Dekker: x * y rounded, and the error (Veltkamp's splitting in halves of 26 bits)."""
     p = x * y
     cx, cy = _SPLIT * x, _SPLIT * y
@@ -171,7 +171,7 @@ def _two_product(x: Array, y: Array) -> tuple[Array, Array]:
     return p, ((xh * yh - p) + xh * yl + xl * yh) + xl * yl
 
 
-def _fma64(x: Array, y: Array, z: Array) -> Array:
+def _fma64(x: Data, y: Data, z: Data) -> Data:
     """Boldo and Melquiond's FMA from error-free transformations; numbers near the ends of the range go the slow way."""
     x, y, z = np.broadcast_arrays(x, y, z)
     high, low = _two_product(x, y)
@@ -200,4 +200,4 @@ def _slow_fma(x: float, y: float, z: float) -> float:
     return value if value or exact > 0 else -0.0
 
 
-__all__ = ["Array", "cast", "fma", "literal", "narrow", "show", "storage", "wide"]
+__all__ = ["Data", "cast", "fma", "literal", "narrow", "show", "storage", "wide"]

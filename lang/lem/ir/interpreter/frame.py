@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lem.ir.core import Affine, Axis, Block, Function, Module, Op, Value
-from lem.ir.core import Array as IRArray
-from lem.ir.interpreter.formats import Array, show
+from lem.ir.core import Affine, Array, Axis, Block, Function, Module, Op, Value
+from lem.ir.interpreter.formats import Data, show
 from lem.ir.interpreter.tile import Space, Tile
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ class InterpreterError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RunFault:
     """The program stopped: like ``abi``'s fault record, with the element's indices added.
 
     order: flattened number of the element in its grid, -1 in sequential code. values: what the site records.
@@ -74,7 +73,7 @@ class Report:
 
 
 class Stopped(Exception):
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: RunFault) -> None:
         super().__init__(fault.text)
         self.fault = fault
 
@@ -88,7 +87,7 @@ class Run:
     shadows: Shadows | None
     prints: list[Printed] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
-    undo: list[tuple[Array, Any, Array]] = field(default_factory=list)
+    undo: list[tuple[Data, Any, Data]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -101,7 +100,7 @@ class GridState:
     lengths: tuple[int, ...]
     start: int  # of the first axis
 
-    def numbers(self, axes: Sequence[Axis], space: Space) -> Array:
+    def numbers(self, axes: Sequence[Axis], space: Space) -> Data:
         """Flattened number of each element, as an array that broadcasts over `axes` (a superset of the grid's)."""
         total = np.zeros([1] * len(axes), np.int64)
         stride = 1
@@ -137,14 +136,14 @@ def meaning(*classes: type[Op]) -> Callable[[Meaning], Meaning]:
 class Frame:
     run: Run
     fn: Function
-    arrays: dict[IRArray, Array]
-    scalars: Mapping[str, Array]
+    arrays: dict[Array, Data]
+    scalars: Mapping[str, Data]
     dims: Mapping[str, int]
     space: Space = field(default_factory=Space)
     values: dict[Value, Tile] = field(default_factory=dict)
     active: Tile | None = None
     dead: Tile | None = None  # elements that faulted
-    fault: Fault | None = None  # of the smallest element that faulted in this chunk
+    fault: RunFault | None = None  # of the smallest element that faulted in this chunk
     grid: GridState | None = None
 
     # --- running
@@ -165,7 +164,7 @@ class Frame:
     def get(self, values: Iterable[Value]) -> list[Tile]:
         return [self.values[v] for v in values]
 
-    def lift(self, fn: Callable[..., Array], *tiles: Tile) -> Tile:
+    def lift(self, fn: Callable[..., Data], *tiles: Tile) -> Tile:
         """`fn` element by element."""
         axes, arrays = self.space.align(*tiles)
         self.space.check_axes(axes)
@@ -211,7 +210,7 @@ class Frame:
             mask = self.mask(() if cond is None else cond.axes)
         return mask is None or bool(mask.data.any())
 
-    def over_active(self, tile: Tile, pick: Callable[[Array], Any], default: int) -> int:
+    def over_active(self, tile: Tile, pick: Callable[[Data], Any], default: int) -> int:
         """`pick` (np.max or np.min) of the elements that take part."""
         mask = self.mask(tile.axes)
         data = tile.data
@@ -227,7 +226,7 @@ class Frame:
 
     # --- faults and lines
 
-    def lanes(self, axes: Sequence[Axis], tile: Tile) -> Array:
+    def lanes(self, axes: Sequence[Axis], tile: Tile) -> Data:
         """`tile` over all of `axes`, in full."""
         return np.broadcast_to(tile.spread(axes), self.space.lengths(axes))
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from lem.ir import ops
-from lem.ir.core import Affine
-from lem.ir.core import Array as IRArray
-from lem.ir.interpreter.formats import Array, narrow, storage, wide
+from lem.ir.core import Affine, Array
+from lem.ir.interpreter.formats import Data, narrow, storage, wide
 from lem.ir.interpreter.frame import Frame, InterpreterError, meaning
 from lem.ir.interpreter.tile import Tile
 from lem_runtime.abi.dtypes import DType
@@ -84,7 +83,7 @@ def _update(f: Frame, o: ops.Update) -> None:
 _UPDATES = {"add": np.add, "max": np.maximum, "min": np.minimum, "or": np.bitwise_or, "and": np.bitwise_and}
 
 
-def _update_in_order(kind: str, t: DType, array: Array, index: tuple[Array, ...], v: Array) -> None:
+def _update_in_order(kind: str, t: DType, array: Data, index: tuple[Data, ...], v: Data) -> None:
     if wide(v[:0], t).dtype == array.dtype:
         _UPDATES[kind].at(array, index, v)
         return
@@ -96,21 +95,21 @@ def _update_in_order(kind: str, t: DType, array: Array, index: tuple[Array, ...]
 # ---------------------------------------------------------------- places
 
 
-def _place(f: Frame, array: IRArray, subs: Sequence[Affine]) -> list[Tile]:
+def _place(f: Frame, array: Array, subs: Sequence[Affine]) -> list[Tile]:
     """Index of each side of the array that holds `array`: a local one has a side per axis of its grid first."""
     own = [Tile((a,), np.arange(f.space.domains[a].n)) for a in f.space.sort(array.axes)]
     return own + [f.affine(s) for s in subs]
 
 
-def _clip(i: Array, n: int) -> Array:
+def _clip(i: Data, n: int) -> Data:
     return np.clip(i, 0, n - 1)
 
 
-def _wrap(i: Array, n: int) -> Array:
+def _wrap(i: Data, n: int) -> Data:
     return np.asarray(i % n)
 
 
-def _inside(index: Sequence[Array], shape: Sequence[int]) -> Any:
+def _inside(index: Sequence[Data], shape: Sequence[int]) -> Any:
     """Which places exist; True when all do, found without an array over all axes."""
     out: Any = True
     for i, n in zip(index, shape, strict=True):
@@ -119,7 +118,7 @@ def _inside(index: Sequence[Array], shape: Sequence[int]) -> Any:
     return out
 
 
-def lanes(f: Frame, tiles: Sequence[Tile]) -> tuple[Array, list[Array]]:
+def lanes(f: Frame, tiles: Sequence[Tile]) -> tuple[Data, list[Data]]:
     """Each tile as one number per active element (and position of the tiles' axes), in grid order; and the numbers of
     the elements."""
     mask = f.mask(a for t in tiles for a in t.axes)
@@ -131,9 +130,7 @@ def lanes(f: Frame, tiles: Sequence[Tile]) -> tuple[Array, list[Array]]:
     return everyone, [f.lanes(axes, t).reshape(-1)[kept] for t in tiles]
 
 
-def _check(
-    f: Frame, array: IRArray, place: list[Tile], data: Array, *, strict: bool, writes: bool, reads: bool = True
-) -> None:
+def _check(f: Frame, array: Array, place: list[Tile], data: Data, *, strict: bool, writes: bool, reads: bool = True) -> None:
     """Every place is in range where its op is active (`strict`: not known yet); and what checked runs look for."""
     shadows = f.run.shadows
     if not strict and shadows is None:
@@ -151,7 +148,7 @@ def _check(
         shadows.access(f.fn.name, array, data, at, numbers[inside], writes=writes, reads=reads)
 
 
-def _remember(f: Frame, array: Array, index: tuple[Array, ...]) -> None:
+def _remember(f: Frame, array: Data, index: tuple[Data, ...]) -> None:
     """Keep what a store overwrites, while the chunk may have to start again."""
     if f.space.can_split:
         f.run.undo.append((array, index, np.array(array[index])))

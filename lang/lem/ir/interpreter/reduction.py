@@ -19,19 +19,19 @@ from lem.ir.accumulators import Accumulator
 from lem.ir.constants import CHAIN_CHUNK, CONTRACT_CHUNK, LANES, LANES_CHUNK
 from lem.ir.core import Axis
 from lem.ir.interpreter.elementary import evaluate
-from lem.ir.interpreter.formats import Array, fma, narrow, storage, wide
+from lem.ir.interpreter.formats import Data, fma, narrow, storage, wide
 from lem.ir.interpreter.frame import Frame, meaning
-from lem.ir.interpreter.tile import Domain, Tile
+from lem.ir.interpreter.tile import OpenAxis, Tile
 from lem_runtime.abi.dtypes import DType
 
-State = list[Array]
+State = list[Data]
 
 
 @meaning(ops.Range)
 def _range(f: Frame, o: ops.Range) -> Tile:
     count = f.lift(lambda lo, hi: np.maximum(-((lo - hi) // o.step), 0), f[o.lo], f[o.hi])
     n = f.over_active(count, np.max, 0)
-    f.space.open(o.axis, Domain(n))
+    f.space.open(o.axis, OpenAxis(n))
     position = Tile((o.axis,), np.arange(n))
     if count.axes:
         f.space.domains[o.axis].mask = f.lift(np.less, position, count)
@@ -72,7 +72,7 @@ def _contract(f: Frame, o: ops.Contract) -> Tile:
     return Tile(axes, np.asarray(out))
 
 
-def _operands(f: Frame, xs: list[tuple[Tile, DType]], axis: Axis) -> tuple[tuple[Axis, ...], State, Array | None]:
+def _operands(f: Frame, xs: list[tuple[Tile, DType]], axis: Axis) -> tuple[tuple[Axis, ...], State, Data | None]:
     """Operands with `axis` last, aligned on the other axes (which are returned), and which positions take part."""
     domain = f.space.domains[axis]
     tiles = [t for t, _ in xs] + ([domain.mask] if domain.mask is not None else [])
@@ -85,13 +85,13 @@ def _operands(f: Frame, xs: list[tuple[Tile, DType]], axis: Axis) -> tuple[tuple
     return axes[:at] + axes[at + 1 :], wides, mask
 
 
-def _cut(xs: State, mask: Array | None, n: int, n_chunks: int, size: int) -> tuple[State, Array | None]:
+def _cut(xs: State, mask: Data | None, n: int, n_chunks: int, size: int) -> tuple[State, Data | None]:
     """The last side of each array as chunks of `size`, filled up with positions that take no part."""
     extra = n_chunks * size - n
     if extra and mask is None:
         mask = np.ones(n, bool)
 
-    def cut(a: Array) -> Array:
+    def cut(a: Data) -> Data:
         padded = np.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, extra)]) if extra else a
         return padded.reshape(*a.shape[:-1], n_chunks, size)
 
@@ -103,7 +103,7 @@ def _begin(acc: Accumulator, shape: tuple[int, ...]) -> State:
     return [np.full(shape, i, t) for i, t in zip(acc.init, types, strict=True)]
 
 
-def _step(acc: Accumulator, state: State, xs: State, valid: Array | None) -> State:
+def _step(acc: Accumulator, state: State, xs: State, valid: Data | None) -> State:
     names = {f"s{i}": s for i, s in enumerate(state)} | {f"x{i}": x for i, x in enumerate(xs)}
     new = [evaluate(e, names) for e in acc.step]
     return new if valid is None else [np.where(valid, a, b) for a, b in zip(new, state, strict=True)]
@@ -124,14 +124,14 @@ def _pairwise(acc: Accumulator, state: State) -> State:
     return [s[..., 0] for s in state]
 
 
-def _in_any_order(acc: Accumulator, xs: State, mask: Array | None) -> State:
+def _in_any_order(acc: Accumulator, xs: State, mask: Data | None) -> State:
     shape = np.broadcast_shapes(*(x.shape for x in xs), () if mask is None else mask.shape)
     if shape[-1] == 0:
         return _begin(acc, shape[:-1])
     return _pairwise(acc, _step(acc, _begin(acc, shape), xs, mask))
 
 
-def _in_chunks(acc: Accumulator, xs: State, mask: Array | None, n: int, size: int, lanes: int) -> State:
+def _in_chunks(acc: Accumulator, xs: State, mask: Data | None, n: int, size: int, lanes: int) -> State:
     """Chunks of `size` positions, `lanes` partial results in each."""
     size = size if n > size else -(-n // lanes) * lanes
     if n == 0:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lem.ir.core import Axis
-from lem.ir.interpreter.formats import Array
+from lem.ir.interpreter.formats import Data
 
 LIMIT_BYTES = 64 * 1024 * 1024  # no intermediate is larger, where a grid can be cut further
 
@@ -27,9 +27,9 @@ class Tile:
     """`data` has one side per axis, in the order of `axes`."""
 
     axes: tuple[Axis, ...]
-    data: Array
+    data: Data
 
-    def spread(self, axes: Sequence[Axis]) -> Array:
+    def spread(self, axes: Sequence[Axis]) -> Data:
         """`data` with a side of length 1 for each of `axes` that the tile lacks (`axes`: a superset, in order)."""
         if len(axes) == len(self.axes):
             return self.data
@@ -42,7 +42,7 @@ def scalar(value: Any) -> Tile:
 
 
 @dataclass(slots=True)
-class Domain:
+class OpenAxis:
     """An open axis: its length, and which positions take part (None: all), with the axes this depends on."""
 
     n: int
@@ -54,17 +54,17 @@ class Space:
     """The open axes."""
 
     rank: dict[Axis, tuple[int, int]] = field(default_factory=dict)
-    domains: dict[Axis, Domain] = field(default_factory=dict)
+    domains: dict[Axis, OpenAxis] = field(default_factory=dict)
     can_split: bool = False  # a grid runs more than one row of elements
 
-    def open(self, axis: Axis, domain: Domain) -> None:
+    def open(self, axis: Axis, domain: OpenAxis) -> None:
         self.rank.setdefault(axis, (0 if axis.kind == "grid" else 1, len(self.rank)))
         self.domains[axis] = domain
 
     def sort(self, axes: Iterable[Axis]) -> tuple[Axis, ...]:
         return tuple(sorted(axes, key=self.rank.__getitem__))
 
-    def align(self, *tiles: Tile) -> tuple[tuple[Axis, ...], list[Array]]:
+    def align(self, *tiles: Tile) -> tuple[tuple[Axis, ...], list[Data]]:
         """The union of the axes, and each tile's data so that the arrays broadcast together."""
         first = tiles[0].axes
         if all(t.axes == first for t in tiles):
