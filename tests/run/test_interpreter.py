@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lem.ir.interpreter import InterpreterError, run
+from lem.ir.core import OPS
+from lem.ir.interpreter import MEANINGS, InterpreterError, block_dependence, run
 from lem.ir.reader import read_module
 from tests.support.ir_samples import CSR, sample
 
@@ -140,6 +141,41 @@ def test_blocks_do_not_matter_to_an_online_sum() -> None:
     want = [x[i // 2 : i].sum() for i in range(200)]
     for blocks in (None, 1, 7, 64, 0, {"j": 3}):
         assert np.array_equal(run(read_module(text), "f", {"x": x}, block_sizes=blocks).arrays["y"], want)
+
+
+def test_results_that_depend_on_blocks_are_found() -> None:
+    # The carried value is overwritten: what stays is the last block's sum.
+    text = """kernel f[N] {
+  param x: f32[N] read
+  param y: f32[2] out
+  rule N = x, 0
+  axes i: grid, j: tiles
+  body
+  %z: i64 = tile.const 0, i64
+  %n: i64 = tile.dim N
+  %two: i64 = tile.const 2, i64
+  %none: f32 = tile.const 0.0, f32
+  tile.grid (#i), (%z), (%two), (1) {
+    ^(%i: i64{i})
+    %y: f32{i} = tile.tiles #j, %z, %n, none, (%none) {
+      ^(%j: i64{j}, %y0: f32{i})
+      %x: f32{j} = tile.load @x[%j]
+      %s: f32 = tile.reduce (%x), #j, sum.f32, lanes
+      %y1: f32{i} = tile.binary add, %y0, %s
+      yield %y1
+    }
+    tile.store @y[%i], %y
+  }
+}
+"""
+    held = {"x": np.arange(10, dtype=F32)}
+    assert block_dependence(read_module(text), "f", held) == ()
+    wrong = read_module(text.replace("%y1: f32{i} = tile.binary add, %y0, %s", "%y1: f32 = tile.binary add, %s, %s"))
+    assert [(d.array, d.size) for d in block_dependence(wrong, "f", held)] == [("y", 1), ("y", 3)]
+
+
+def test_every_op_has_a_meaning() -> None:
+    assert set(MEANINGS) == set(OPS.values())
 
 
 def test_mandelbrot_stops_element_by_element() -> None:

@@ -61,7 +61,10 @@ def programs(draw: st.DrawFn, *, faults: bool = False, max_ops: int = 12) -> Gen
     fn = _Generator(draw, faults, max_ops).function()
     m, n, k = draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.sampled_from([1, 2, 3, 31, 33, 300]))
     seed = np.random.default_rng(draw(st.integers(0, 99)))
-    floats = lambda *shape: seed.integers(-8, 9, shape).astype(np.float32) / np.float32(3)  # noqa: E731
+
+    def floats(*shape: int) -> Any:
+        return seed.integers(-8, 9, shape).astype(np.float32) / np.float32(3)
+
     held = {
         "x": floats(m, k), "y": floats(k, n), "w": seed.integers(-50, 50, n).astype(np.int32),
         "idx": seed.integers(-9, 9, m), "c": floats(m, n), "d": np.zeros((m, n)), "e": np.zeros((m, n), np.int32),
@@ -102,7 +105,8 @@ class _Generator:
         """A value in scope of type `t` (whose axes are `within` some), or a new constant."""
         fitting = [v for v in self.pool if v.dtype == t and (within is None or v.axes <= within)]
         if fitting and self.draw(st.integers(0, 7)):
-            return fitting[-1 - self.draw(st.integers(0, len(fitting) - 1))]  # shrinks to the newest
+            back: int = self.draw(st.integers(0, len(fitting) - 1))
+            return fitting[-1 - back]  # shrinks to the newest
         if t == BOOL:
             return self.const(self.flip(), t)
         choices = [0, 1, 2, 3] + ([-1, -7] if t.is_signed or t.is_float else []) + ([0.5, -1.25] if t.is_float else [])
@@ -120,7 +124,8 @@ class _Generator:
         self.emit(ops.Scalar("s", F32))
         if self.flip():
             self._whole()
-        for _ in range(self.draw(st.integers(1, 2))):
+        self._grid()
+        if self.flip():
             self._grid()
         k = Axis("r", "range")
         index = self.out(ops.Range(k, self.fixed["0"], self.fixed["K"]))

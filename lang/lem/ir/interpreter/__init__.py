@@ -2,113 +2,18 @@
 
 Takes a module, the name of a function and NumPy arrays; runs the function on them, in place, and gives a RunOutcome. It
 is plain before it is fast: a value is one array over all elements of a grid, conditions are masks, reductions follow
-LANGUAGE 30 step by step. ``frame`` holds a call's state, ``elementwise``, ``memory``, ``reduction`` and ``control`` say
-what each op means, ``formats`` knows the number formats, ``checks`` finds races and reads of what nobody wrote.
+LANGUAGE 30 step by step. ``execute`` runs a function, ``frame`` holds a call's state, ``elementwise``, ``memory``,
+``reduction`` and ``control`` say what each op means, ``formats`` knows the number formats, ``checks`` finds races and
+reads of what nobody wrote, ``blocks`` results that depend on how `tiles` loops are cut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from lem.ir.interpreter.blocks import BlockDependence, block_dependence
+from lem.ir.interpreter.execute import RunOutcome, run
+from lem.ir.interpreter.frame import MEANINGS, InterpreterError, Printed, Report, RunFault
 
-import numpy as np
-
-from lem.ir.core import Function, Module
-from lem.ir.interpreter import control, elementwise, memory, reduction  # noqa: F401  (fill MEANINGS)
-from lem.ir.interpreter.checks import Shadows
-from lem.ir.interpreter.formats import Data, literal, storage
-from lem.ir.interpreter.frame import (
-    MEANINGS,
-    Frame,
-    InterpreterError,
-    Number,
-    Printed,
-    Report,
-    Run,
-    RunFault,
-    Stopped,
-)
-from lem_runtime.abi import signature
-
-__all__ = ["MEANINGS", "RunFault", "InterpreterError", "Printed", "Report", "RunOutcome", "run"]
-
-
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """arrays: all array parameters and results by name (scalar results have no axes); dims: their values.
-
-    fault: why the run stopped, or None. prints: in the order of the elements. reports: only from checked runs.
-    """
-
-    arrays: dict[str, Data]
-    dims: dict[str, int]
-    fault: RunFault | None
-    prints: tuple[Printed, ...]
-    reports: tuple[Report, ...]
-
-
-def run(
-    module: Module,
-    name: str,
-    arrays: Mapping[str, Data],
-    scalars: Mapping[str, Number] | None = None,
-    dims: Mapping[str, int] | None = None,
-    *,
-    block_sizes: int | Mapping[str, int] | None = None,
-    checked: bool = False,
-) -> RunOutcome:
-    """Run function `name` on `arrays`, which are changed in place; missing `out` arrays and results are made (zeroed).
-
-    dims: dimensions that the arrays do not tell. block_sizes: blocks of all `tiles` loops, or by the name of the loop's
-    axis; 0 is one block. checked: also look for races and reads of what nobody wrote.
-    Raises ``signature.CallError`` when the arguments do not fit, TypeError for an array of another dtype,
-    :class:`InterpreterError` when the IR breaks a promise.
-    """
-    fn = module.functions[name]
-    numbers = _scalars(fn, scalars or {})
-    held = dict(arrays)
-    found = signature.bind(fn.signature, {n: a.shape for n, a in held.items()}, numbers, dict(dims or {}))
-    _complete(fn, held, numbers, found)
-    reports: list[Report] = []
-    state = Run(module, block_sizes, Shadows(reports) if checked else None, reports=reports)
-    if state.shadows is not None:
-        for a in fn.arrays:
-            if a.effect in ("out", "result"):
-                state.shadows.uninitialised(held[a.name])
-    stored = {n: literal(numbers[n], t) for n, t in fn.scalars}
-    frame = Frame(state, fn, {a: held[a.name] for a in fn.arrays}, stored, found)
-    fault: RunFault | None = None
-    # Inactive elements compute too: what they overflow or divide by is nobody's concern.
-    with np.errstate(all="ignore"):
-        try:
-            frame.block(fn.body)
-        except Stopped as e:
-            fault = e.fault
-    return RunOutcome(held, found, fault, tuple(state.prints), tuple(reports))
-
-
-def _scalars(fn: Function, given: Mapping[str, Number]) -> dict[str, Number]:
-    out: dict[str, Number] = {}
-    for name, _ in fn.scalars:
-        param = fn.signature.param(name)
-        value: Any = given.get(name, param.default if param else None)
-        if value is None:
-            raise signature.CallError("E0608", f"`{name}` is missing", fn.signature.place)
-        out[name] = value
-    return out
-
-
-def _complete(fn: Function, held: dict[str, Data], scalars: Mapping[str, Number], dims: Mapping[str, int]) -> None:
-    """Make the arrays that may be missing, check the dtypes of the others."""
-    known = {**{n: v for n, v in scalars.items() if isinstance(v, int)}, **dims}
-    for a in fn.arrays:
-        wanted = storage(a.dtype)
-        if a.name not in held:
-            if a.effect not in ("out", "result"):
-                raise signature.CallError("E0608", f"`{a.name}` is missing", fn.signature.place)
-            param = fn.signature.param(a.name)
-            shape = signature.shape_of(param, known) if param and param.shape is not None else ()
-            held[a.name] = np.zeros(shape, wanted)
-        elif held[a.name].dtype != wanted:
-            raise TypeError(f"`{a.name}` has dtype {held[a.name].dtype}, expected {wanted} for {a.dtype}")
+__all__ = [
+    "MEANINGS", "BlockDependence", "InterpreterError", "Printed", "Report", "RunFault", "RunOutcome",
+    "block_dependence", "run",
+]  # fmt: skip
