@@ -30,7 +30,8 @@ ALWAYS = "math"  # the library module whose names need no import
 class Definition:
     """What a module-level name stands for.
 
-    kind:  "function" "constant" "struct" (then `node` is its item) or "module" (then `module` is it).
+    kind:  "function" "constant" "struct" (then `node` is its item), "module" (then `module` is it) or "broken" (an
+           import that was reported).
     scope: the module that holds the item, where names inside it are looked up.
     """
 
@@ -155,6 +156,7 @@ class _Session:
                 E0204, item.span, f"`{item.module}` is being read already: {chain}",
                 help="move what both need into a third module",
             )  # fmt: skip
+            self._poison(scope, item)
             return
         module = self.module(item.module)
         if module is None:
@@ -162,12 +164,19 @@ class _Session:
                 E0203, item.span, f"there is no `{item.module}.lem` beside this file or in the library",
                 help=self._near_module(item.module),
             )  # fmt: skip
+            self._poison(scope, item)
             return
         if not item.names:
             local = item.alias or item.module.rsplit(".", 1)[-1]
             self._add(scope, Definition(local, "module", item.span, scope, item, module))
         for wanted in item.names:
             self._import_name(scope, module, wanted)
+
+    def _poison(self, scope: ModuleScope, item: ast.Import) -> None:
+        """Make the names of a failed import known, so that their uses are no second mistake."""
+        names = [(n.alias or n.name, n.span) for n in item.names]
+        for name, span in names or [(item.alias or item.module.rsplit(".", 1)[-1], item.span)]:
+            self._add(scope, Definition(name, "broken", span, scope))
 
     def _import_name(self, scope: ModuleScope, module: ModuleScope, wanted: ast.ImportName) -> None:
         found = module.own.get(wanted.name)
@@ -177,6 +186,8 @@ class _Session:
                 E0208, wanted.span, f"`{module.name}` does not define `{wanted.name}`",
                 help=f"did you mean `{guess}`?" if guess else (),
             )  # fmt: skip
+            # Known, but as nothing: its uses are no second mistake.
+            self._add(scope, Definition(wanted.alias or wanted.name, "broken", wanted.span, module))
             return
         local = wanted.alias or wanted.name
         self._add(scope, Definition(local, found.kind, wanted.span, found.scope, found.node, found.module))

@@ -103,6 +103,8 @@ def _module_level(ctx: Ctx, func: ast.Name) -> Definition | Builtin | DType | No
 def _callable(ctx: Ctx, span: Span, found: Definition) -> Definition | None:
     if found.kind in ("function", "struct"):
         return found
+    if found.kind == "broken":
+        return None
     ctx.diags.error(
         E0321, span, f"`{found.name}` is a {found.kind}, and only functions are called",
         also=[(found.span, f"`{found.name}` is defined here")],
@@ -129,6 +131,8 @@ def definition_of_attribute(ctx: Ctx, node: ast.Attribute) -> Definition | None:
         if node.value.id == "random":
             raise NotYet("random numbers outside of tests", node.span)
         unknown_name(ctx.diags, ctx.module, node.value.span, node.value.id, ctx.scopes.names())
+        return None
+    if found.kind == "broken":
         return None
     if found.module is None:
         ctx.diags.error(E0315, node.span, f"`{found.name}` is not a module and has no attributes")

@@ -149,9 +149,20 @@ def agree(
             help=f"convert one of them, for example `{target}({_short(side)})`",
         )  # fmt: skip
         return None
-    x = adapt(diags, a, dtype) if adapts(a) else cast(a, dtype)
-    y = adapt(diags, b, dtype) if adapts(b) else cast(b, dtype)
+    x = _meet(diags, a, b, dtype)
+    y = _meet(diags, b, a, dtype)
     return None if is_error(x, y) else (x, y, dtype)
+
+
+def _meet(diags: Diagnostics, e: typed.Expr, other: typed.Expr, dtype: DType) -> typed.Expr:
+    """`e` as `dtype`, where a literal has to fit the type of the other side even if both are then computed wide."""
+    if not adapts(e):
+        return cast(e, dtype)
+    narrow = other.type.dtype
+    if isinstance(e, Literal) and not adapts(other) and narrow.is_int and narrow != dtype:
+        if is_error(adapt(diags, e, narrow, also=(other.span, f"this is {narrow}"))):
+            return error(e.span)
+    return adapt(diags, e, dtype)
 
 
 def choose(

@@ -88,8 +88,18 @@ def _counted(ctx: Ctx, node: ast.Expr, who: str) -> Range | None:
     return _made(ctx, node.span, const(node.span, 0, I64), hi, 1, None)
 
 
-def _made(ctx: Ctx, span: Span, lo: typed.Expr, hi: typed.Expr, step: int, dim: str | None) -> Range:
-    low, high = integers.linear(ctx, lo), integers.linear(ctx, hi)
+def _made(
+    ctx: Ctx,
+    span: Span,
+    lo: typed.Expr,
+    hi: typed.Expr,
+    step: int,
+    dim: str | None,
+    low: Lin | None = None,
+    high: Lin | None = None,
+) -> Range:
+    low = low if low is not None else integers.linear(ctx, lo)
+    high = high if high is not None else integers.linear(ctx, hi)
     assert low is not None and high is not None
     return Range(typed.Domain(lo, hi, step, dim, span), low, high)
 
@@ -111,19 +121,20 @@ def _sliced(ctx: Ctx, node: ast.Subscript, dim: Dim) -> Range | None:
     cut = node.items[0]
     size = expressions.size_expr(ctx, node.value.span, dim.size)
     checks: list[str] = []
-    lo = _bound(ctx, cut.lo, size, dim, "lo", checks) if cut.lo else const(node.span, 0, I64)
-    hi = _bound(ctx, cut.hi, size, dim, "hi", checks) if cut.hi else size
+    lo = _bound(ctx, cut.lo, size, dim, "lo", checks) if cut.lo else (const(node.span, 0, I64), None)
+    hi = _bound(ctx, cut.hi, size, dim, "hi", checks) if cut.hi else (size, None)
     step = _step(ctx, cut.step, positive=True) if cut.step else 1
     if lo is None or hi is None or step is None:
         return None
-    made = _made(ctx, node.span, lo, hi, step, dim.size if isinstance(dim.size, str) else None)
+    made = _made(ctx, node.span, lo[0], hi[0], step, dim.size if isinstance(dim.size, str) else None, lo[1], hi[1])
     made.domain.checks = tuple(checks)
     return made
 
 
 def _bound(
     ctx: Ctx, node: ast.Expr, size: typed.Expr, dim: Dim, which: str, checks: list[str]
-) -> typed.Expr | None:
+) -> tuple[typed.Expr, Lin | None] | None:
+    """A bound of a slice with its form, which the code behind it may take to lie inside the dimension."""
     x = ctx.expr(node)
     if is_error(x):
         return None
@@ -131,7 +142,7 @@ def _bound(
     if is_error(bound):
         return None
     if isinstance(x, Literal):
-        return _clamped(node.span, int(x.value), size, which)
+        return _clamped(node.span, int(x.value), size, which), None
     form = integers.linear(ctx, bound)
     size_form = integers.linear(ctx, size)
     verdict = classify_bound(ctx.facts, form, size_form)
@@ -147,7 +158,9 @@ def _bound(
     elif verdict.kind == "call":
         text = node.span.text
         ctx.needs.extend(Need(r, f"the bound `{text}` of {dim.name} needs it", node.span) for r in verdict.conditions)
-    return bound
+    if verdict.kind != "proven" and form is not None and size_form is not None:
+        ctx.facts = ctx.facts.assume(form, size_form - form)
+    return bound, form
 
 
 def _clamped(span: Span, value: int, size: typed.Expr, which: str) -> typed.Expr:

@@ -20,6 +20,8 @@ from lem_runtime.abi.signature import Condition
 
 def check_results(ctx: Ctx, diags: Diagnostics, arrays: Sequence[typed.ArrayVar], fn: ast.Function) -> None:
     """Report `out` arrays that are read first or never written, and results that are not assigned."""
+    if not fn.body or any(isinstance(n, ast.ErrorStmt | ast.ErrorExpr) for n in ast.walk(fn)):
+        return  # what could not be parsed may hold what is missing
     for var in arrays:
         touches = ctx.touches.get(var, [])
         if var.effect == "out":

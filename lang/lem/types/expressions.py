@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from lem.diagnostics.codes import E0104, E0206, E0207, E0301, E0303, E0304, E0308, E0315, E0317
+from lem.diagnostics.codes import E0104, E0206, E0207, E0301, E0303, E0304, E0308, E0315, E0317, E0326
 from lem.names import Definition, unknown_name
 from lem.source import Span
 from lem.syntax import ast
@@ -122,6 +122,8 @@ def _check_module_name(ctx: Ctx, node: ast.Name) -> typed.Expr:
 
 def value_of_definition(ctx: Ctx, span: Span, found: Definition) -> typed.Expr:
     """A constant's value; other module-level names are no values."""
+    if found.kind == "broken":
+        return error(span)
     if found.kind == "constant":
         value = constants.value_of(ctx.session, found)
         if value is None:
@@ -159,13 +161,26 @@ def read_local(ctx: Ctx, span: Span, local: Local) -> typed.Expr:
         )  # fmt: skip
         ctx.assign(local)  # said once
         return error(span)
-    if local.var.type.dtype is numbers.ERROR:
+    if local.var.type.dtype is numbers.ERROR or not _outlives_blocks(ctx, span, local):
         return error(span)
     ref = typed.LocalRef(span, local.var.type, local.var)
     if local.adapts:
         ctx.pending_reads = True
         return loosen(ref)
     return ref
+
+
+def _outlives_blocks(ctx: Ctx, span: Span, local: Local) -> bool:
+    """Report E0326 where a local is read that a `tiles` loop left with something of its last block only."""
+    if local.overwritten is None:
+        return True
+    ctx.diags.error(
+        E0326, span, f"`{local.name}` holds what the last block left",
+        also=[(local.overwritten, "the blocks of this loop overwrite it")],
+        help=f"combine the old value with the block, for example `{local.name} = max({local.name}, ...)`",
+    )  # fmt: skip
+    local.overwritten = None
+    return False
 
 
 def read_result(ctx: Ctx, span: Span, array: Array) -> typed.Expr:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lem.diagnostics import Diagnostics
-from lem.diagnostics.codes import E0202, E0301, E0304, E0305, E0314
+from lem.diagnostics.codes import E0202, E0301, E0304, E0305, E0314, E0503
+from lem.diagnostics.suggest import nearest
 from lem.names import Definition, ModuleScope
 from lem.source import Span
 from lem.syntax import ast
@@ -22,6 +23,7 @@ from lem.types.solve_dims import solve
 from lem_runtime.abi.dtypes import DType
 from lem_runtime.abi.signature import Condition, Param, Scalar, Signature
 from lem_runtime.abi.sizes import Size
+from lem_runtime.abi.targets import KINDS, TARGETS, targets_of
 
 
 class Header:
@@ -133,6 +135,7 @@ def check_header(ctx: Ctx, fn: ast.Function, dtypes: Mapping[str, DType]) -> Hea
         _result(ctx, header, result)
     if fn.where is not None:
         _where(ctx, header, fn.where)
+    _decorators(ctx, fn)
     ctx.facts = ctx.facts.checked_at_call()
     ctx.start = ctx.facts
     return header
@@ -267,6 +270,21 @@ def _where(ctx: Ctx, header: Header, node: ast.Expr) -> None:
         header.conditions.append(Condition(cond, "`where` clause", place_of(part.span)))
         names: dict[str, Lin] = {**ctx.dim_values, **ctx.scalar_values}
         ctx.facts = ctx.facts.assume(*ctx.symbols.facts_of(cond, names))
+
+
+def _decorators(ctx: Ctx, fn: ast.Function) -> None:
+    """Targets named by decorators must exist."""
+    for decorator in fn.decorators:
+        named = [*decorator.args] if decorator.name in ("on", "prefer") else []
+        named += [k.value for k in decorator.keywords if k.name == "on"]
+        for node in named:
+            if isinstance(node, ast.Name) and not targets_of(node.id):
+                known = [*KINDS, *TARGETS]
+                guess = nearest(node.id, known)
+                ctx.diags.error(
+                    E0503, node.span, f"`{node.id}` is no target",
+                    help=f"did you mean `{guess}`?" if guess else f"targets are {', '.join(dict.fromkeys(known))}",
+                )  # fmt: skip
 
 
 # ---------------------------------------------------------------- tests

@@ -12,7 +12,7 @@ from lem.diagnostics.codes import E0301, E0306, E0307, E0313, E0314, E0321, E040
 from lem.names import Definition
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import assign, expressions, generics, integers, subscripts, typed
+from lem.types import assign, expressions, generics, integers, subscripts, test_data, typed
 from lem.types.arguments import match_args
 from lem.types.context import Ctx, Need, NotYet
 from lem.types.convert import NO_AXES, coerce, const, error, is_error
@@ -59,7 +59,8 @@ def check_statement(
     if given is None:
         _poison(ctx, targets)
         return []
-    values = {p.name.id: _argument(ctx, p, given.get(p.name.id)) for p in fn.params}
+    before: list[typed.Stmt] = []
+    values = {p.name.id: _argument(ctx, p, given.get(p.name.id), before) for p in fn.params}
     dims = {k: expressions.check_int(ctx, v, "a dimension") for k, v in given.items() if k not in values}
     if any(v is None or (isinstance(v, typed.Expr) and is_error(v)) for v in (*values.values(), *dims.values())):
         _poison(ctx, targets)
@@ -68,7 +69,7 @@ def check_statement(
     if callee is None:
         _poison(ctx, targets)
         return []
-    call = Call(span, callee, node, named=dims)
+    call = Call(span, callee, node, named=dims, before=before)
     return _check_call(ctx, call, fn, values, targets)
 
 
@@ -92,7 +93,7 @@ def _poison(ctx: Ctx, targets: tuple[ast.Expr, ...]) -> None:
             ctx.scopes.add(Broken(target.id, target.span))
 
 
-def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr | None) -> Array | typed.Expr | None:
+def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr | None, before: list[typed.Stmt]) -> Array | typed.Expr | None:
     """An argument: an array by name, or a value; None where the default stands."""
     if node is None:
         node = param.default
@@ -104,6 +105,13 @@ def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr | None) -> Array | type
         entity = ctx.find(node.id)
         if isinstance(entity, Array) and entity.var.shape:
             return entity
+    if isinstance(node, ast.Call) and ctx.kind == "test":
+        name = ast.Name(node.span, f"data{len(ctx.scopes.stack[-1])}")
+        data = test_data.check_let(ctx, name, node, node.span)
+        if data is not None:
+            before.extend(data)
+            made = ctx.find(name.id)
+            return made if isinstance(made, Array) else error(node.span)
     if isinstance(node, ast.Subscript) and any(isinstance(i, ast.Slice) for i in node.items):
         raise NotYet("views of arrays as arguments", node.span)
     x = ctx.expr(node)

@@ -5,7 +5,7 @@ Takes AST loops; gives typed loops, with the facts that their ranges give, and r
 
 from __future__ import annotations
 
-from lem.diagnostics.codes import E0307, E0310, E0319, E0322, E0323, E0326, E0402, E0403, E0409
+from lem.diagnostics.codes import E0307, E0310, E0319, E0322, E0323, E0402, E0403, E0409
 from lem.syntax import ast
 from lem.types import domains, expressions, flow, integers, typed
 from lem.types.context import Ctx, Flow, Grid
@@ -235,19 +235,6 @@ def _needs_of(stmts: tuple[ast.Stmt, ...]) -> dict[str, set[str]]:
     for stmt in stmts:
         visit(stmt, False)
     return out
-
-
-def check_overwritten(ctx: Ctx, node: ast.Name, local: Local) -> bool:
-    """Report E0326 where a local is read that a `tiles` loop left with its last block's value."""
-    if local.overwritten is None:
-        return True
-    ctx.diags.error(
-        E0326, node.span, f"`{local.name}` holds what the last block left",
-        also=[(local.overwritten, "the blocks of this loop overwrite it")],
-        help=f"combine the old value with the block, for example `{local.name} = max({local.name}, ...)`",
-    )  # fmt: skip
-    local.overwritten = None
-    return False
 
 
 # ---------------------------------------------------------------- grid

@@ -9,7 +9,7 @@ from lem.diagnostics.codes import E0301, E0307, E0310, E0318, E0319, E0321
 from lem.names import Definition
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import calls, expressions, flow, integers, kernel_calls, typed
+from lem.types import calls, expressions, flow, fns, integers, kernel_calls, typed
 from lem.types.context import Ctx, NotYet
 from lem.types.convert import coerce, error, is_error, settle
 from lem.types.linear import Lin
@@ -130,8 +130,9 @@ def _return_values(ctx: Ctx, node: ast.Return) -> list[typed.Stmt]:
         ctx.diags.error(E0318, node.span, "an fn returns a value", help="write `return ...`")
         ctx.leave()
         return []
+    before: list[typed.Stmt] = []
     parts = node.value.items if isinstance(node.value, ast.TupleExpr) else (node.value,)
-    values = [ctx.expr(p) for p in parts]
+    values = _handed_on(ctx, node.value, before) or [ctx.expr(p) for p in parts]
     ctx.leave()
     if is_error(*values):
         ctx.return_values.append(())
@@ -150,7 +151,23 @@ def _return_values(ctx: Ctx, node: ast.Return) -> list[typed.Stmt]:
         if is_error(*values):
             return []
     ctx.return_values.append(tuple(values))
-    return [typed.Return(node.span, tuple(settle(v) for v in values))]
+    return [*before, typed.Return(node.span, tuple(settle(v) for v in values))]
+
+
+def _handed_on(ctx: Ctx, node: ast.Expr, before: list[typed.Stmt]) -> list[typed.Expr] | None:
+    """``return f(x)`` where `f` returns several values: they go through locals."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or ctx.find(node.func.id) is not None:
+        return None
+    found = ctx.module.own.get(node.func.id) or ctx.module.imported.get(node.func.id)
+    if found is None or not isinstance(found.node, ast.Function) or found.node.kind != "fn" or len(found.node.results) < 2:
+        return None
+    made = fns.instantiate_call(ctx, node, found)
+    if made is None:
+        return [error(node.span)]
+    types = [fns.result_type(made[0], n, made[1]) for n in range(len(made[0].results))]
+    held = tuple(typed.LocalVar(f"value{n}", t, node.span) for n, t in enumerate(types))
+    before.append(typed.CallFnStmt(node.span, held, *made))
+    return [typed.LocalRef(node.span, v.type, v) for v in held]
 
 
 def _signature_note(ctx: Ctx) -> list[tuple[Span, str]]:
