@@ -104,7 +104,8 @@ class _Generator:
     def value(self, t: DType, within: frozenset[Axis] | None = None) -> Value:
         """A value in scope of type `t` (whose axes are `within` some), or a new constant."""
         fitting = [v for v in self.pool if v.dtype == t and (within is None or v.axes <= within)]
-        if fitting and self.draw(st.integers(0, 7)):
+        reuse: int = self.draw(st.integers(0, 7))
+        if fitting and reuse:
             back: int = self.draw(st.integers(0, len(fitting) - 1))
             return fitting[-1 - back]  # shrinks to the newest
         if t == BOOL:

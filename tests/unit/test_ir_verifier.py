@@ -16,7 +16,7 @@ def test_samples_are_well_formed(name: str) -> None:
 
 
 BROKEN = [
-    (MATMUL, "@c[%i, %j], %2", "@c[%i, %i], %2", "has axis j, the place in @c does not"),
+    (MATMUL, "@c[%i, %j], %2", "@c[%i, %i], %2", "tile.store: %2 has axis j, the place in @c does not"),
     (MATMUL, "%2: f32{i, j}", "%2: f32{i}", "results are (f32{i}), but (f32{i, j}) follows"),
     (MATMUL, "@a[%i, %k]", "@a[%i]", "@a has 2 axes, 1 subscripts"),
     (MATMUL, "tile.store @c[%i, %j], %2", "tile.store @a[%i, %j], %2", "stores to @a, which is declared read"),

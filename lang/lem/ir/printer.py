@@ -51,6 +51,13 @@ def print_function(fn: Function, *, locs: bool = False) -> str:
     return _Printer(fn, locs, named=True).text()
 
 
+def value_names(fn: Function) -> dict[Value, str]:
+    """The name that each value has in the text of `fn`."""
+    p = _Printer(fn, False, named=True)
+    p.text()
+    return {v: f"%{name}" for v, name in p.values.of.items()}
+
+
 def equal(a: Function | Module, b: Function | Module) -> bool:
     """Whether two functions (or modules) are the same up to the names of values, axes and temporaries, and `loc`."""
     if isinstance(a, Function) and isinstance(b, Function):

@@ -11,6 +11,7 @@ element. A local array has the axes of the grid it is made in.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from typing import Any
 from lem.diagnostics import InternalError
 from lem.ir import ops
 from lem.ir.core import Affine, Array, Axis, Block, Function, Module, Op, Value, op_fields, union_axes
-from lem.ir.printer import print_function
+from lem.ir.printer import print_function, value_names
 from lem_runtime.abi.dtypes import BOOL, I64, DType
 
 
@@ -33,7 +34,13 @@ def verify(fn: Function, module: Module | None = None) -> list[str]:
         if a.kind != "param":
             v.say(f"{a} is among the parameters, but of kind {a.kind}")
     v.block(fn.body)
-    return v.found
+    return _as_printed(fn, v.found) if v.found else []
+
+
+def _as_printed(fn: Function, found: list[str]) -> list[str]:
+    """Complaints that name values as the text of the function does (ops know only their numbers)."""
+    names = {repr(v): name for v, name in value_names(fn).items() if not v.name}
+    return [re.sub(r"%\d+\b", lambda m: names.get(m.group(), m.group()), text) for text in found]
 
 
 def verify_module(m: Module) -> list[str]:
