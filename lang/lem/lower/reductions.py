@@ -41,9 +41,6 @@ def _sum(st: State, value: Value, axis: Axis) -> Value:
         x, y = product.x, product.y
         if _has_free_axis(x, y, axis) and _has_free_axis(y, x, axis):
             return st.emit(ops.Contract(x, y, axis, value.dtype, loc=product.loc))
-        if value.dtype.is_float:
-            order = order_of(st, (x, y), axis)
-            return st.emit(ops.Reduce((x, y), axis, accumulator("dot", value.dtype), order))
     acc = accumulator("sum", value.dtype)
     order = ops.Order.ANY if acc.exact else order_of(st, (value,), axis)
     return st.emit(ops.Reduce((value,), axis, acc, order))

@@ -10,6 +10,7 @@ never by a target's compiler. The table:
     c + a * b == fma(a, b, c)
     a * b - c == fma(a, b, -c)
     c - a * b == fma(-a, b, c)
+    sum(a * b, over=k) steps with fma(a, b, s)      the accumulator `sum` becomes `dot`
 
 ONCE    only products that nothing else reads: error-free transformations (`p = a * b; e = fma(a, b, -p)`) stay as written.
 SAME    product and sum stand in the same block, so that the product is needed exactly where the sum is.
@@ -23,6 +24,7 @@ from dataclasses import replace
 from typing import Any
 
 from lem.ir import ops
+from lem.ir.accumulators import accumulator
 from lem.ir.core import Block, Function, Op, Value, walk_ops
 
 
@@ -48,8 +50,17 @@ def _block(block: Block, uses: Counter[Value]) -> Block:
             continue
         if isinstance(op, ops.Binary) and op.kind == "mul" and op.x.dtype.is_float and uses[op.result] == 1:
             from_here[op.result] = op
-        out.append(_nested(op, uses))
+        out.append(_dot(op, from_here, gone) or _nested(op, uses))
     return Block(block.args, tuple(op for op in out if not (op.results and op.results[0] in gone)), block.yields)
+
+
+def _dot(op: Op, products: dict[Value, ops.Binary], gone: set[Value]) -> Op | None:
+    if not isinstance(op, ops.Reduce) or op.acc.name != "sum" or op.xs[0] not in products:
+        return None
+    product = products[op.xs[0]]
+    gone.add(product.result)
+    acc = accumulator("dot", op.acc.dtype)
+    return ops.Reduce((product.x, product.y), op.axis, acc, op.order, loc=op.loc, results=op.results)
 
 
 def _nested(op: Op, uses: Counter[Value]) -> Op:
