@@ -14,19 +14,22 @@ from lem.syntax import ast
 from lem.types import (
     assign,
     calls,
+    checks,
     constants,
+    declare,
     expressions,
     fns,
     functions,
     generics,
     loops,
     numbers,
+    powers,
     statements,
+    stores,
     subscripts,
-    test_data,
     type_exprs,
     typed,
-)  # fmt: skip
+)
 from lem.types.builtins import TABLE
 from lem.types.context import Ctx, Handlers, NotYet, Session
 from lem.types.convert import const
@@ -55,8 +58,8 @@ HANDLERS = Handlers(
     },
     statements={
         ast.Assign: assign.check_assign,
-        ast.AugAssign: assign.check_aug_assign,
-        ast.Declare: assign.check_declare,
+        ast.AugAssign: stores.check_aug_assign,
+        ast.Declare: declare.check_declare,
         ast.ExprStmt: statements.check_expr_stmt,
         ast.Sync: statements.check_sync,
         ast.If: statements.check_if,
@@ -67,10 +70,11 @@ HANDLERS = Handlers(
         ast.Return: statements.check_return,
         ast.Pass: statements.check_pass,
         ast.Assert: statements.check_assert,
-        ast.Check: test_data.check_check,
+        ast.Check: checks.check_check,
         ast.ErrorStmt: statements.check_error_stmt,
     },
     function=functions.check_function,
+    power=powers.power,
     builtins=TABLE,
 )
 

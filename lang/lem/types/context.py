@@ -113,6 +113,7 @@ class Handlers:
     expressions: Mapping[type, Callable[..., typed.Expr]]
     statements: Mapping[type, Callable[..., list[typed.Stmt]]]
     function: Callable[..., Any]
+    power: Callable[..., typed.Expr]
     builtins: Mapping[str, Builtin]
 
 

@@ -81,7 +81,9 @@ def cast(e: typed.Expr, dtype: DType) -> typed.Expr:
     return typed.Cast(e.span, typed.ValueType(dtype, e.type.axes), e)
 
 
-def adapt(diags: Diagnostics, e: typed.Expr, dtype: DType, because: str = "", also: tuple[Span, str] | None = None) -> typed.Expr:
+def adapt(
+    diags: Diagnostics, e: typed.Expr, dtype: DType, because: str = "", also: tuple[Span, str] | None = None
+) -> typed.Expr:
     """An adaptable expression as a `dtype`; E0303 when it does not fit, E0301 when it never could."""
     assert adapts(e)
     if dtype is ERROR:

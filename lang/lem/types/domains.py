@@ -190,7 +190,9 @@ def _step(ctx: Ctx, node: ast.Expr, positive: bool) -> int | None:
 def check_range(ctx: Ctx, node: ast.Call, positive: bool) -> Range | None:
     """``range(n)``, ``range(a, b)``, ``range(a, b, step)``."""
     if not 1 <= len(node.args) <= 3 or node.keywords:
-        ctx.diags.error(E0307, node.span, "`range` takes one to three numbers", help="write `range(n)` or `range(a, b, step)`")
+        ctx.diags.error(
+            E0307, node.span, "`range` takes one to three numbers", help="write `range(n)` or `range(a, b, step)`"
+        )
         return None
     step = _step(ctx, node.args[2], positive) if len(node.args) == 3 else 1
     ends = [expressions.check_int(ctx, a, "a bound of `range`") for a in node.args[:2]]

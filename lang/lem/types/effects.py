@@ -94,7 +94,7 @@ def facts_about_arrays(ctx: Ctx, arrays: Sequence[typed.ArrayVar]) -> dict[str, 
         if var.effect not in ("out", "result"):
             continue
         touches = ctx.touches.get(var, [])
-        writes = [t.access for t in touches if t.kind == "write" and not t.is_guarded]
+        writes = [t.access for t in touches if t.kind == "write"]
         if writes and covers_whole_array(ctx.symbols, ctx.start, ctx.arrays[var], writes):
             covers.append(var.name)
         elif any(t.kind == "read" for t in touches):

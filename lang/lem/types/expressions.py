@@ -14,7 +14,7 @@ from lem.diagnostics.codes import E0104, E0206, E0207, E0301, E0303, E0304, E030
 from lem.names import Definition, unknown_name
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import constants, integers, numbers, powers, typed
+from lem.types import constants, integers, numbers, typed
 from lem.types.context import Ctx, NotYet
 from lem.types.convert import (
     CONSTANTS,
@@ -278,7 +278,7 @@ def binary(ctx: Ctx, span: Span, op: str, op_span: Span, a: typed.Expr, b: typed
         if folded is not None:
             return folded
     if op == "**":
-        return powers.power(ctx, span, a, b)
+        return ctx.session.handlers.power(ctx, span, a, b)
     if op in _ARITHMETIC:
         return arithmetic(ctx, span, op, op_span, a, b)
     return _bitwise(ctx, span, op, op_span, a, b)

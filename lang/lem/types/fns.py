@@ -239,7 +239,8 @@ def _bind_types(ctx: Ctx, span: Span, fn: ast.Function, binding: Binding) -> boo
             real = generic.bound == "float" or any(a.type.dtype == F64 for a in args)
             found = F64 if real else I64
         if found is None:
-            ctx.diags.error(E0325, span, f"no argument says what `{generic.name}` is", also=[(fn.name.span, "declared here")])
+            declared = [(fn.name.span, "declared here")]
+            ctx.diags.error(E0325, span, f"no argument says what `{generic.name}` is", also=declared)
             return False
         if found.is_float:
             found = numbers.compute_type(found)

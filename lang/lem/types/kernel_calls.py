@@ -12,7 +12,7 @@ from lem.diagnostics.codes import E0301, E0306, E0307, E0313, E0314, E0321, E040
 from lem.names import Definition
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import assign, expressions, generics, integers, subscripts, test_data, typed
+from lem.types import array_data, expressions, generics, integers, locals, stores, subscripts, typed
 from lem.types.arguments import match_args
 from lem.types.context import Ctx, Need, NotYet
 from lem.types.convert import NO_AXES, coerce, const, error, is_error
@@ -107,7 +107,7 @@ def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr | None, before: list[ty
             return entity
     if isinstance(node, ast.Call) and ctx.kind == "test":
         name = ast.Name(node.span, f"data{len(ctx.scopes.stack[-1])}")
-        data = test_data.check_let(ctx, name, node, node.span)
+        data = array_data.check_let(ctx, name, node, node.span)
         if data is not None:
             before.extend(data)
             made = ctx.find(name.id)
@@ -439,10 +439,10 @@ def _into_existing(ctx: Ctx, call: Call, param: Param, array: Array, span: Span)
 
 def _assign_result(ctx: Ctx, span: Span, target: ast.Expr, value: typed.Expr) -> list[typed.Stmt]:
     if isinstance(target, ast.Name):
-        return assign.assign_name(ctx, span, target, value)
+        return locals.assign_name(ctx, span, target, value)
     if isinstance(target, ast.Subscript):
         array = subscripts.array_named(ctx, target.value)
-        return [] if array is None else assign.store(ctx, span, array, target, value)
+        return [] if array is None else stores.store(ctx, span, array, target, value)
     ctx.diags.error(E0307, target.span, "a result needs a name")
     return []
 
