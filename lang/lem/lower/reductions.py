@@ -17,7 +17,8 @@ from lem_runtime.abi.dtypes import I64, DType
 def reduce_value(st: State, kind: str, value: Value, index: Value, axis: Axis, dtype: DType) -> Value:
     """Reduce `value` over `axis`; `index` is the axis' own index. `dtype` is the result's (mean: of the quotient)."""
     if axis not in value.axes:
-        value = _spread(st, value, index)
+        value = st.spread(value, index)
+    value = st.within(axis, value)
     if kind == "mean":
         raise AssertionError("mean is a sum and a count, see expressions")
     if kind in ("argmax", "argmin"):
@@ -27,12 +28,6 @@ def reduce_value(st: State, kind: str, value: Value, index: Value, axis: Axis, d
         return _sum(st, value, axis)
     acc = accumulator(kind, value.dtype)
     return st.emit(ops.Reduce((value,), axis, acc, ops.Order.ANY if acc.exact else order_of(st, (value,), axis)))
-
-
-def _spread(st: State, value: Value, index: Value) -> Value:
-    """`value` repeated along the axis of `index`, so that `sum(1.0 for k in K)` counts."""
-    always = st.emit(ops.Compare("eq", index, index))
-    return st.emit(ops.Select(always, value, value))
 
 
 def _sum(st: State, value: Value, axis: Axis) -> Value:

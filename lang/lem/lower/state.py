@@ -38,6 +38,7 @@ class State:
         self.indices: dict[typed.IndexVar, Value] = {}
         self.axes: dict[typed.ValueAxis, Axis] = {}
         self.axis_index: dict[typed.ValueAxis, Value] = {}
+        self.ragged: dict[Axis, Value] = {}  # bounds of blocks that end elsewhere for each element
         self.element_axes: frozenset[Axis] = frozenset()  # of the grid we are in
         self.fn_axes: frozenset[Axis] = frozenset()  # of the arguments of the fn being inlined
         self.grid: typed.ForGrid | None = None
@@ -131,6 +132,16 @@ class State:
         """Type of a local that a loop carries: in a grid it has all of the element's axes."""
         return TileType(local.type.dtype, self.element_axes | self.fn_axes | self.ir_axes(local.type.axes))
 
+    def within(self, axis: Axis, value: Value) -> Value:
+        """`value` with the axes on which the extent of `axis` depends, so that positions outside take no part."""
+        bound = self.ragged.get(axis)
+        return value if bound is None or bound.axes <= value.axes else self.spread(value, bound)
+
+    def spread(self, value: Value, over: Value) -> Value:
+        """`value` repeated along the axes of `over`."""
+        always = self.emit(ops.Compare("eq", over, over))
+        return self.emit(ops.Select(always, value, value))
+
     # ------------------------------------------------------------ subscripts
     def affine(self, value: Value) -> Affine:
         """`value` as a linear form: sums, differences and constant multiples are seen through."""
@@ -170,6 +181,8 @@ class State:
 
     def require(self, cond: Value, code: str, text: str, span: Span, values: Sequence[Value] = ()) -> None:
         """Fault for active elements where `cond` is false."""
+        for axis in sorted(cond.axes, key=lambda a: a.uid):
+            cond = self.within(axis, cond)
         number = self.site(code, text, span, values)
         self.do(ops.Assert(cond, number, tuple(values), loc=place_of(span)))
 

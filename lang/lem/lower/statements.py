@@ -92,8 +92,7 @@ class Statements:
         for axis in local.type.axes:
             if self.st.axes[axis] in missing:
                 index = self.st.axis_index[axis]
-                always = self.st.emit(ops.Compare("eq", index, index))
-                value = self.st.emit(ops.Select(always, value, value))
+                value = self.st.spread(value, index)
         return value
 
     def _SetLocals(self, s: typed.SetLocals) -> None:
@@ -108,7 +107,8 @@ class Statements:
 
     def _MakeArray(self, s: typed.MakeArray) -> None:
         a = s.array
-        array = self.st.arrays[a] = ir.Array(a.name, a.dtype, a.shape, a.kind, "inout", a.reduce_op)
+        axes = self.st.element_axes if a.kind == "local" else frozenset()
+        array = self.st.arrays[a] = ir.Array(a.name, a.dtype, a.shape, a.kind, "inout", a.reduce_op, axes)
         sizes = tuple(self.ex.value(e) for e in s.sizes)
         self.st.array_sizes[a] = sizes
         fill = self.ex.value(s.fill) if s.fill is not None else None
@@ -246,7 +246,10 @@ class Statements:
         block_size = self.ex.value(s.block) if s.block is not None else None
         assert s.var.axis is not None
         axis = self.st.axes[s.var.axis] = Axis(s.var.name, "tiles")
-        index = Value(TileType(I64, frozenset({axis}) | lo.axes | hi.axes), s.var.name)
+        # The index does not take on the axes of `hi`, so that what is read along the block keeps only its own axes and
+        # products in a causal block are still contractions; reductions and checks put them back (`State.within`).
+        index = Value(TileType(I64, frozenset({axis}) | lo.axes), s.var.name)
+        self.st.ragged[axis] = hi
         self.st.axis_index[s.var.axis] = index
         exits = self._enter_loop(_flag("break", s.body, typed.Break), _flag("continue", s.body, typed.Continue))
         carried = self._carried(s.body)
