@@ -46,7 +46,10 @@ def _has_free_axis(x: Value, y: Value, axis: Axis) -> bool:
 
 
 def order_of(st: State, values: tuple[Value, ...], axis: Axis) -> ops.Order:
-    """LANES when every array read along `axis` has it in its last subscript alone, as it is; else CHAIN."""
+    """LANES when every array read along `axis` has it in its last subscript alone, as it is; else CHAIN.
+
+    What another reduction gave has no layout of its own: the arrays it read do not count.
+    """
     seen: set[Value] = set()
     stack = [v for v in values if axis in v.axes]
     while stack:
@@ -55,7 +58,7 @@ def order_of(st: State, values: tuple[Value, ...], axis: Axis) -> ops.Order:
             continue
         seen.add(value)
         op = st.defs.get(value)
-        if op is None:
+        if op is None or isinstance(op, (ops.Reduce, ops.Contract)):
             continue
         if isinstance(op, ops.Load) and not _is_last(st, op, axis):
             return ops.Order.CHAIN
