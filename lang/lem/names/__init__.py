@@ -109,22 +109,22 @@ class _Session:
         self.loader = loader
         self.done: dict[str, ModuleScope] = {}
         self.missing: set[str] = set()
-        self.active: list[str] = []
+        self.active: list[tuple[str, Span | None]] = []
 
-    def module(self, name: str) -> ModuleScope | None:
-        """The module `name`, read if it was not yet; None when there is none."""
+    def module(self, name: str, wanted_by: Span | None = None) -> ModuleScope | None:
+        """The module `name`, read if it was not yet; None when there is none. `wanted_by`: the import that asks."""
         if name in self.done or name in self.missing:
             return self.done.get(name)
         source = self.loader(name)
         if source is None:
             self.missing.add(name)
             return None
-        return self.enter(name, syntax.parse(source, self.diags))
+        return self.enter(name, syntax.parse(source, self.diags), wanted_by)
 
-    def enter(self, name: str, tree: ast.Module) -> ModuleScope:
+    def enter(self, name: str, tree: ast.Module, wanted_by: Span | None = None) -> ModuleScope:
         scope = ModuleScope(name, tree, self)
         self.done[name] = scope
-        self.active.append(name)
+        self.active.append((name, wanted_by))
         for item in tree.items:
             self._define(scope, item)
         for item in tree.items:
@@ -150,15 +150,20 @@ class _Session:
         scope.own[name.id] = Definition(name.id, kind, name.span, scope, item)
 
     def _import(self, scope: ModuleScope, item: ast.Import) -> None:
-        if item.module in self.active:
-            chain = " -> ".join([*self.active[self.active.index(item.module) :], item.module])
+        names = [name for name, _ in self.active]
+        if item.module in names:
+            at = names.index(item.module)
+            # Told where the circle starts, which is most often the file that is being worked on.
+            start = next((span for _, span in self.active[at + 1 : at + 2] if span is not None), item.span)
+            chain = " -> ".join([*names[at:], item.module])
             self.diags.error(
-                E0204, item.span, f"`{item.module}` is being read already: {chain}",
+                E0204, start, f"this import leads back to `{item.module}`: {chain}",
+                also=[] if start == item.span else [(item.span, f"`{item.module}` is imported again here")],
                 help="move what both need into a third module",
             )  # fmt: skip
             self._poison(scope, item)
             return
-        module = self.module(item.module)
+        module = self.module(item.module, item.span)
         if module is None:
             self.diags.error(
                 E0203, item.span, f"there is no `{item.module}.lem` beside this file or in the library",

@@ -12,7 +12,7 @@ from lem.syntax import ast
 from lem.types import array_data, fns, kernel_calls, statements, stores, subscripts, typed
 from lem.types.context import Ctx, NotYet
 from lem.types.convert import error, is_error, settle
-from lem.types.locals import assign_name, set_local
+from lem.types.locals import assign_name, check_array_target, set_local
 from lem.types.scope import Array
 from lem.types.stores import refuse_target
 
@@ -29,6 +29,8 @@ def check_assign(ctx: Ctx, node: ast.Assign) -> list[typed.Stmt]:
     if isinstance(target, ast.Subscript):
         return stores.check_store(ctx, node.span, target, node.value)
     if isinstance(target, ast.Name):
+        if not check_array_target(ctx, target):
+            return []
         value = ctx.expr(node.value)
         return assign_name(ctx, node.span, target, value)
     refuse_target(ctx, target)

@@ -201,9 +201,9 @@ class Ctx:
         return tuple(out)
 
     @contextmanager
-    def scope(self) -> Iterator[None]:
-        """A scope of names."""
-        self.scopes.push()
+    def scope(self, is_home: bool = False) -> Iterator[None]:
+        """A scope of names; `is_home`: undeclared locals end with it too."""
+        self.scopes.push(is_home)
         try:
             yield
         finally:

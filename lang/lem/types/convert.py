@@ -99,7 +99,7 @@ def adapt(
             return error(e.span)
         if not numbers.fits(value, dtype):
             limits = f"{dtype.min_int} to {dtype.max_int}" if dtype.is_int else f"up to {numbers.largest(dtype):g}"
-            diags.error(E0303, e.span, f"`{e.span.text}` is not a {dtype} ({limits})", also=other)
+            diags.error(E0303, e.span, f"`{e.span.text}` is not {_article(dtype)} {dtype} ({limits})", also=other)
             return error(e.span)
         return typed.Const(e.span, typed.ValueType(dtype, e.type.axes), numbers.rounded(value, dtype))
     if dtype.is_bool or (dtype.is_int and e.type.dtype.is_float):
@@ -204,6 +204,10 @@ def loosen(whole: typed.Expr, *parts: typed.Expr) -> typed.Expr:
     if isinstance(whole, typed.Const) and not isinstance(whole.value, bool):
         return Literal(whole.span, whole.type, whole.value)
     return Adaptable(whole.span, whole.type, whole)
+
+
+def _article(dtype: DType) -> str:
+    return "an" if dtype.name[0] in "if" else "a"  # an i32, an f32; a u8, a bool
 
 
 def _short(e: typed.Expr) -> str:

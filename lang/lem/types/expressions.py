@@ -140,7 +140,10 @@ def value_of_definition(ctx: Ctx, span: Span, found: Definition) -> typed.Expr:
 
 def _out_of_scope(ctx: Ctx, node: ast.Name) -> typed.Expr:
     entity = ctx.scopes.ended[node.id]
-    if isinstance(entity, Local):
+    if isinstance(entity, Local) and entity.grid is ctx.grid:
+        label = f"`{node.id}` ended with the loop that made it"
+        help = f"give `{node.id}` a value before the loop"
+    elif isinstance(entity, Local):
         label = f"`{node.id}` belongs to the elements of another grid"
         help = "store it in an array (a temporary, say), or compute it again"
     else:
@@ -331,7 +334,7 @@ def _is_nonzero(ctx: Ctx, y: typed.Expr) -> bool:
 
 def _int_division(ctx: Ctx, span: Span, op_span: Span, a: typed.Expr, b: typed.Expr) -> typed.Expr:
     ctx.diags.error(
-        E0308, op_span, f"both sides are integers ({a.type.dtype} and {b.type.dtype})",
+        E0308, op_span, "both sides are integers",
         help=[f"to round down, write `{a.span.text} // {b.span.text}`",
               f"for a fraction, convert: `f32({a.span.text}) / {b.span.text}`"],
     )  # fmt: skip

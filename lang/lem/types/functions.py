@@ -64,7 +64,7 @@ def _check(
     def make(diags: Diagnostics, known: dict[int, LocalType]) -> Ctx:
         ctx = Ctx(session, diags, module, fn.kind, fn.name.id, wholes=wholes, local_types=known, owner=fn)
         headers.append(check_header(ctx, fn, dtypes))
-        ctx.scopes.push()
+        ctx.scopes.push(is_home=True)
         return ctx
 
     try:
@@ -120,10 +120,7 @@ def check_header(ctx: Ctx, fn: ast.Function, dtypes: Mapping[str, DType]) -> Hea
         _declare(ctx, entity)
     for param in fn.params:
         if param.type is None:
-            ctx.diags.error(
-                E0305, param.name.span, f"a parameter of a {fn.kind} has a type", help=f"write `{param.name.id}: f32[N]`"
-            )
-            _declare(ctx, Broken(param.name.id, param.name.span))
+            _declare(ctx, Broken(param.name.id, param.name.span))  # the parser has asked for the type
         elif param.type.sizes is None:
             _scalar_param(ctx, header, param, param.type)
     for param in fn.params:
@@ -148,7 +145,7 @@ def _declare(ctx: Ctx, entity: Entity) -> None:
             E0202, entity.span, f"`{entity.name}` is declared twice in this signature",
             also=[(taken.span, "first declared here")],
         )  # fmt: skip
-        return
+        entity = Broken(entity.name, entity.span)
     ctx.scopes.add(entity)
 
 

@@ -26,16 +26,24 @@ def assign_name(ctx: Ctx, span: Span, target: ast.Name, value: typed.Expr) -> li
     return [] if made is None else [typed.SetLocal(span, made[0].var, made[1])]
 
 
+def check_array_target(ctx: Ctx, target: ast.Name) -> bool:
+    """Report a whole array left of ``=``; scalar results are arrays without axes, and fine."""
+    array = ctx.find(target.id)
+    if not isinstance(array, Array) or (not array.var.shape and array.var.effect == "result"):
+        return True
+    if ctx.kind in ("task", "test"):
+        raise NotYet("rebinding names of arrays", target.span)
+    colons = ", ".join(":" for _ in array.var.shape)
+    ctx.diags.error(
+        E0315, target.span, f"`{array.name}` is a whole array", also=[(array.span, "declared here")],
+        help=f"write an element, or all of them: `{array.name}[{colons}] = ...`",
+    )  # fmt: skip
+    return False
+
+
 def _assign_array(ctx: Ctx, span: Span, target: ast.Name, array: Array, value: typed.Expr) -> list[typed.Stmt]:
     var = array.var
-    if var.shape or var.effect != "result":
-        colons = ", ".join(":" for _ in var.shape)
-        if ctx.kind in ("task", "test"):
-            raise NotYet("rebinding names of arrays", span)
-        ctx.diags.error(
-            E0315, target.span, f"`{array.name}` is a whole array", also=[(array.span, "declared here")],
-            help=f"write an element, or all of them: `{array.name}[{colons}] = ...`",
-        )  # fmt: skip
+    if not check_array_target(ctx, target):
         return []
     if ctx.grid is not None:
         report_scalar_in_grid(ctx, target, array.span)
@@ -125,7 +133,7 @@ def _new_local(ctx: Ctx, target: ast.Name, value: typed.Expr) -> Local:
     local = Local(var, id(target), ctx.grid, None, ctx.axes, soft)
     if known is None and not is_error(value):
         ctx.local_types[id(target)] = LocalType(ty, soft, value.span)
-    ctx.scopes.add(local)
+    ctx.scopes.add_local(local)
     ctx.infos[var] = local
     return local
 

@@ -131,7 +131,6 @@ def check_while(ctx: Ctx, node: ast.While) -> list[typed.Stmt]:
 def _check_tiles(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt]:
     if ctx.kind in ("task", "test"):
         ctx.diags.error(E0409, call.span, f"a {ctx.kind} has no `tiles` loops", help="write a kernel that does this")
-        _skip(ctx, node)
         return []
     target = domains.one_target(ctx, node.targets, "`tiles`")
     hints = _tiles_arguments(ctx, call)
@@ -149,7 +148,7 @@ def _check_tiles(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt
     changed = flow.locals_of(ctx, flow.assigned_names(node.body))
     before, outer, axes = ctx.flow, ctx.facts, ctx.axes
     flow.forget(ctx, changed)
-    with ctx.scope():
+    with ctx.scope(is_home=True):
         index = domains.bind(ctx, target, "tiles", made)
         if index is None:
             domains.poison(ctx, target)
@@ -240,7 +239,6 @@ def _needs_of(stmts: tuple[ast.Stmt, ...]) -> dict[str, set[str]]:
 # ---------------------------------------------------------------- grid
 def _check_grid(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt]:
     if not _grid_allowed(ctx, call):
-        _skip(ctx, node)
         return []
     ranges = _grid_ranges(ctx, node, call)
     tile = _tile_hint(ctx, call, len(node.targets))
@@ -248,13 +246,13 @@ def _check_grid(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt]
         _skip(ctx, node)
         return []
     before, outer = ctx.flow, ctx.facts
-    with ctx.scope():
+    with ctx.scope(is_home=True):
         indices = [domains.bind(ctx, t, "grid", r) for t, r in zip(node.targets, ranges, strict=True)]
         for target, index in zip(node.targets, indices, strict=True):
             if index is None:
                 domains.poison(ctx, target)
         bound = tuple(i for i in indices if i is not None)
-        grid = ctx.grid = Grid(node.span, outer, bound)
+        grid = ctx.grid = Grid(call.span, outer, bound)
         breaks, ctx.break_flows = ctx.break_flows, []
         body = ctx.block(node.body)
         ctx.break_flows, ctx.grid = breaks, None

@@ -28,7 +28,7 @@ def power(ctx: Ctx, span: Span, x: typed.Expr, y: typed.Expr) -> typed.Expr:
     if x.type.dtype.is_int and y.type.dtype.is_int:
         ctx.diags.error(
             E0317, span, "`**` of two integers needs a literal exponent from 0 to 64",
-            help=f"convert: `f32({x.span.text}) ** {y.span.text}`, or multiply in a loop",
+            help=f"convert both: `f32({x.span.text}) ** f32({y.span.text})`, or multiply in a loop",
         )  # fmt: skip
         return error(span)
     return fns.call_library(ctx, span, "pow", (x, y))

@@ -118,9 +118,14 @@ Entity = Dim | TypeName | ScalarParam | Array | Local | Index | Broken
 
 @dataclass(slots=True)
 class Scopes:
-    """A stack of scopes, innermost last. `ended`: names whose scope is closed, for "is out of scope here"."""
+    """A stack of scopes, innermost last.
+
+    homes: which of them keep undeclared locals: the function's, a grid's, a `tiles` loop's, but no other loop's.
+    ended: names whose scope is closed, for "is out of scope here".
+    """
 
     stack: list[dict[str, Entity]] = field(default_factory=lambda: [{}])
+    homes: list[bool] = field(default_factory=lambda: [True])
     ended: dict[str, Entity] = field(default_factory=dict)
 
     def find(self, name: str) -> Entity | None:
@@ -132,11 +137,18 @@ class Scopes:
     def add(self, entity: Entity, name: str | None = None) -> None:
         self.stack[-1][name or entity.name] = entity
 
-    def push(self) -> None:
+    def add_local(self, local: Local) -> None:
+        """A local that was made by assigning it: it stays known behind the loop that it was first assigned in."""
+        home = max(n for n, is_home in enumerate(self.homes) if is_home)
+        self.stack[home][local.name] = local
+
+    def push(self, is_home: bool = False) -> None:
         self.stack.append({})
+        self.homes.append(is_home)
 
     def pop(self) -> None:
         self.ended.update(self.stack.pop())
+        self.homes.pop()
 
     def names(self) -> Iterator[str]:
         for scope in self.stack:

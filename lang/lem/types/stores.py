@@ -49,7 +49,7 @@ def may_write(ctx: Ctx, array: Array, target: ast.Subscript) -> bool:
     if array.var.effect == "read":
         ctx.diags.error(
             E0401, target.span, f"`{array.name}` is only read, and this writes it",
-            also=[(array.span, f"`{array.name}` has no effect written here")],
+            also=[(array.span, f"`{array.name}` is declared without an effect")],
             help=f"declare it `{array.name}: out ...`, or `inout` if it is also read",
         )  # fmt: skip
         return False
@@ -59,7 +59,7 @@ def may_write(ctx: Ctx, array: Array, target: ast.Subscript) -> bool:
 def store(ctx: Ctx, span: Span, array: Array, target: ast.Subscript, value: typed.Expr) -> list[typed.Stmt]:
     """``array[...] = value``."""
     allowed = may_write(ctx, array, target)
-    place = subscripts.check_place(ctx, array, target)
+    place = subscripts.check_place(ctx, array, target, is_store=True)
     if place is None or not allowed:
         return []
     return store_at(ctx, span, place, value)
@@ -120,7 +120,7 @@ def check_aug_assign(ctx: Ctx, node: ast.AugAssign) -> list[typed.Stmt]:
     if array.var.effect == "reduce":
         return _update(ctx, node.span, array, target, _UPDATES.get(node.op, node.op), value)
     allowed = may_write(ctx, array, target)
-    place = subscripts.check_place(ctx, array, target)
+    place = subscripts.check_place(ctx, array, target, is_store=True)
     if place is None or not allowed:
         return []
     old = subscripts.load(ctx, target.span, place)
@@ -159,7 +159,7 @@ def _update(
     if ctx.kind in ("task", "test", "fn"):
         may_write(ctx, array, target)
         return []
-    place = subscripts.check_place(ctx, array, target)
+    place = subscripts.check_place(ctx, array, target, is_store=True)
     if place is None or is_error(value):
         return []
     dtype = array.var.dtype

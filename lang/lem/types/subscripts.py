@@ -111,7 +111,9 @@ def _is_shape(node: ast.Expr) -> bool:
     return isinstance(node, ast.Attribute) and node.name == "shape"
 
 
-def check_place(ctx: Ctx, array: Array, node: ast.Subscript, policy: str = "") -> Place | None:
+def check_place(
+    ctx: Ctx, array: Array, node: ast.Subscript, policy: str = "", is_store: bool = False
+) -> Place | None:
     """The subscripts of one array. None when anything was reported."""
     rank = len(array.var.shape)
     if len(node.items) != rank:
@@ -134,7 +136,7 @@ def check_place(ctx: Ctx, array: Array, node: ast.Subscript, policy: str = "") -
             forms.append(WHOLE)
             axes |= {whole.axis}
             continue
-        at, form = _check_at(ctx, array, axis, item, policy)
+        at, form = _check_at(ctx, array, axis, node, policy, is_store)
         if at is None:
             return None
         subs.append(at)
@@ -177,8 +179,9 @@ def whole_axis_of(ctx: Ctx, array: Array, axis: int) -> typed.ValueAxis:
 
 
 def _check_at(
-    ctx: Ctx, array: Array, axis: int, item: ast.Expr, policy: str
+    ctx: Ctx, array: Array, axis: int, node: ast.Subscript, policy: str, is_store: bool
 ) -> tuple[typed.At | None, Lin | None]:
+    item = node.items[axis]
     x = ctx.expr(item)
     if isinstance(x, Literal) and isinstance(x.value, int) and x.value < 0 and not policy:
         size = _size_text(array, axis)
@@ -194,7 +197,7 @@ def _check_at(
     if policy:
         return typed.At(index, False, item.span), form
     verdict = classify_index(ctx.facts, form, array.sizes[axis], bare_dim=_bare_dim(ctx, index))
-    if not settle_verdict(ctx, verdict, array, axis, item):
+    if not settle_verdict(ctx, verdict, array, axis, node, is_store):
         return None, None
     # An fn has no signature that could carry a condition: what is not proven is checked where it runs.
     check = verdict.kind == "run" or (verdict.kind == "call" and ctx.kind == "fn")
@@ -215,8 +218,11 @@ def _size_text(array: Array, axis: int) -> str:
     return sizes.show(size) if size is not None else form.show() if form is not None else "n"
 
 
-def settle_verdict(ctx: Ctx, verdict: Verdict, array: Array, axis: int, item: ast.Expr) -> bool:
+def settle_verdict(
+    ctx: Ctx, verdict: Verdict, array: Array, axis: int, node: ast.Subscript, is_store: bool
+) -> bool:
     """Report an error verdict, note a condition. False when it was an error."""
+    item = node.items[axis]
     text = item.span.text
     size = _size_text(array, axis)
     axis_text = f"axis {axis} of `{array.name}` has size {size}"
@@ -225,7 +231,7 @@ def settle_verdict(ctx: Ctx, verdict: Verdict, array: Array, axis: int, item: as
         dim = index.domain.dim if isinstance(index, Index) else None
         ctx.diags.error(
             E0312, item.span, f"`{text}` ranges over {dim}, but {axis_text}", also=[(array.span, axis_text)],
-            help=_transposed(ctx, array, axis, item) or f"say that they agree: `where {dim} == {size}`",
+            help=_transposed(ctx, array, node) or f"say that they agree: `where {dim} == {size}`",
         )  # fmt: skip
         return False
     if verdict.kind == "error":
@@ -233,8 +239,8 @@ def settle_verdict(ctx: Ctx, verdict: Verdict, array: Array, axis: int, item: as
         where = "below 0" if verdict.side == "low" else f"beyond `{array.name}`, whose axis {axis} has size {size}"
         ctx.diags.error(
             E0311, item.span, f"`{text}` reaches {where}{example}", also=[(array.span, axis_text)],
-            help=f"start later or guard it, or say what lies outside: `clamp({array.name})[...]`,"
-            f" `fill({array.name}, 0)[...]`",
+            help="run over fewer elements, or guard it with `if`" if is_store else
+            f"start later or guard it, or say what lies outside: `clamp({array.name})[...]`, `fill({array.name}, 0)[...]`",
         )  # fmt: skip
         return False
     if verdict.kind == "call" and ctx.kind != "fn":
@@ -242,12 +248,24 @@ def settle_verdict(ctx: Ctx, verdict: Verdict, array: Array, axis: int, item: as
     return True
 
 
-def _transposed(ctx: Ctx, array: Array, axis: int, item: ast.Expr) -> str:
-    """Advice when the variable would fit another axis of the array."""
-    found = ctx.find(item.span.text)
-    dim = found.domain.dim if isinstance(found, Index) else None
-    fits = [n for n, s in enumerate(array.var.shape) if s == dim and n != axis]
-    return f"`{item.span.text}` fits axis {fits[0]}: is the order of the subscripts right?" if fits else ""
+def _transposed(ctx: Ctx, array: Array, node: ast.Subscript) -> str:
+    """Advice when the same variables fit the axes in another order."""
+    found = [ctx.find(item.id) if isinstance(item, ast.Name) else None for item in node.items]
+    dims = [index.domain.dim if isinstance(index, Index) else None for index in found]
+    order: list[int] = []
+    for size in array.var.shape:
+        order.extend([n for n, dim in enumerate(dims) if dim is not None and dim == size and n not in order][:1])
+    if len(order) == len(dims):
+        return f"if `{array.name}` is stored transposed, write `{_reordered(array, node, order)}`"
+    # Not all fit, but for two axes the exchange is what is most often meant.
+    fits = any(dim is not None and dim == size for dim, size in zip(dims, reversed(array.var.shape), strict=True))
+    if len(dims) == 2 and fits:
+        return f"if `{array.name}` is stored transposed, write `{_reordered(array, node, [1, 0])}`"
+    return ""
+
+
+def _reordered(array: Array, node: ast.Subscript, order: list[int]) -> str:
+    return f"{array.name}[{', '.join(node.items[n].span.text for n in order)}]"
 
 
 def _check_with_policy(ctx: Ctx, node: ast.Subscript, call: ast.Call) -> typed.Expr:
