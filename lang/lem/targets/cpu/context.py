@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lem import ir
+from lem.ir import ops
 from lem.targets.loops import build as lb
 from lem.targets.loops.core import Buffer, Expr, Var
 from lem_runtime.abi.artifact import Site
@@ -38,7 +39,8 @@ class ArrayRef:
 
 @dataclass(slots=True)
 class Context:
-    """State of lowering one function. `sites` grows when the target needs places of its own (out of memory)."""
+    """State of lowering one function. `sites`: those of the whole artifact; grows when the target needs places of its own
+    (out of memory)."""
 
     fn: ir.Function
     module: ir.Module
@@ -51,6 +53,14 @@ class Context:
     slice: tuple[Var, Var] | None = None  # lo, hi of the entry when the function is a single grid
     units: Size | None = None  # set by units_of() for a single grid
     n_parallel: int = 0
+    site_base: int = 0  # number of this function's first site among those of the artifact
+    prefix: str = ""  # of the names of functions made for parallel bodies
+    dims: dict[str, Expr] = field(default_factory=dict)
+    scalars: dict[str, Expr] = field(default_factory=dict)
+
+    def named(self, op: ops.Dim | ops.Scalar) -> Expr:
+        """A dimension or a scalar parameter."""
+        return self.dims[op.name] if isinstance(op, ops.Dim) else self.scalars[op.name]
 
     def value(self, v: ir.Value) -> Expr:
         """The scalar that a value of sequential code has become."""
@@ -59,7 +69,7 @@ class Context:
     def no_memory_site(self) -> int:
         """Number of the site that an out-of-memory fault of this function names."""
         for n, site in enumerate(self.sites):
-            if site.code == "E0614":
+            if site.code == "E0614" and site.kernel == self.fn.name:
                 return n
         self.sites.append(Site("E0614", self.fn.name, "not enough memory for temporaries", self.fn.signature.place))
         return len(self.sites) - 1
@@ -73,7 +83,7 @@ class Context:
         Everything it uses from outside must be named (Let) before.
         """
         self.n_parallel += 1
-        name = f"{self.fn.name}_{label or 'grid'}_{self.n_parallel}"
+        name = f"{self.prefix}.{''.join(c if c.isalnum() else '_' for c in label) or 'grid'}{self.n_parallel}"
         if self.slice is None:
             with self.b.parallel(name, n_units, chunk, direct) as (lo, hi):
                 yield lo, hi

@@ -62,18 +62,22 @@ def binary(kind: str, x: Expr | int, y: Expr | int) -> Expr:
 
 
 def _fold(kind: str, x: Expr, y: Expr) -> Expr | None:
-    if x.type.dtype is I64 and isinstance(x, Const) and isinstance(y, Const) and kind in _FOLDS:
+    if x.type.dtype is I64 and isinstance(x, Const) and isinstance(y, Const) and kind in _FOLDS and (kind != "floordiv" or y.value > 0):
         value = _FOLDS[kind](int(x.value), int(y.value))
         if -(1 << 63) <= value < 1 << 63:
             return Const(VType(I64, max(x.type.lanes, y.type.lanes)), value)
         return None
-    wide = x if x.type.lanes >= y.type.lanes else y
-    if kind == "add":
-        return x if wide is x and _is(y, 0) else y if wide is y and _is(x, 0) else None
-    if kind == "sub":
-        return x if wide is x and _is(y, 0) else None
-    if kind == "mul":
-        return x if wide is x and _is(y, 1) else y if wide is y and _is(x, 1) else None
+    x_stays, y_stays = x.type.lanes >= y.type.lanes, y.type.lanes >= x.type.lanes
+    if kind in ("add", "sub") and _is(y, 0) and x_stays:
+        return x
+    if kind == "add" and _is(x, 0) and y_stays:
+        return y
+    if kind == "mul" and (_is(y, 1) and x_stays or _is(x, 0) and not y.type.lanes):
+        return x
+    if kind == "mul" and (_is(x, 1) and y_stays or _is(y, 0) and not x.type.lanes):
+        return y
+    if kind == "floordiv" and _is(y, 1) and x_stays:
+        return x
     if kind in ("and", "or") and x.type.dtype.is_bool:
         return _fold_bool(kind, x, y)
     return None
@@ -93,6 +97,7 @@ _FOLDS: dict[str, Callable[[int, int], int]] = {
     "mul": lambda a, b: a * b,
     "max": max,
     "min": min,
+    "floordiv": lambda a, b: a // b,
 }
 
 

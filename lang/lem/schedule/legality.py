@@ -1,0 +1,62 @@
+"""Which schedules may run: checks a plan against the function it is for. Every complaint says why.
+
+A schedule never changes the meaning, so legality is about what code can be made, not about results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lem import ir
+from lem.ir import ops
+from lem.schedule.core import GridPlan, Schedule
+
+_SETTINGS = {"spmd": {"vector", "lanes", "rest", "cost"}}
+_MAX_LANES = 64
+
+
+def check(schedule: Schedule, fn: ir.Function, strategies: frozenset[str] = frozenset({"spmd"})) -> list[str]:
+    """Why `schedule` cannot be used for `fn`; empty when it can."""
+    grids = [o for o in ir.walk_ops(fn.body) if isinstance(o, ops.Grid)]
+    out = []
+    if schedule.function != fn.name:
+        out.append(f"the schedule is for `{schedule.function}`, not for `{fn.name}`")
+    if [g.index for g in schedule.grids] != list(range(len(grids))):
+        out.append(f"`{fn.name}` has {len(grids)} grids, the schedule plans {len(schedule.grids)}")
+        return out
+    for grid, plan in zip(grids, schedule.grids, strict=True):
+        out.extend(f"grid {plan.index}: {why}" for why in _check_grid(grid, plan, strategies))
+    return out
+
+
+def _check_grid(grid: ops.Grid, plan: GridPlan, strategies: frozenset[str]) -> Iterator[str]:
+    names = tuple(a.name for a in grid.axes)
+    if plan.axes != names:
+        yield f"its axes are ({', '.join(names)}), the plan is for ({', '.join(plan.axes)})"
+    if plan.strategy not in strategies:
+        yield f"no strategy is called `{plan.strategy}`; there are {', '.join(sorted(strategies))}"
+        return
+    known = _SETTINGS.get(plan.strategy)
+    for name, _ in plan.settings:
+        if known is not None and name not in known:
+            yield f"`{plan.strategy}` has no setting `{name}`; it has {', '.join(sorted(known))}"
+    if plan.strategy == "spmd":
+        yield from _check_spmd(grid, plan)
+
+
+def _check_spmd(grid: ops.Grid, plan: GridPlan) -> Iterator[str]:
+    vector = plan.name("vector")
+    names = [a.name for a in grid.axes]
+    if vector and vector not in names:
+        yield f"`vector={vector}` is not an axis of this grid"
+    for name in ("lanes", "rest"):
+        n = plan.number(name, 8)
+        if n < 2 or n > _MAX_LANES or n & (n - 1):
+            yield f"`{name}={n}`: must be a power of two from 2 to {_MAX_LANES}"
+    if plan.number("rest", 2) > plan.number("lanes", _MAX_LANES):
+        yield "`rest` must not be larger than `lanes`"
+    if vector and vector != names[-1] and any(isinstance(o, ops.Assert) for o in ir.walk_ops(grid.body)):
+        yield "its elements can fault, so vectors must run along the last axis: the first fault in order is reported"
+
+
+__all__ = ["check"]

@@ -1,0 +1,179 @@
+"""Proposes a schedule: a cost model over accesses, no search.
+
+Takes a function, facts and a machine; gives a :class:`Schedule`. A target adds its own strategies as functions that look
+at a grid and answer with settings or None; what none of them wants runs as "spmd". Vectors go along the axis that most
+accesses are contiguous in, weighted by how often they run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lem import ir
+from lem.ir import ops
+from lem.ir.core import Affine, Axis, Value
+from lem.schedule.core import GridPlan, Schedule, Setting
+from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.source import Facts
+
+Special = Callable[[ops.Grid, Facts, Machine], tuple[str, Mapping[str, Setting]] | None]
+
+_INNER_LOOP = 8  # an access inside a reduction counts so much more than one outside
+_SHORT = 8  # literal axes shorter than this are no place for vectors
+_CONTIGUOUS, _STRIDED, _GATHERED, _WRONG_AXIS = 4, -2, -2, -4
+_NEVER = -1000
+
+
+def propose(
+    fn: ir.Function, facts: Facts, machine: Machine, target: str, special: Sequence[Special] = ()
+) -> Schedule:
+    """How to run every grid of `fn`."""
+    grids = [o for o in ir.walk_ops(fn.body) if isinstance(o, ops.Grid)]
+    literals = {o.result: o.value for o in ir.walk_ops(fn.body) if isinstance(o, ops.Const)}
+    indices = {o.result: o.axis for o in ir.walk_ops(fn.body) if isinstance(o, ops.Range)}
+    defs = {r: o for o in ir.walk_ops(fn.body) for r in o.results}
+    plans = []
+    for n, grid in enumerate(grids):
+        names = tuple(a.name for a in grid.axes)
+        plan = None
+        for look in special:
+            found = look(grid, facts, machine)
+            if found is not None:
+                plan = GridPlan(n, names, found[0], tuple(sorted(found[1].items())))
+                break
+        plans.append(plan or _Spmd(grid, indices, defs, literals, _strided(fn, facts), machine).plan(n))
+    return Schedule(fn.name, target, tuple(plans))
+
+
+def _strided(fn: ir.Function, facts: Facts) -> frozenset[ir.Array]:
+    """Arrays whose last axis may not be contiguous."""
+    names = [p.name for p in fn.signature.params if p.is_array]
+    layouts = facts.layouts or ("any",) * len(names)
+    odd = {n for n, layout in zip(names, layouts, strict=True) if layout != "inner"}
+    return frozenset(a for a in fn.arrays if a.name in odd)
+
+
+@dataclass(slots=True)
+class _Access:
+    """subs of a load, store or update; weight: how often it runs, relative to the element."""
+
+    array: ir.Array
+    subs: tuple[Affine, ...]
+    weight: int
+
+
+class _Spmd:
+    def __init__(
+        self, grid: ops.Grid, indices: Mapping[Value, Axis], defs: Mapping[Value, ir.Op],
+        literals: Mapping[Value, int | float | bool], strided: frozenset[ir.Array], machine: Machine,
+    ) -> None:  # fmt: skip
+        self.grid, self.defs, self.literals, self.strided, self.machine = grid, defs, literals, strided, machine
+        self.indices = {**indices, **dict(zip(grid.body.args, grid.axes, strict=True))}
+        self.all = list(ir.walk_ops(grid.body))
+        for o in self.all:
+            if isinstance(o, ops.Tiles):
+                self.indices[o.body.args[0]] = o.axis
+        self.tiny = {a for a in set(self.indices.values()) if self._literal_length(a) <= 32}
+
+    def plan(self, n: int) -> GridPlan:
+        vector = self.vector()
+        settings: dict[str, Setting] = {"vector": vector.name if vector else "", "cost": 0}
+        if vector is not None:
+            base = self.machine.vector_bits // self.widest()
+            lanes = base * self.registers()
+            settings |= {"lanes": lanes, "rest": min(lanes, base)}
+        names = tuple(a.name for a in self.grid.axes)
+        return GridPlan(n, names, "spmd", tuple(sorted(settings.items())))
+
+    # -- lanes
+    def widest(self) -> int:
+        """Bits of the widest type that arithmetic is done in; 64-bit integers are mostly indices and counters."""
+        floats = [r.dtype.bits for o in self.all for r in o.results if r.dtype.is_float]
+        if floats:
+            return max(32, *floats)
+        kinds = [o.result.dtype.bits for o in self.all if isinstance(o, ops.Load)]
+        kinds += [o.value.dtype.bits for o in self.all if isinstance(o, ops.Store)]
+        return max(32, *kinds) if kinds else 64
+
+    def registers(self) -> int:
+        """Registers per vector: enough independent work to hide latency, few enough to fit."""
+        cost = len(self.all)
+        if any(isinstance(o, ops.While) for o in self.all):
+            return 2
+        if any(isinstance(o, ops.If | ops.For | ops.Tiles | ops.Alloc) for o in self.all):
+            return 1
+        if any(self.is_chain(o) for o in self.all):
+            return 4
+        return 4 if cost <= 10 else 2 if cost <= 60 else 1
+
+    def is_chain(self, o: ir.Op) -> bool:
+        return isinstance(o, ops.Reduce | ops.Contract) and o.axis not in self.tiny
+
+    # -- the vector axis
+    def vector(self) -> Axis | None:
+        """The best axis; None when vectors are better used inside the elements."""
+        choices = list(self.grid.axes)
+        if any(isinstance(o, ops.Assert) for o in self.all):
+            choices = choices[-1:]
+        long = [a for a in choices if self._literal_length(a) >= _SHORT]
+        choices = long or choices
+        best = max(reversed(choices), key=self.score)
+        inner = self.inner_score()
+        return None if inner is not None and inner > self.score(best) else best
+
+    def _literal_length(self, axis: Axis) -> float:
+        if axis in self.grid.axes:
+            n = self.grid.axes.index(axis)
+            return self._length(self.grid.lo[n], self.grid.hi[n])
+        for o in self.defs.values():
+            if isinstance(o, ops.Range) and o.axis is axis:
+                return self._length(o.lo, o.hi)
+        return float("inf")
+
+    def _length(self, lo: Value, hi: Value) -> float:
+        if lo in self.literals and hi in self.literals:
+            return float(self.literals[hi]) - float(self.literals[lo])
+        return float("inf")
+
+    def accesses(self) -> list[_Access]:
+        out = []
+        for o in self.all:
+            if isinstance(o, ops.Load | ops.Store | ops.Update) and o.array.kind != "local":
+                axes = frozenset().union(*(s.axes for s in o.subs)) if o.subs else frozenset()
+                long = [a for a in axes if a not in self.grid.axes and a not in self.tiny]
+                out.append(_Access(o.array, o.subs, _INNER_LOOP if long else 1))
+        return out
+
+    def score(self, axis: Axis) -> int:
+        """How well vectors along a grid axis read and write."""
+        total = sum(a.weight * self.along(a, axis) for a in self.accesses())
+        for o in self.all:
+            if isinstance(o, ops.Reduce) and o.order is ops.Order.LANES and not o.acc.exact:
+                if o.axis not in self.tiny and axis in o.result.axes:
+                    total += _NEVER
+        return total
+
+    def inner_score(self) -> int | None:
+        """The same for vectors along the axes inside of elements; None when there are none."""
+        inner = [a for a in set(self.indices.values()) if a not in self.grid.axes and a not in self.tiny]
+        closing = [o for o in self.all if isinstance(o, ops.Reduce) and o.order is not ops.Order.CHAIN]
+        used = {o.axis for o in closing}
+        used |= {a for o in self.all if isinstance(o, ops.Store) for s in o.subs for a in s.axes}
+        inner = [a for a in inner if a in used]
+        if not inner:
+            return None
+        total = 0
+        for a in self.accesses():
+            total += a.weight * max((self.along(a, axis) for axis in inner), key=abs, default=0)
+        return total
+
+    def along(self, a: _Access, axis: Axis) -> int:
+        if not any(axis in s.axes for s in a.subs):
+            return 0
+        if any(axis in s.axes for s in a.subs[:-1]):
+            return _WRONG_AXIS
+        terms = [(c, v) for c, v in a.subs[-1].terms if axis in v.axes]
+        if any(self.indices.get(v) is not axis for _, v in terms):
+            return _GATHERED
+        return _CONTIGUOUS if terms[0][0] == 1 and a.array not in self.strided else _STRIDED

@@ -1,0 +1,548 @@
+"""Code for one element, or for a vector of neighbouring elements: tile IR values become loop IR where they are needed.
+
+An :class:`Element` walks the ops of a block in order. Ops without effects only become known; their code is written when
+something asks for the value (:meth:`eval`), in the outermost scope that has all it needs (see ``weave``). An axis is
+*bound* while a loop over it is open, by a scalar index or by a vector of neighbouring ones; at most one axis is a vector
+at a time. A value with an axis that is not bound has no code yet: whoever closes the axis (a reduction, a store) opens a
+loop over it and asks for the value there, so no intermediate array is made.
+
+Reads of arrays that the code at hand also writes keep their place: they are written when their op is reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from lem import ir
+from lem.diagnostics import InternalError
+from lem.ir import ops
+from lem.ir.core import Array, Axis, Block, Value
+from lem.targets.cpu.context import ArrayRef, Context
+from lem.targets.cpu.pure import PURE_OPS, pure
+from lem.targets.cpu.weave import Scope, Weaver
+from lem.targets.loops import build as lb
+from lem.targets.loops import core as lp
+from lem.targets.loops.core import Buffer, Const, Expr
+from lem_runtime.abi.dtypes import I32, I64, DType
+
+_STACK_BYTES = 1 << 14  # what one buffer may take of a worker's stack
+
+
+@dataclass(slots=True, eq=False)
+class Binding:
+    """An open loop over `axis`. `base` is the index of lane 0 (a vector only where the axis is ragged by lane); lanes
+    are `step` apart. `position` counts from the start of the axis' domain, for lane 0."""
+
+    axis: Axis
+    base: Expr
+    lanes: int
+    step: int
+    position: Expr
+    level: int
+
+
+@dataclass(slots=True, eq=False)
+class Domain:
+    """Where an axis ranges, as values still to be computed, or as expressions. valid: bounds that hold for the element
+    inside of it (blocks of a `tiles` loop), None where the domain itself is exact."""
+
+    lo: Value | Expr
+    hi: Value | Expr
+    step: int = 1
+    valid_lo: Expr | None = None
+    valid_hi: Expr | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Known:
+    """How a value is made. floor: level of the branch it stands in: its code does not leave that."""
+
+    op: ir.Op
+    floor: int
+
+
+@dataclass(slots=True, eq=False)
+class Kept:
+    """A value with open axes that lies in memory: positions along `axes`, then lanes (none: one)."""
+
+    buffer: Buffer
+    axes: tuple[Axis, ...]
+    strides: tuple[Expr, ...]  # in elements, lanes included
+    lanes: int
+    level: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class LocalRef:
+    """A small array that every element has for itself: element (i, j), lane l at ((i * n + j) * lanes + l)."""
+
+    buffer: Buffer
+    strides: tuple[Expr, ...]  # in places, lanes not included
+    lanes: int
+    level: int
+
+
+@dataclass(slots=True, eq=False)
+class Tables:
+    """What to do for ops other than elementwise ones: `demand` when a value is asked for, `effects` in order."""
+
+    demand: dict[type[ir.Op], Callable[[Element, Any], None]] = field(default_factory=dict)
+    effects: dict[type[ir.Op], Callable[[Element, Any], None]] = field(default_factory=dict)
+
+
+class Element(Weaver):
+    """See the module. `lanes`: elements of the widest vector to use along axes that are not the grid's."""
+
+    def __init__(self, cx: Context, tables: Tables, outer: Element | None = None, lanes: int = 8) -> None:
+        super().__init__(cx)
+        self.tables = tables
+        self.lanes = lanes
+        self.memo: dict[Value, Expr] = {}
+        self.known: dict[Value, Known] = dict(outer.known) if outer else {}
+        self.domains: dict[Axis, Domain] = dict(outer.domains) if outer else {}
+        self.index_of: dict[Value, Axis] = dict(outer.index_of) if outer else {}
+        self.kept: dict[Value, Kept] = dict(outer.kept) if outer else {}
+        self.bound: dict[Axis, Binding] = {}
+        self.vec: Binding | None = None
+        self.locals: dict[Array, LocalRef] = {}
+        self.written: set[Array] = set()
+        self.interior: set[ops.Load] = set()  # loads whose boundary cannot be reached in the loop being written
+        self.scratch: list[tuple[Buffer, Expr]] = []
+        self.views: dict[Any, Buffer] = {}
+        self.temps: list[tuple[int, Buffer]] = []  # of sequential code: level, buffer
+        self.order: Expr = lb.const(-1)
+        self.order_step: Expr = lb.const(0)
+        self.vectors_ok = True
+        self.eager = outer is None  # sequential code: every op where it stands
+        self.in_grid = outer is not None
+        self.used: set[Value] = outer.used if outer else set()
+
+    # -- what is known where
+    def on_close(self, scope: Scope) -> None:
+        gone = [v for v, e in self.memo.items() if self.level_of(e) > self.level]
+        for v in gone:
+            del self.memo[v]
+        for v in [v for v, k in self.kept.items() if k.level >= scope.level]:
+            del self.kept[v]
+
+    def hide(self, level: int) -> Any:
+        inner = {v: e for v, e in self.memo.items() if self.level_of(e) > level}
+        bound, vec = dict(self.bound), self.vec
+        for v in inner:
+            del self.memo[v]
+        self.bound = {a: b for a, b in bound.items() if b.level <= level}
+        if vec is not None and vec.level > level:
+            self.vec = None
+        return inner, bound, vec
+
+    def unhide(self, hidden: Any) -> None:
+        inner, self.bound, self.vec = hidden
+        for v, e in inner.items():
+            self.memo.setdefault(v, e)
+
+    def open_axes(self, axes: Iterable[Axis]) -> list[Axis]:
+        """Those that no loop binds, in order of their making."""
+        return sorted((a for a in axes if a not in self.bound), key=lambda a: a.uid)
+
+    def lanes_for(self, v: Value) -> int:
+        """Lanes that a value has here."""
+        return self.vec.lanes if self.vec is not None and self.vec.axis in v.axes else 0
+
+    # -- blocks
+    def run(self, block: Block) -> None:
+        """Make the ops of a block known; write those that have effects."""
+        floor = self.barrier(self.level)
+        for o in block.ops:
+            for r in o.results:
+                self.known[r] = Known(o, floor)
+            if isinstance(o, ops.Range):
+                self.domains[o.axis] = Domain(o.lo, o.hi, o.step)
+                self.index_of[o.result] = o.axis
+            elif self.has_effect(o):
+                self.tables.effects[type(o)](self, o)
+            elif self.keeps_place(o) and o.results:
+                self.demand_now(o)
+        while self.temps and self.temps[-1][0] == self.level and self.level > 0:
+            self.b.add(lp.Free(self.temps.pop()[1]))
+
+    def keeps_place(self, o: ir.Op) -> bool:
+        """Must the op's code stand here, rather than where its value is first needed?"""
+        if any(self.open_axes(r.axes) for r in o.results):
+            return False
+        return self.eager or self.reads_written(o)
+
+    def demand_now(self, o: ir.Op) -> None:
+        for r in o.results:
+            self.memo[r] = self.fix(self.eval(r), r.name or "t")
+
+    def has_effect(self, o: ir.Op) -> bool:
+        if o.effect in (ir.Effect.WRITE, ir.Effect.FAULT) or isinstance(o, ops.Grid):
+            return True
+        return any(self.has_effect(p) for b in o.blocks for p in b.ops)
+
+    def reads_written(self, o: ir.Op) -> bool:
+        if isinstance(o, ops.Load):
+            return o.array in self.written or o.array.kind == "local"
+        return any(self.reads_written(p) for b in o.blocks for p in b.ops)
+
+    # -- values
+    def eval(self, v: Value) -> Expr:
+        """Code for a value at the innermost open scope (or further out); all its axes must be bound."""
+        found = self.find(v)
+        if found is not None:
+            return found
+        stack = [v]  # elementwise code can be deep: no recursion there
+        while stack:
+            top = stack[-1]
+            if self.find(top) is not None:
+                stack.pop()
+                continue
+            known = self.known.get(top)
+            if known is None or type(known.op) not in PURE_OPS:
+                self.memo[top] = self.demand(top, known)
+                stack.pop()
+                continue
+            missing = [p for p in known.op.operands if self.find(p) is None]
+            if missing:
+                stack.extend(missing)
+                continue
+            stack.pop()
+            operands = [self.find(p) for p in known.op.operands]
+            self.memo[top] = self.put(pure(known.op, operands), top.name or "t", known.floor)  # type: ignore[arg-type]
+        return self.memo[v]
+
+    def find(self, v: Value) -> Expr | None:
+        e = self.memo.get(v)
+        if e is not None and self.level_of(e) <= self.level:
+            return e
+        return self.cx.values.get(v)
+
+    def demand(self, v: Value, known: Known | None) -> Expr:
+        """Code for a value that is not elementwise."""
+        if v in self.kept:
+            return self.load_kept(self.kept[v])
+        if v in self.index_of:
+            return self.index(self.index_of[v])
+        if known is None:
+            raise InternalError("cpu lower", f"{v} is used before it is known")
+        if isinstance(known.op, ops.Dim | ops.Scalar):
+            return self.cx.named(known.op)
+        with self.at(max(self.depth(known.op), known.floor)):
+            self.tables.demand[type(known.op)](self, known.op)
+            return self.memo[v]
+
+    def index(self, axis: Axis) -> Expr:
+        """The index of a bound axis as a number."""
+        at = self.bound.get(axis)
+        if at is None:
+            raise InternalError("cpu lower", f"axis {axis} is not bound here")
+        if not at.lanes:
+            return at.base
+        return self.put(lb.add(at.base, lb.mul(lb.iota(at.lanes), lb.const(at.step))), axis.name)
+
+    def depth(self, o: ir.Op) -> int:
+        """Level at which all that an op needs is known, without writing any code. What it reads of arrays that are
+        written here keeps it where it is."""
+        if self.reads_written(o):
+            return self.level
+        level = 0
+        seen: set[tuple[Value, frozenset[Axis]]] = set()
+        stack = [(v, axes_closed(o)) for v in _needs(o)]
+        while stack:
+            v, inside = stack.pop()
+            if (v, inside) in seen:
+                continue
+            seen.add((v, inside))
+            found = self.find(v) if not v.axes & inside else None
+            known = self.known.get(v)
+            if found is not None:
+                level = max(level, self.level_of(found))
+            elif v in self.index_of:
+                level = max(level, self._index_depth(self.index_of[v], inside, stack))
+            elif v in self.kept:
+                kept = self.kept[v]
+                bound = [self.bound[a].level for a in kept.axes if a in self.bound and a not in inside]
+                level = max(level, self.levels.get(kept.buffer.uid, 0), *bound, 0)
+            elif known is not None:
+                if self.reads_written(known.op):
+                    return self.level
+                closed = inside | axes_closed(known.op)
+                stack.extend((n, closed) for n in _needs(known.op))
+        return min(level, self.level)
+
+    def _index_depth(self, axis: Axis, inside: frozenset[Axis], stack: list[tuple[Value, frozenset[Axis]]]) -> int:
+        """Of an index: the loop that binds it, or what the bounds of the loop to come need."""
+        at = self.bound.get(axis)
+        if at is not None and axis not in inside:
+            return at.level
+        domain = self.domains.get(axis)
+        if domain is None:
+            return 0
+        parts = (domain.lo, domain.hi, domain.valid_lo, domain.valid_hi)
+        stack.extend((b, inside) for b in parts if isinstance(b, Value))
+        return max((self.level_of(b) for b in parts if isinstance(b, Expr)), default=0)
+
+    # -- loops over axes
+    def domain(self, axis: Axis) -> tuple[Expr, Expr, int]:
+        """Bounds of an axis here: scalars, or vectors where they differ by lane."""
+        d = self.domains.get(axis)
+        if d is None:
+            raise InternalError("cpu lower", f"axis {axis} has no range")
+        lo = self.eval(d.lo) if isinstance(d.lo, Value) else d.lo
+        hi = self.eval(d.hi) if isinstance(d.hi, Value) else d.hi
+        return lo, hi, d.step
+
+    def count(self, lo: Expr, hi: Expr, step: int) -> Expr:
+        """Number of positions from lo to hi, not below 0."""
+        if isinstance(lo, Const) and isinstance(hi, Const):
+            return lb.const(max(0, -((int(lo.value) - int(hi.value)) // step)))
+        return self.put(lb.maximum(lb.ceildiv(lb.sub(hi, lo), step), 0), "n")
+
+    @contextmanager
+    def bind(self, axis: Axis, base: Expr, position: Expr, lanes: int = 0, step: int = 1) -> Iterator[Binding]:
+        """Bind an axis in the innermost scope."""
+        outer, vec = self.bound.get(axis), self.vec
+        inner = {}
+        if outer is not None:
+            inner = {v: e for v, e in self.memo.items() if axis in v.axes}
+            for v in inner:
+                del self.memo[v]
+        made = Binding(axis, base, lanes, step, position, self.level)
+        self.bound[axis] = made
+        if lanes:
+            self.vec = made
+        try:
+            yield made
+        finally:
+            self.vec = vec
+            for v in [v for v in self.memo if axis in v.axes]:
+                del self.memo[v]
+            self.memo.update(inner)
+            if outer is None:
+                del self.bound[axis]
+            else:
+                self.bound[axis] = outer
+
+    def over(self, axis: Axis, body: Callable[[], None], lanes: int = 0) -> None:
+        """Write `body` in a loop over all positions of an axis: by vectors of `lanes` and a masked rest, or one by one."""
+        lo, hi, step = self.domain(axis)
+        if lo.type.lanes or hi.type.lanes:
+            self.over_ragged(axis, lo, hi, step, body)
+            return
+        d = self.domains[axis]
+        if not lanes:
+            with self.guarded_loop(axis.name, lo, hi, step) as k:
+                position = lb.sub(k, lo) if step == 1 else lb.floordiv(lb.sub(k, lo), step)
+                with self.bind(axis, k, position), self.valid_only(d, k):
+                    body()
+            return
+        n = self.count(lo, hi, step)
+        whole = self.put(lb.mul(lb.floordiv(n, lanes), lb.const(lanes)), "whole")
+        with self.guarded_loop(axis.name, 0, whole, lanes) as p:
+            base = self.put(lb.add(lo, lb.mul(p, step)))
+            with self.bind(axis, base, p, lanes, step), self.valid_only(d, base, lanes, step):
+                body()
+        rest = self.put(lb.sub(n, whole), "rest")
+        self.over_rest(axis, rest, whole, lb.add(lo, lb.mul(whole, step)), lanes, step, body)
+
+    def over_rest(
+        self, axis: Axis, rest: Expr, position: Expr, base: Expr, lanes: int, step: int, body: Callable[[], None]
+    ) -> None:
+        """The last `rest` positions as one masked vector, if there are any."""
+        if isinstance(rest, Const) and rest.value == 0:
+            return
+        with self.branch(lb.compare("gt", rest, 0)):
+            base = self.put(base, "base")
+            mask = self.put(first_lanes(rest, lanes), "active")
+            with self.scope("masked", self.b.here, mask), self.bind(axis, base, position, lanes, step):
+                with self.valid_only(self.domains[axis], base, lanes, step):
+                    body()
+
+    def over_ragged(self, axis: Axis, lo: Expr, hi: Expr, step: int, body: Callable[[], None]) -> None:
+        """A loop as long as the longest lane needs; others are masked out when they are done."""
+        counts = self.put(lb.maximum(lb.ceildiv(lb.sub(hi, lo), step), 0), "counts")
+        if self.mask is not None:
+            counts = self.put(lb.select(self.mask, counts, lb.const(0)), "counts")
+        longest = self.fix(fold_lanes("max", counts, self.put), "longest")
+        with self.guarded_loop(axis.name, 0, longest) as p:
+            active = self.fix(lb.compare("lt", p, counts), "active")
+            mask = lb.and_(self.mask, active) if self.mask is not None else active
+            base = self.put(lb.add(lo, lb.mul(p, step)), axis.name)
+            with self.scope("masked", self.b.here, self.fix(mask)), self.bind(axis, base, p, 0, step):
+                body()
+
+    @contextmanager
+    def valid_only(self, d: Domain, base: Expr, lanes: int = 0, step: int = 1) -> Iterator[None]:
+        """Mask out positions outside of the element's own part of a block."""
+        if d.valid_lo is None and d.valid_hi is None:
+            yield
+            return
+        index = lb.add(base, lb.mul(lb.iota(lanes), lb.const(step))) if lanes else base
+        ok: Expr = lb.true()
+        if d.valid_lo is not None:
+            ok = lb.and_(ok, lb.compare("ge", index, d.valid_lo))
+        if d.valid_hi is not None:
+            ok = lb.and_(ok, lb.compare("lt", index, d.valid_hi))
+        ok = self.fix(ok, "valid")
+        if ok.type.lanes:
+            mask = self.fix(lb.and_(self.mask, ok) if self.mask is not None else ok, "active")
+            with self.scope("masked", self.b.here, mask):
+                yield
+        else:
+            with self.branch(ok):
+                yield
+
+    def over_all(self, axes: Iterable[Axis], vector: Axis | None, lanes: int, body: Callable[[], None]) -> None:
+        """Nested loops over axes, the vector one innermost."""
+        rest = list(axes)
+        if not rest:
+            body()
+            return
+        axis = next(a for a in rest if a is not vector or len(rest) == 1)
+        rest.remove(axis)
+        self.over(axis, lambda: self.over_all(rest, vector, lanes, body), lanes if axis is vector else 0)
+
+    # -- memory that only this code knows
+    def buffer(self, name: str, dtype: DType, count: Expr) -> Buffer:
+        """Room for `count` elements: on the stack where that is known to be small, else worker-local."""
+        if isinstance(count, Const) and int(count.value) * dtype.size_bytes <= _STACK_BYTES:
+            made = Buffer(name, dtype, "stack")
+            self.scopes[0].block.stmts.insert(0, lp.StackBuffer(made, max(1, int(count.value))))
+            return made
+        if not self.in_grid:
+            made = Buffer(name, dtype, "temp")
+            self.b.add(lp.Alloc(made, count, self.cx.no_memory_site()))
+            self.levels[made.uid] = self.level
+            return made
+        if self.level_of(count) > 0:
+            raise InternalError("cpu lower", f"the size of {name} differs by element")
+        made = Buffer(name, dtype, "scratch")
+        self.scratch.append((made, count))
+        return made
+
+    def load_kept(self, kept: Kept) -> Expr:
+        """A kept value at the positions that are bound now."""
+        return self.fix(self.kept_place(kept, lambda i, n, s, m: lb.load(kept.buffer, i, n, stride=s, mask=m)), "kept")
+
+    def store_kept(self, kept: Kept, value: Expr) -> None:
+        def store(index: Expr, lanes: int, stride: Expr | None, mask: Expr | None) -> Expr:
+            self.b.store(kept.buffer, index, lb.splat(value, lanes), stride=stride, mask=mask)
+            return value
+
+        self.kept_place(kept, store)
+
+    def kept_place(self, kept: Kept, use: Callable[[Expr, int, Expr | None, Expr | None], Expr]) -> Expr:
+        index: Expr = lb.const(0)
+        stride: Expr | None = None
+        for axis, scale in zip(kept.axes, kept.strides, strict=True):
+            at = self.bound[axis]
+            index = self.put(lb.add(index, lb.mul(at.position, scale)))
+            if at.lanes:
+                stride = scale
+        if stride is not None:
+            assert self.vec is not None
+            return use(index, self.vec.lanes, stride, self.mask)
+        return use(index, kept.lanes, None, None)
+
+    def keep(self, v_axes: Iterable[Axis], dtype: DType, lanes: int, name: str) -> Kept:
+        """Room for one value per position of `v_axes` (and per lane)."""
+        axes = tuple(v_axes)
+        strides: list[Expr] = []
+        count: Expr = lb.const(max(lanes, 1))
+        for axis in reversed(axes):
+            lo, hi, step = self.domain(axis)
+            strides.insert(0, count)
+            count = self.put(lb.mul(count, self.count(lo, hi, step)), "count")
+        return Kept(self.buffer(name, dtype, count), axes, tuple(strides), lanes, self.level)
+
+    def materialise(self, v: Value) -> None:
+        """Compute a value at all positions of its open axes now, and read it from memory from here on."""
+        axes = self.open_axes(v.axes)
+        if not axes:
+            self.memo[v] = self.fix(self.eval(v), v.name or "t")
+            return
+        kept = self.keep(axes, v.dtype, self.lanes_for(v), v.name or "kept")
+        vector = axes[-1] if self.vec is None and not self.wants_scalar(v, frozenset(axes)) else None
+        self.over_all(axes, vector, self.lanes_along(v.dtype), lambda: self.store_kept(kept, self.eval(v)))
+        self.kept[v] = kept
+
+    # -- vectors along other axes than the grid's
+    def lanes_along(self, dtype: DType) -> int:
+        """Lanes for a loop over a value axis: two registers of the type."""
+        return 2 * self.cx.machine.vector_bits // max(32, dtype.bits)
+
+    def wants_scalar(self, v: Value, axes: frozenset[Axis]) -> bool:
+        """Does `v` need, for each position of `axes`, a reduction that wants the vectors for itself?"""
+        seen: set[Value] = set()
+        stack = [v]
+        while stack:
+            x = stack.pop()
+            known = self.known.get(x)
+            if x in seen or known is None or x in self.kept or not x.axes & axes:
+                continue
+            seen.add(x)
+            if is_lanes(known.op):
+                return True
+            stack.extend(known.op.operands)
+            for b in known.op.blocks:
+                stack.extend(b.yields)
+        return False
+
+    def first_active(self) -> Expr:
+        """Number of the first active lane."""
+        assert self.mask is not None
+        n = self.mask.type.lanes
+        numbers = lb.select(self.mask, lb.iota(n, I32), lb.const(n - 1, I32))
+        return self.put(lb.cast(fold_lanes("min", numbers, self.put), I64))
+
+    # -- arrays
+    def ref(self, array: Array) -> ArrayRef | LocalRef:
+        return self.locals.get(array) or self.cx.refs[array]
+
+
+def is_lanes(o: ir.Op) -> bool:
+    """A reduction in 32 interleaved partial results, whose order is not free."""
+    return isinstance(o, ops.Reduce) and o.order is ops.Order.LANES and not o.acc.exact
+
+
+def first_lanes(count: Expr, lanes: int) -> Expr:
+    """The mask of the first `count` lanes (`count` <= lanes)."""
+    return lb.compare("lt", lb.iota(lanes, I32), lb.cast(count, I32))
+
+
+def fold_lanes(kind: str, x: Expr, put: Callable[..., Expr]) -> Expr:
+    """All lanes combined, halves first."""
+    n = x.type.lanes
+    while n > 1:
+        n //= 2
+        x = put(lb.binary(kind, lb.lanes_of(x, 0, n), lb.lanes_of(x, n, n)))
+    return lb.extract(x, 0)
+
+
+def _needs(o: ir.Op) -> Iterator[Value]:
+    """Values that an op uses, those that its blocks use from outside included."""
+    yield from o.operands
+    if o.blocks:
+        inside: set[Value] = set()
+        for b in o.blocks:
+            inside |= ir.core.defined_in(b)
+        for b in o.blocks:
+            for p in ir.walk_ops(b):
+                yield from (v for v in p.operands if v not in inside)
+                for inner in p.blocks:
+                    yield from (v for v in inner.yields if v not in inside)
+            yield from (v for v in b.yields if v not in inside)
+
+
+def axes_closed(o: ir.Op) -> frozenset[Axis]:
+    """Axes that an op opens loops over by itself."""
+    if isinstance(o, ops.Reduce | ops.Contract | ops.Tiles):
+        return frozenset({o.axis})
+    out: frozenset[Axis] = frozenset()
+    for b in o.blocks:
+        for p in b.ops:
+            out |= axes_closed(p)
+    return out

@@ -1,0 +1,221 @@
+"""Tile IR and schedules to loop IR: functions, sequential code, calls; grids are handed to their strategies.
+
+Takes a module (a function and all it calls) with a schedule for each function; gives a loop IR module, the sites of the
+artifact and, for a function that is one grid, how many units it has. Everything outside of grids is the code of one
+element without axes (``element``), written where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from lem import ir
+from lem.diagnostics import InternalError
+from lem.ir import ops
+from lem.schedule.core import GridPlan, Schedule
+from lem.targets.cpu import contraction, control, places, reduce, spmd
+from lem.targets.cpu.context import ArrayRef, Context
+from lem.targets.cpu.element import Element, Tables
+from lem.targets.loops import build as lb
+from lem.targets.loops import core as lp
+from lem.targets.loops.core import Buffer, Const, Expr
+from lem_runtime.abi.artifact import Site
+from lem_runtime.abi.dtypes import DTYPES, I64
+from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.sizes import Size
+from lem_runtime.abi.source import Facts
+
+# Strategies other than "spmd": they get the context, with what sequential code knows in `cx.values`.
+STRATEGIES: dict[str, Callable[[Context, ops.Grid, GridPlan], None]] = {"contraction": contraction.lower}
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """units: of the entry when it consists of one grid, else None."""
+
+    module: lp.Module
+    sites: tuple[Site, ...]
+    units: Size | None
+
+
+def symbol(name: str) -> str:
+    """Name of a function in the object."""
+    return "lem_" + "".join(c if c.isalnum() else "_" for c in name)
+
+
+def lower_module(
+    module: ir.Module, name: str, facts: Facts, machine: Machine, schedules: Mapping[str, Schedule]
+) -> Lowered:
+    """`name` and all it calls; `facts` hold for `name`, what it calls gets those of its callers."""
+    layouts = _layouts(module, name, facts)
+    sites: list[Site] = []
+    funcs: list[lp.Func] = []
+    units: Size | None = None
+    for n, fn in module.functions.items():
+        known = Facts(layouts[n], facts.dims if n == name else (), facts.dtypes)
+        base = len(sites)
+        sites.extend(fn.sites)
+        cx = Context(fn, module, known, machine, sites, site_base=base, prefix=symbol(n))
+        funcs.append(_Function(cx, schedules[n], is_entry=n == name).lower())
+        units = cx.units
+    return Lowered(lp.Module(funcs), tuple(sites), units)
+
+
+def _layouts(module: ir.Module, name: str, facts: Facts) -> dict[str, tuple[str, ...]]:
+    """Of each function's array parameters: "inner" where every caller passes such an array."""
+    known: dict[str, tuple[str, ...]] = {}
+    order = list(module.functions)
+    for n in order:
+        known[n] = ("inner",) * sum(p.is_array for p in module.functions[n].signature.params)
+    known[name] = facts.layouts or ("any",) * len(known[name])
+    for n in reversed(order):
+        fn = module.functions[n]
+        mine = dict(zip((p.name for p in fn.signature.params if p.is_array), known[n], strict=True))
+        for o in ir.walk_ops(fn.body):
+            if isinstance(o, ops.Call):
+                known[o.callee] = _joined(module.functions[o.callee], o, mine, known[o.callee])
+    return known
+
+
+def _joined(callee: ir.Function, o: ops.Call, mine: Mapping[str, str], known: tuple[str, ...]) -> tuple[str, ...]:
+    passed = {p.name: mine.get(a.name, "inner") if a.kind == "param" else "inner"
+              for p, a in zip(callee.arrays, o.arrays, strict=True)}  # fmt: skip
+    names = [p.name for p in callee.signature.params if p.is_array]
+    return tuple("inner" if k == "inner" and passed.get(n) == "inner" else "any" for n, k in zip(names, known, strict=True))
+
+
+class _Function:
+    """One function while it is lowered."""
+
+    def __init__(self, cx: Context, schedule: Schedule, is_entry: bool) -> None:
+        self.cx, self.schedule, self.is_entry = cx, schedule, is_entry
+        self.lo, self.hi = lp.Var(lp.INDEX, "lo"), lp.Var(lp.INDEX, "hi")
+        grids = [o for o in ir.walk_ops(cx.fn.body) if isinstance(o, ops.Grid)]
+        self.plans = {grid: schedule.grid(n) for n, grid in enumerate(grids)}
+
+    def lower(self) -> lp.Func:
+        cx = self.cx
+        self.arguments()
+        w = Element(cx, self.tables())
+        w.used = _used(cx.fn)
+        if self.is_entry and is_single_grid(cx.fn):
+            cx.slice = (self.lo, self.hi)
+        w.run(cx.fn.body)
+        return lp.Func(symbol(cx.fn.name), self.lo, self.hi, cx.b.root)
+
+    def tables(self) -> Tables:
+        out = Tables()
+        for part in (places, control, reduce):
+            part.register(out)
+        out.effects[ops.Alloc] = effect_temp
+        out.effects[ops.Call] = effect_call
+        out.effects[ops.Grid] = self.grid
+        return out
+
+    def grid(self, w: Element, o: ops.Grid) -> None:
+        plan = self.plans[o]
+        if plan.strategy == "spmd":
+            spmd.lower(w, o, plan)
+            return
+        if plan.strategy not in STRATEGIES:
+            raise InternalError("cpu lower", f"no strategy is called {plan.strategy}")
+        for v in (*o.lo, *o.hi):
+            w.memo[v] = w.fix(w.eval(v), "bound")
+        self.cx.values = dict(w.memo)
+        STRATEGIES[plan.strategy](self.cx, o, plan)
+        self.cx.values = {}
+
+    # -- the argument block
+    def arguments(self) -> None:
+        cx = self.cx
+        arrays = {a.name: a for a in cx.fn.arrays}
+        layouts = iter(cx.facts.layouts)
+        slot = 0
+        for p in cx.fn.signature.params:
+            if p.is_array:
+                rank = len(p.shape or ())
+                self.array(arrays[p.name], slot, rank, next(layouts, "any") == "inner")
+                slot += 1 + 2 * rank
+            elif p.name in arrays:
+                self.array(arrays[p.name], slot, 0, True)
+                slot += 1
+            else:
+                cx.scalars[p.name] = cx.b.let(lp.Slot(lp.VType(DTYPES[p.dtype]), slot), p.name)
+                slot += 1
+        for n, dim in enumerate(cx.fn.signature.dims):
+            is_one = n < len(cx.facts.dims) and cx.facts.dims[n] == "one"
+            cx.dims[dim] = lb.const(1) if is_one else cx.b.let(lp.Slot(lp.INDEX, slot), dim)
+            slot += 1
+
+    def array(self, array: ir.Array, slot: int, rank: int, inner: bool) -> None:
+        cx = self.cx
+        buffer = Buffer(array.name, array.dtype, "arg")
+        cx.b.add(lp.ArgPointer(buffer, slot))
+        sizes = [cx.b.let(lp.Slot(lp.INDEX, slot + 1 + n), f"{array.name}_size{n}") for n in range(rank)]
+        strides = [cx.b.let(lp.Slot(lp.INDEX, slot + 1 + rank + n), f"{array.name}_stride{n}") for n in range(rank)]
+        if inner and rank:
+            strides[-1] = lb.const(1)
+        cx.refs[array] = ArrayRef(buffer, tuple(sizes), tuple(strides))
+
+
+def is_single_grid(fn: ir.Function) -> bool:
+    """Does a function consist of one grid whose size follows from its dimensions and scalars?"""
+    return False
+
+
+def _used(fn: ir.Function) -> set[ir.Value]:
+    """Values that something reads."""
+    out: set[ir.Value] = set(fn.body.yields)
+    for o in ir.walk_ops(fn.body):
+        out.update(o.operands)
+        for b in o.blocks:
+            out.update(b.yields)
+    return out
+
+
+# ---- sequential code ---------------------------------------------------------------------------------------------
+
+
+def effect_temp(w: Element, o: ops.Alloc) -> None:
+    """A temporary of the function, freed when its block ends or the function does."""
+    cx = w.cx
+    sizes = [w.fix(w.eval(s), "size") for s in o.sizes]
+    strides: list[Expr] = []
+    count: Expr = lb.const(1)
+    for size in reversed(sizes):
+        strides.insert(0, count)
+        count = w.put(lb.mul(count, size), "count")
+    buffer = Buffer(o.array.name, o.array.dtype, "temp")
+    w.b.add(lp.Alloc(buffer, count, cx.no_memory_site()))
+    w.levels[buffer.uid] = w.level
+    cx.refs[o.array] = ArrayRef(buffer, tuple(sizes), tuple(strides))
+    w.temps.append((w.level, buffer))
+    fill = w.eval(o.fill) if o.fill is not None else None
+    if fill is None or (isinstance(fill, Const) and not fill.value):
+        return  # fresh memory is zero
+    with w.loop("n", 0, count) as n:
+        w.b.store(buffer, n, fill)
+
+
+def effect_call(w: Element, o: ops.Call) -> None:
+    cx = w.cx
+    callee = cx.module.functions[o.callee]
+    arrays = dict(zip((a.name for a in callee.arrays), o.arrays, strict=True))
+    scalars = dict(zip((n for n, _ in callee.scalars), o.scalars, strict=True))
+    args: list[Expr | tuple[Buffer, Expr]] = []
+    for p in callee.signature.params:
+        if p.name not in arrays:
+            args.append(w.fix(w.eval(scalars[p.name]), p.name))
+            continue
+        ref = w.ref(arrays[p.name])
+        assert isinstance(ref, ArrayRef)
+        args.append((ref.buffer, lb.const(0)))
+        args.extend((*ref.sizes, *ref.strides))
+    args.extend(w.fix(w.eval(v), "dim") for v in o.dims)
+    w.b.add(lp.Mark(cx.site_base + o.site, 0))
+    w.b.add(lp.Call(symbol(o.callee), tuple(args)))
+    w.b.add(lp.Mark(cx.site_base + o.site, 1))
+
+
+__all__ = ["I64", "Lowered", "lower_module", "symbol"]

@@ -1,0 +1,227 @@
+"""The spmd strategy: loops over a grid's elements, vectors along one of its axes, threads over the others.
+
+Takes a Grid and its plan; appends loop IR. Settings (``schedule.GridPlan``):
+
+    vector  name of the grid axis that vectors run along; "" = elements are scalar, what is inside them uses vectors
+    lanes   elements per vector of the main loop (several registers hide latency)
+    rest    elements per vector for what the main loop leaves; the last one is masked
+    cost    elementwise operations per element, for cutting the work: a literal, or 0 for "estimate"
+
+Units are rows: all other axes flattened, times blocks of the vector axis where rows are few. Which piece an element falls
+into never changes its bits: tails run the same operations as the main loop, under a mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lem import ir
+from lem.ir import ops
+from lem.ir.core import Affine, Axis, Value
+from lem.schedule.core import GridPlan
+from lem.targets.cpu import control, places, reduce
+from lem.targets.cpu.cost import cost_of
+from lem.targets.cpu.element import Domain, Element, Tables, first_lanes
+from lem.targets.loops import build as lb
+from lem.targets.loops import core as lp
+from lem.targets.loops.core import Const, Expr
+
+_PIECES = 128  # blocks that few rows are cut into, at most
+_BLOCK_COST = 1 << 15  # elementwise operations that a block of columns should have at least
+_PIECE_COST = 1 << 17  # and a piece of work for one thread
+_DIRECT_COST = 1 << 16  # below this a grid stays on the calling thread
+
+TABLES = Tables()
+places.register(TABLES)
+control.register(TABLES)
+reduce.register(TABLES)
+
+
+@dataclass(slots=True, eq=False)
+class _Shape:
+    """Extent of a grid, in sequential code. rows: positions in `rows` of the axes, vector: that of the vector axis."""
+
+    counts: list[Expr]
+    rows: list[int]
+    vector: int | None
+    n_blocks: Expr
+    block: Expr
+    units: Expr
+
+
+def lower(outer: Element, grid: ops.Grid, plan: GridPlan) -> None:
+    """Append the code of one grid to sequential code."""
+    cx = outer.cx
+    lo = [outer.fix(outer.eval(v), "lo") for v in grid.lo]
+    hi = [outer.fix(outer.eval(v), "hi") for v in grid.hi]
+    counts = [outer.count(a, b, s) for a, b, s in zip(lo, hi, grid.step, strict=True)]
+    cost = outer.fix(cost_of(outer, grid, plan), "cost")
+    shape = _shape(outer, grid, plan, counts, cost)
+    per_unit = outer.fix(lb.mul(shape.block, cost), "unit_cost")
+    chunk, direct = _pieces(outer, shape.units, per_unit)
+    if must_be_serial(grid):
+        direct = lb.true()
+    cx.values = dict(outer.memo)
+    with cx.parallel(grid.label, shape.units, chunk, direct) as (first, last):
+        _Body(outer, grid, plan, lo, shape).write(first, last)
+    cx.values = {}
+
+
+def _shape(outer: Element, grid: ops.Grid, plan: GridPlan, counts: list[Expr], cost: Expr) -> _Shape:
+    names = [a.name for a in grid.axes]
+    vector = names.index(plan.name("vector")) if plan.name("vector") in names else None
+    rows = [n for n in range(len(names)) if n != vector]
+    n_rows: Expr = lb.const(1)
+    for n in rows:
+        n_rows = outer.put(lb.mul(n_rows, counts[n]), "rows")
+    if vector is None:
+        return _Shape(counts, rows, None, lb.const(1), lb.const(1), n_rows)
+    length = counts[vector]
+    least = outer.put(lb.binary("floordiv", lb.const(_BLOCK_COST), lb.maximum(cost, 1)), "least")
+    least = outer.put(lb.maximum(least, plan.number("lanes", 8)), "least")
+    wanted = lb.binary("floordiv", lb.const(_PIECES), lb.maximum(n_rows, 1))
+    possible = lb.binary("floordiv", length, least)
+    blocks = outer.put(lb.maximum(lb.minimum(wanted, possible), 1), "blocks")
+    size = outer.put(lb.binary("floordiv", lb.sub(lb.add(length, blocks), 1), blocks))
+    block = outer.put(lb.mul(lb.ceildiv(size, 64), 64), "block")
+    some = lb.compare("gt", length, 0)
+    units = outer.fix(lb.select(some, lb.mul(n_rows, blocks), lb.const(0)), "units")
+    return _Shape(counts, rows, vector, blocks, block, units)
+
+
+def _pieces(outer: Element, units: Expr, per_unit: Expr) -> tuple[Expr, Expr]:
+    """Units per piece, and when the grid is too small to share."""
+    workers = outer.fix(lp.CtxField(lp.INDEX, "n_workers"), "workers")
+    share = lb.binary("floordiv", units, outer.put(lb.mul(workers, 4)))
+    chunk = lb.binary("floordiv", lb.const(_PIECE_COST), lb.maximum(per_unit, 1))
+    chunk = outer.put(lb.maximum(lb.minimum(chunk, share), 1), "chunk")
+    # Compared without multiplying: the product of sizes may not fit.
+    limit = lb.binary("floordiv", lb.const(_DIRECT_COST), lb.maximum(per_unit, 1))
+    return chunk, outer.put(lb.compare("le", units, limit), "direct")
+
+
+def must_be_serial(grid: ops.Grid) -> bool:
+    """Do elements update places that they share? Then their order is that of the grid."""
+    updates = [o for o in ir.walk_ops(grid.body) if isinstance(o, ops.Update)]
+    return any(not _owns(grid, o.subs) for o in updates)
+
+
+def _owns(grid: ops.Grid, subs: Sequence[Affine]) -> bool:
+    """Does every element have this place for itself? Sufficient: each grid variable stands alone in a subscript."""
+    alone = {s.terms[0][1] for s in subs if len(s.terms) == 1 and s.terms[0][0] != 0}
+    return all(arg in alone for arg in grid.body.args)
+
+
+def written_arrays(block: ir.Block) -> set[ir.Array]:
+    """Arrays that code of a block stores to."""
+    return {o.array for o in ir.walk_ops(block) if isinstance(o, ops.Store | ops.Update)}
+
+
+class _Body:
+    """The body of the parallel step: rows, and in each row the vector axis."""
+
+    def __init__(self, outer: Element, grid: ops.Grid, plan: GridPlan, lo: list[Expr], shape: _Shape) -> None:
+        self.grid, self.plan, self.lo, self.shape = grid, plan, lo, shape
+        self.w = Element(outer.cx, TABLES, outer)
+        self.w.written = written_arrays(grid.body)
+        for arg, axis in zip(grid.body.args, grid.axes, strict=True):
+            self.w.index_of[arg] = axis
+        self.strides: list[Expr] = []
+
+    def write(self, first: Expr, last: Expr) -> None:
+        w = self.w
+        w.b.add(lp.Poll())
+        stride: Expr = lb.const(1)
+        for n in reversed(range(len(self.grid.axes))):
+            self.strides.insert(0, stride)
+            stride = w.put(lb.mul(stride, self.shape.counts[n]))
+        with w.loop("unit", first, last, kind="loop") as unit:
+            self.row(unit)
+        if w.scratch:
+            parts = tuple(zip(*w.scratch, strict=True))
+            scratch = lp.Scratch(parts[0], parts[1], w.cx.no_memory_site())
+            w.scopes[0].block.stmts.insert(-1, scratch)
+
+    def row(self, unit: Expr) -> None:
+        """Recover the row's indices from its number."""
+        w, shape = self.w, self.shape
+        start: Expr = lb.const(0)
+        rest: Expr
+        if not (isinstance(shape.n_blocks, Const) and shape.n_blocks.value == 1):
+            row = w.put(lb.binary("floordiv", unit, shape.n_blocks), "row")
+            start = w.put(lb.mul(lb.sub(unit, lb.mul(row, shape.n_blocks)), shape.block), "start")
+            unit = row
+        order: Expr = lb.const(0)
+        positions: dict[int, Expr] = {}
+        for n in reversed(shape.rows[1:]):
+            rest = w.put(lb.binary("floordiv", unit, shape.counts[n]), "rest")
+            positions[n] = w.put(lb.sub(unit, lb.mul(rest, shape.counts[n])), "position")
+            unit = rest
+        if shape.rows:
+            positions[shape.rows[0]] = unit
+        for n in shape.rows:
+            order = w.put(lb.add(order, lb.mul(positions[n], self.strides[n])))
+        self.with_rows(list(shape.rows), positions, lambda: self.columns(start, order))
+
+    def with_rows(self, rows: list[int], positions: dict[int, Expr], body: Callable[[], None]) -> None:
+        if not rows:
+            body()
+            return
+        n = rows[0]
+        index = self.w.put(lb.add(self.lo[n], lb.mul(positions[n], self.grid.step[n])), self.grid.axes[n].name)
+        with self.w.bind(self.grid.axes[n], index, positions[n]):
+            self.with_rows(rows[1:], positions, body)
+
+    # -- along the vector axis
+    def columns(self, start: Expr, order: Expr) -> None:
+        w, shape = self.w, self.shape
+        w.order = order
+        if shape.vector is None:
+            w.run(self.grid.body)
+            return
+        end = w.put(lb.minimum(lb.add(start, shape.block), shape.counts[shape.vector]), "end")
+        self.segment(start, end, order)
+
+    def segment(self, start: Expr, end: Expr, order: Expr) -> None:
+        """Positions start .. end: vectors, smaller vectors, a masked rest."""
+        lanes = self.plan.number("lanes", 8)
+        rest = self.plan.number("rest", lanes)
+        for width in dict.fromkeys((lanes, rest)):
+            start = self.whole_vectors(start, end, width, order)
+        w = self.w
+        left = w.put(lb.sub(end, start), "left")
+        if isinstance(left, Const) and left.value == 0:
+            return
+        with w.branch(lb.compare("gt", left, 0)):
+            mask = w.put(first_lanes(left, rest), "active")
+            with w.scope("masked", w.b.here, mask):
+                self.vector(start, rest, order)
+
+    def whole_vectors(self, start: Expr, end: Expr, lanes: int, order: Expr) -> Expr:
+        """A loop of full vectors; gives the position where it ends."""
+        w = self.w
+        n = lb.floordiv(lb.maximum(lb.sub(end, start), 0), lanes)
+        stop = w.put(lb.add(start, lb.mul(n, lanes)), "stop")
+        with w.loop(self.axis.name, start, stop, lanes, kind="loop") as p:
+            self.vector(p, lanes, order)
+        return stop
+
+    @property
+    def axis(self) -> Axis:
+        assert self.shape.vector is not None
+        return self.grid.axes[self.shape.vector]
+
+    def vector(self, position: Expr, lanes: int, order: Expr) -> None:
+        w, n = self.w, self.shape.vector
+        assert n is not None
+        step = self.grid.step[n]
+        base = w.put(lb.add(self.lo[n], lb.mul(position, step)), self.axis.name)
+        stride = self.strides[n]
+        w.order = w.put(lb.add(order, lb.mul(position, stride)), "order")
+        w.order_step = stride
+        with w.bind(self.axis, base, position, lanes, step):
+            w.run(self.grid.body)
+
+
+__all__ = ["TABLES", "Domain", "Value", "lower", "must_be_serial", "written_arrays"]
