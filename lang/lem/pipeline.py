@@ -8,8 +8,8 @@ A stage never raises for a person's mistake: it reports into `diags` and gives t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from lem import ir, lower, names, syntax, types
 from lem.diagnostics import Diagnostics, InternalError
@@ -46,9 +46,10 @@ OPTIMIZE = (
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A checked module: its typed tree (tests, generics), its tile IR, and all the files that went into it."""
+    """A checked module: its names, its typed tree (tests, generics), its tile IR, and all the files that went into it."""
 
     source: SourceFile
+    bound: names.Bound
     typed: typed.Module
     ir: ir.Module
     files: tuple[SourceFile, ...] = ()
@@ -62,10 +63,16 @@ def analyse(source: SourceFile, diags: Diagnostics, loader: names.Loader | None 
     checked = types.check(bound, diags)
     if diags.has_errors:
         return None
-    module = lower.to_ir(checked)
-    for fn in module.functions.values():
+    module = lowered(checked)
+    return Program(source, bound, checked, module, tuple(s.tree.span.source for s in bound.modules.values()))
+
+
+def lowered(module: typed.Module) -> ir.Module:
+    """Verified tile IR of every function of a typed module."""
+    made = lower.to_ir(module)
+    for fn in made.functions.values():
         verifier.check(fn, "lower")
-    return Program(source, checked, module, tuple(s.tree.span.source for s in bound.modules.values()))
+    return made
 
 
 def check_source(source: SourceFile) -> Diagnostics:
@@ -73,6 +80,15 @@ def check_source(source: SourceFile) -> Diagnostics:
     diags = Diagnostics()
     analyse(source, diags)
     return diags
+
+
+def instantiate(program: Program, name: str, dtypes: Mapping[str, str], diags: Diagnostics) -> tuple[Program, str] | None:
+    """The program with one more instance of a generic kernel, and the instance's name; None when `diags` holds an error."""
+    module = replace(program.typed, functions=dict(program.typed.functions))
+    made = types.instantiate(program.bound, module, name, dtypes, diags)
+    if made is None or diags.has_errors:
+        return None
+    return replace(program, typed=module, ir=lowered(module)), made.name
 
 
 # ---------------------------------------------------------------- once per function and context

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lem_runtime.store import StoreRefused as StoreRefused
     from lem_runtime.store import open_default as open_default
     from lem_runtime.values import lem_dtype as lem_dtype
+    from lem_runtime.values import numbers_of as numbers_of
     from lem_runtime.values import numpy_dtype as numpy_dtype
 
 _HOME = {
@@ -40,7 +41,7 @@ _HOME = {
     "NoCompiler": "native", "default_threads": "native", "use_compiler": "native",
     "Mark": "runner", "Progress": "runner", "Runner": "runner", "RunResult": "runner", "run": "runner",
     "Store": "store", "StoreRefused": "store", "open_default": "store",
-    "lem_dtype": "values", "numpy_dtype": "values",
+    "lem_dtype": "values", "numbers_of": "values", "numpy_dtype": "values",
 }  # fmt: skip
 
 

@@ -16,19 +16,12 @@ __all__ = ["Exit", "main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; the exit code is returned (the console script passes it to the system)."""
-    from lem.cli import arguments, output
-
     args = list(sys.argv[1:] if argv is None else argv)
     try:
-        return arguments.dispatch(args)
-    except KeyboardInterrupt as e:
-        output.interrupted(e)
+        # Late, so that Ctrl-C while modules load is answered too.
+        from lem.cli import arguments, output
+
+        return output.guarded(lambda: arguments.dispatch(args), as_json="--json" in args)
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing was written", file=sys.stderr)
         return Exit.INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away: nothing to tell anybody
-        output.forget_stdout()
-        return Exit.DONE
-    except output.Stop as stop:
-        return stop.code
-    except Exception as e:
-        output.internal_error(e)
-        return Exit.INTERNAL

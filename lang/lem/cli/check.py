@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from lem import pipeline, texts
 from lem.cli import output
@@ -16,36 +15,39 @@ from lem_runtime.abi.signature import Signature
 
 
 def command(args: argparse.Namespace) -> int:
-    found = list(lem_files(args.files, args.json))
-    reports, n_bad = [], 0
-    for path in found:
+    reports: list[dict[str, object]] = []
+    code = Exit.DONE
+    for path in lem_files(args.files):
         diags = Diagnostics()
         source = texts.read_source(path, diags)
         program = pipeline.analyse(source, diags) if source is not None else None
-        n_bad += program is None
+        if program is None:
+            code = max(code, Exit.USAGE if source is None else Exit.PROGRAM)
         if args.json:
             reports.append(_as_json(path, diags, program))
         else:
-            output.show_diagnostics(diags)
+            output.show_reports(diags.items, n_dropped=diags.n_dropped)
             if program is not None:
                 _say_ok(path, program)
     if args.json:
-        print(json.dumps(reports, indent=2))
-    return Exit.PROGRAM if n_bad else Exit.DONE
+        output.print_json(reports)
+    return code
 
 
-def lem_files(arguments: Sequence[str], as_json: bool) -> Iterator[str]:
+def lem_files(arguments: Sequence[str]) -> list[str]:
     """The .lem files that arguments name; folders stand for all below them. Stops when one names nothing."""
+    found: list[str] = []
     for a in arguments:
         if not os.path.isdir(a):
-            yield a
+            found.append(a)
             continue
         below = sorted(
             os.path.join(folder, name) for folder, _, names in os.walk(a) for name in names if name.endswith(".lem")
         )
         if not below:
-            output.fail("E0610", f"`{a}` holds no .lem file", as_json=as_json)
-        yield from below
+            output.fail("E0610", f"`{a}` holds no .lem file")
+        found += below
+    return list(dict.fromkeys(found))
 
 
 def _signatures(program: pipeline.Program) -> list[Signature]:
@@ -74,5 +76,6 @@ def _as_json(path: str, diags: Diagnostics, program: pipeline.Program | None) ->
             conditions = [{"needs": c.text, "why": c.why} for c in s.conditions]
             functions.append({"name": s.name, "kind": s.kind, "conditions": conditions})
     return {
-        "file": path, "ok": program is not None, "diagnostics": [to_json(d) for d in diags.items], "functions": functions,
+        "file": path, "ok": program is not None, "diagnostics": [to_json(d) for d in diags.items],
+        "not_shown": diags.n_dropped, "functions": functions,
     }  # fmt: skip

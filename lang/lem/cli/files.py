@@ -1,27 +1,34 @@
-"""Arrays from files and back: .npy .npz .png .jpg .csv .safetensors (LANGUAGE 44).
+"""Writes results: .npy .npz .png .jpg .csv .safetensors (LANGUAGE 44). Also what reading and writing share.
 
-Takes a path and the parameter it is for; gives a NumPy array with nothing converted. Writing goes through a temporary
-file in the same folder and a rename, so that a half-written output never stands under its name.
+Takes named arrays and paths. Every file is first written whole under another name in its folder; only when all of them
+are complete do they take their places, so no half-written output ever stands under its name.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+from lem.cli import tensors
 
 if TYPE_CHECKING:
     import numpy as np
 
-READABLE = (".npy", ".npz", ".png", ".jpg", ".jpeg", ".csv", ".safetensors")
-WRITABLE = (".npy", ".npz", ".png", ".jpg", ".jpeg", ".csv", ".safetensors")
+    Array = np.ndarray[Any, Any]
+
+SUFFIXES = (".npy", ".npz", ".png", ".jpg", ".jpeg", ".csv", ".safetensors")
+_SEVERAL = (".npz", ".safetensors")  # formats that hold several arrays
+NARROW = ("bf16", "f8e4m3", "f8e5m2")  # NumPy has no such types: only .safetensors can say what the bits mean
 
 
 class FileProblem(Exception):
-    """A file cannot be used. `code` is E0610 (reading) or E0611 (writing)."""
+    """A file cannot be used. `code` is E0610 (reading), E0611 (writing) or E0614 (memory)."""
 
     def __init__(self, code: str, message: str, help: str = "") -> None:
         super().__init__(message)
@@ -30,226 +37,192 @@ class FileProblem(Exception):
         self.help = help
 
 
-# ---------------------------------------------------------------- reading
-def read_array(path: str, name: str, dtype: str = "", rank: int | None = None) -> np.ndarray[Any, Any]:
-    """The array in `path`. `name` picks a member of .npz and .safetensors; `dtype` (a lem name) is what text becomes.
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An array to be written. dtype: lem's name, which NumPy's may not tell (bf16 is held as u16)."""
 
-    `rank` lets a one-column .csv be a vector. Raises :class:`FileProblem`.
-    """
-    path, _, member = path.partition("::")
-    suffix = Path(path).suffix.lower()
-    reader = _READERS.get(suffix)
-    if reader is None:
-        raise FileProblem("E0610", f"`{path}`: no reader for `{suffix or 'no extension'}`", "use " + " ".join(READABLE))
-    if not os.path.exists(path):
-        raise FileProblem("E0610", f"`{path}` does not exist", _similar_file(path))
-    try:
-        return reader(path, member or name, dtype, rank)
-    except FileProblem:
-        raise
-    except ImportError as e:
-        raise FileProblem("E0610", f"`{path}`: reading {suffix} needs the package `{e.name}`") from None
-    except MemoryError:
-        raise FileProblem("E0614", f"`{path}`: not enough memory to read it") from None
-    except Exception as e:  # a damaged file can fail in any way inside a reader that is not ours
-        reason = getattr(e, "strerror", None) or str(e) or type(e).__name__
-        raise FileProblem("E0610", f"`{path}`: {reason}") from None
+    name: str
+    dtype: str
+    array: Array
 
 
-def _similar_file(path: str) -> str:
-    from lem.diagnostics.suggest import nearest
-
-    folder = os.path.dirname(path) or "."
-    try:
-        guess = nearest(os.path.basename(path), os.listdir(folder))
-    except OSError:
-        return ""
-    return f"did you mean `{os.path.join(os.path.dirname(path), guess)}`?" if guess else ""
+def suffix_of(path: str) -> str:
+    return Path(path).suffix.lower()
 
 
-def _read_npy(path: str, name: str, dtype: str, rank: int | None) -> np.ndarray[Any, Any]:
-    import numpy as np
-
-    array = np.load(path, allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise FileProblem("E0610", f"`{path}` holds several arrays; name it .npz")
-    return array
+def reason(e: BaseException) -> str:
+    """Why something failed, in a few words without a capital."""
+    text = getattr(e, "strerror", None) or str(e).strip().partition("\n")[0] or type(e).__name__
+    return str(text[:1].lower() + text[1:]) if text[1:2].islower() else str(text)
 
 
-def _read_npz(path: str, name: str, dtype: str, rank: int | None) -> np.ndarray[Any, Any]:
-    import numpy as np
-
-    with np.load(path, allow_pickle=False) as members:
-        names = list(members.files)
-        if name in names:
-            return np.asarray(members[name])
-        if len(names) == 1:
-            return np.asarray(members[names[0]])
-    raise FileProblem("E0610", f"`{path}` has no array `{name}`", f"it has {', '.join(names)}: write {path}::NAME")
-
-
-def _read_picture(path: str, name: str, dtype: str, rank: int | None) -> np.ndarray[Any, Any]:
-    import numpy as np
-    from PIL import Image
-
-    with Image.open(path) as opened:
-        picture: Image.Image = opened
-        if picture.mode == "P":  # a palette is an encoding, not a colour space: decode it
-            picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
-        return np.array(picture)
-
-
-def _read_csv(path: str, name: str, dtype: str, rank: int | None) -> np.ndarray[Any, Any]:
-    import numpy as np
-
-    from lem_runtime import numpy_dtype
-
-    with open(path, encoding="utf-8-sig") as f:
-        first = f.readline()
-    header = 0 if _is_numbers(first) else 1
-    made = np.loadtxt(path, delimiter=",", skiprows=header, dtype=numpy_dtype(dtype) if dtype else float, ndmin=2)
-    return made[:, 0].copy() if rank == 1 and made.shape[1] == 1 else made.reshape(-1) if rank == 1 else made
-
-
-def _is_numbers(line: str) -> bool:
-    try:
-        [float(cell) for cell in line.strip().split(",")]
-    except ValueError:
-        return False
-    return True
-
-
-def _read_safetensors(path: str, name: str, dtype: str, rank: int | None) -> np.ndarray[Any, Any]:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="numpy") as tensors:
-        names = list(tensors.keys())
-        pick = name if name in names else names[0] if len(names) == 1 else None
-        if pick is None:
-            raise FileProblem("E0610", f"`{path}` has no tensor `{name}`", f"it has {', '.join(names)}")
-        return tensors.get_tensor(pick)  # type: ignore[no-any-return]
-
-
-_READERS: dict[str, Callable[[str, str, str, int | None], np.ndarray[Any, Any]]] = {
-    ".npy": _read_npy,
-    ".npz": _read_npz,
-    ".png": _read_picture,
-    ".jpg": _read_picture,
-    ".jpeg": _read_picture,
-    ".csv": _read_csv,
-    ".safetensors": _read_safetensors,
-}
-
-
-# ---------------------------------------------------------------- writing
-def check_writable(path: str) -> None:
-    """Refuse an output path early, before anything is computed. Raises :class:`FileProblem`."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in WRITABLE:
-        raise FileProblem("E0611", f"`{path}`: no writer for `{suffix or 'no extension'}`", "use " + " ".join(WRITABLE))
+# ---------------------------------------------------------------- before anything is computed
+def check_writable(path: str, n_results: int = 1) -> None:
+    """Refuse an output path early. Raises :class:`FileProblem`."""
+    suffix = suffix_of(path)
+    if suffix not in SUFFIXES:
+        what = f"no writer for {suffix}" if suffix else "the name tells no format"
+        raise FileProblem("E0611", f"`{path}`: {what}", "the formats are " + " ".join(SUFFIXES))
+    if n_results > 1 and suffix not in _SEVERAL:
+        raise FileProblem("E0611", f"`{path}` is named twice, and {suffix} holds one array", "write .npz or .safetensors")
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
-        raise FileProblem("E0611", f"`{path}`: the folder `{folder}` does not exist")
+        why = "is not a folder" if os.path.exists(folder) else "does not exist"
+        raise FileProblem("E0611", f"`{path}`: the folder `{folder}` {why}", f"make it: mkdir -p {folder}")
     if os.path.isdir(path):
-        raise FileProblem("E0611", f"`{path}` is a folder")
+        raise FileProblem("E0611", f"`{path}` is a folder", "name a file in it")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise FileProblem("E0611", f"`{path}` is not a plain file")
     if not os.access(folder, os.W_OK):
         raise FileProblem("E0611", f"`{path}`: the folder `{folder}` cannot be written")
 
 
-def write_arrays(path: str, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
-    """Write named arrays to one file; formats that hold one array take exactly one. Raises :class:`FileProblem`."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in (".npz", ".safetensors") and len(arrays) != 1:
-        names = ", ".join(arrays)
-        raise FileProblem("E0611", f"`{path}` holds one array, not {names}", "use .npz, or one -o per array")
+# ---------------------------------------------------------------- writing
+def write_results(by_path: Mapping[str, Sequence[Result]]) -> None:
+    """Write each path's results; all files appear, or none does. Raises :class:`FileProblem`."""
+    staged: list[tuple[str, str]] = []
     try:
-        with _replacing(path) as f:
-            _WRITERS[suffix](f, arrays, suffix)
-    except FileProblem:
-        raise
+        for path, results in by_path.items():
+            staged.append((_stage(path, results), path))
+        for temporary, path in staged:
+            _rename(temporary, path)
+    finally:
+        for temporary, _ in staged:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """One file, whole or not at all. Raises :class:`FileProblem`."""
+    temporary = _staged(path, lambda f: f.write(data))
+    try:
+        _rename(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def _stage(path: str, results: Sequence[Result]) -> str:
+    write = _WRITERS[suffix_of(path)]
+    try:
+        return _staged(path, lambda f: write(f, results))
     except ImportError as e:
-        raise FileProblem("E0611", f"`{path}`: writing {suffix} needs the package `{e.name}`") from None
-    except OSError as e:
-        raise FileProblem("E0611", f"`{path}`: {e.strerror or e}") from None
+        raise FileProblem("E0611", f"`{path}`: a picture needs the package pillow", "pip install pillow") from e
 
 
-@contextlib.contextmanager
-def _replacing(path: str) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path` when the block ends well, and is gone when it does not."""
+def _staged(path: str, write: Callable[[IO[bytes]], object]) -> str:
+    """The name of a complete file in the folder of `path`, with the rights that a new file gets."""
     folder, base = os.path.split(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{base}.", suffix=".part", dir=folder or ".")
+    temporary = ""
     try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{base[:32]}.", suffix=".part", dir=folder or ".")
         with os.fdopen(handle, "wb") as f:
-            yield f
+            write(f)
             f.flush()
             os.fsync(f.fileno())
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+    except BaseException as e:
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        if isinstance(e, OSError):
+            raise _refused(path, e) from None
         raise
+    return temporary
 
 
-def _write_npy(f: IO[bytes], arrays: dict[str, np.ndarray[Any, Any]], suffix: str) -> None:
+def _rename(temporary: str, path: str) -> None:
+    try:
+        os.replace(temporary, path)
+    except OSError as e:
+        raise _refused(path, e) from None
+
+
+def _refused(path: str, e: OSError) -> FileProblem:
+    help = "make room, or write to another disk" if e.errno == errno.ENOSPC else ""
+    return FileProblem("E0611", f"`{path}`: {reason(e)}", help)
+
+
+def _write_npy(f: IO[bytes], results: Sequence[Result]) -> None:
     import numpy as np
 
-    np.save(f, next(iter(arrays.values())), allow_pickle=False)
+    _refuse_narrow(results, ".npy")
+    np.save(f, results[0].array, allow_pickle=False)
 
 
-def _write_npz(f: IO[bytes], arrays: dict[str, np.ndarray[Any, Any]], suffix: str) -> None:
+def _write_npz(f: IO[bytes], results: Sequence[Result]) -> None:
     import numpy as np
 
-    np.savez(f, allow_pickle=False, **arrays)
+    _refuse_narrow(results, ".npz")
+    np.savez(f, allow_pickle=False, **{r.name: r.array for r in results})
 
 
-def _write_picture(f: IO[bytes], arrays: dict[str, np.ndarray[Any, Any]], suffix: str) -> None:
-    import numpy as np
-    from PIL import Image
-
-    (name, array), = arrays.items()
-    flat = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
-    if flat.dtype == np.bool_:
-        flat = flat.astype(np.uint8) * 255
-    if flat.dtype != np.uint8 or flat.ndim not in (2, 3) or (flat.ndim == 3 and flat.shape[2] not in (3, 4)):
-        raise FileProblem(
-            "E0611", f"`{name}` is {array.dtype} of shape {array.shape}; a picture is u8 [H, W], [H, W, 3] or [H, W, 4]",
-            "write .npy, or convert in the kernel with u8(...)",
-        )
-    if 0 in flat.shape:
-        raise FileProblem("E0611", f"`{name}` has shape {array.shape}; a picture cannot be empty")
-    if suffix != ".png" and flat.ndim == 3 and flat.shape[2] == 4:
-        raise FileProblem("E0611", f"`{name}` has an alpha channel, which .jpg cannot hold", "write .png")
-    kind = "PNG" if suffix == ".png" else "JPEG"
-    Image.fromarray(np.ascontiguousarray(flat)).save(f, format=kind, **({"quality": 95} if kind == "JPEG" else {}))
+def _refuse_narrow(results: Sequence[Result], suffix: str) -> None:
+    for r in results:
+        if r.dtype in NARROW:
+            raise FileProblem("E0611", f"`{r.name}` is {r.dtype}, which {suffix} cannot hold", "write .safetensors")
 
 
-def _write_csv(f: IO[bytes], arrays: dict[str, np.ndarray[Any, Any]], suffix: str) -> None:
+def _write_safetensors(f: IO[bytes], results: Sequence[Result]) -> None:
+    tensors.write(f, [(r.name, r.dtype, r.array) for r in results])
+
+
+def _write_csv(f: IO[bytes], results: Sequence[Result]) -> None:
     import numpy as np
 
-    (name, array), = arrays.items()
+    _refuse_narrow(results, ".csv")
+    name, array = results[0].name, results[0].array
     if array.ndim > 2:
         raise FileProblem("E0611", f"`{name}` has {array.ndim} axes; .csv holds one or two", "write .npy")
-    whole = array.dtype.kind in "iub"
-    fmt = "%d" if whole else "%.9g" if array.dtype.itemsize <= 4 else "%.17g"
-    np.savetxt(f, array.reshape(array.shape[0], -1) if array.ndim == 2 else array.reshape(-1, 1), fmt=fmt, delimiter=",")
+    # Enough digits to read the same number back.
+    digits = {2: "%.5g", 4: "%.9g", 8: "%.17g"}
+    fmt = "%d" if array.dtype.kind in "iub" else digits[array.dtype.itemsize]
+    np.savetxt(f, array if array.ndim == 2 else array.reshape(-1, 1), fmt=fmt, delimiter=",")
 
 
-def _write_safetensors(f: IO[bytes], arrays: dict[str, np.ndarray[Any, Any]], suffix: str) -> None:
+def _write_png(f: IO[bytes], results: Sequence[Result]) -> None:
+    _save_picture(f, _picture(results[0], ".png"), "PNG")
+
+
+def _write_jpeg(f: IO[bytes], results: Sequence[Result]) -> None:
+    _save_picture(f, _picture(results[0], ".jpg"), "JPEG", quality=95)
+
+
+def _save_picture(f: IO[bytes], array: Array, kind: str, **options: int) -> None:
+    from PIL import Image
+
+    Image.fromarray(array).save(f, format=kind, **options)
+
+
+def _picture(r: Result, suffix: str) -> Array:
+    """The pixels as the picture library takes them: u8 (.png: also u16 grey), [H, W] or [H, W, channels]."""
     import numpy as np
-    from safetensors.numpy import save
 
-    f.write(save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
+    array = r.array[:, :, 0] if r.array.ndim == 3 and r.array.shape[2] == 1 else r.array
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * np.uint8(255)
+    grey, colours = array.ndim == 2, array.shape[2] if array.ndim == 3 else 0
+    fits = grey or colours in (3, 4) if array.dtype == np.uint8 else array.dtype == np.uint16 and grey and suffix == ".png"
+    shape = ", ".join(map(str, r.array.shape))
+    if not fits or r.dtype in NARROW:
+        form = "u8[H, W], u8[H, W, 3] or u8[H, W, 4]"
+        help = "write .npy, or let the kernel give u8(...), which keeps to 0 .. 255"
+        raise FileProblem("E0611", f"`{r.name}` is {r.dtype}[{shape}]; a picture is {form}", help)
+    if 0 in array.shape:
+        raise FileProblem("E0611", f"`{r.name}` is {r.dtype}[{shape}]: a picture cannot be empty", "write .npy")
+    if suffix == ".jpg" and colours == 4:
+        raise FileProblem("E0611", f"`{r.name}` has an alpha channel, which .jpg cannot hold", "write .png")
+    return np.ascontiguousarray(array)
 
 
-_WRITERS: dict[str, Callable[[IO[bytes], dict[str, np.ndarray[Any, Any]], str], None]] = {
+_WRITERS: dict[str, Callable[[IO[bytes], Sequence[Result]], None]] = {
     ".npy": _write_npy,
     ".npz": _write_npz,
-    ".png": _write_picture,
-    ".jpg": _write_picture,
-    ".jpeg": _write_picture,
+    ".png": _write_png,
+    ".jpg": _write_jpeg,
+    ".jpeg": _write_jpeg,
     ".csv": _write_csv,
     ".safetensors": _write_safetensors,
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lem.cli import output
+from lem.cli.files import NARROW, Result
 from lem_runtime import Progress as RunProgress
 from lem_runtime import RunResult
 from lem_runtime.abi import sizes
@@ -18,10 +19,15 @@ _SHOW_AFTER_S = 0.7  # shorter work needs no progress
 
 
 class Progress:
-    """A line on stderr for work that lasts; a context manager that leaves the terminal as it was."""
+    """A line on stderr for work that lasts; a context manager that leaves the terminal as it was.
 
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet or not output.is_person(sys.stderr)
+    kept: what the program printed, where nobody may see it yet (JSON holds it).
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.quiet = as_json or not output.is_person(sys.stderr)
+        self.kept: list[str] = []
         self._bar: Any = None
         self._task: Any = None
 
@@ -36,50 +42,70 @@ class Progress:
         if self.quiet or p.elapsed_s < _SHOW_AFTER_S:
             return
         if self._bar is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-            from rich.progress import Progress as Bar
-
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task(p.kernel, total=None)
-            self._bar.start()
+            self._start(p.kernel)
         self._bar.update(self._task, total=p.pieces or None, completed=p.pieces_begun)
+
+    def _start(self, kernel: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task(kernel, total=None)
+        self._bar.start()
 
     def prints(self, lines: list[str], n_printed: int) -> None:
         """Lines that the program printed."""
-        stream = sys.stderr if self.quiet and not sys.stdout.isatty() else sys.stdout
-        for line in lines:
-            print(line, file=stream)
-        if n_printed > len(lines):
-            print(f"... and {n_printed - len(lines)} more lines", file=stream)
+        more = [f"... and {n_printed - len(lines)} more lines"] if n_printed > len(lines) else []
+        if self.as_json:
+            self.kept = [*lines, *more]
+            return
+        for line in (*lines, *more):
+            print(line)
 
 
 # ---------------------------------------------------------------- results
-def summary(array: Any) -> dict[str, Any]:
-    """Shape, dtype, least, greatest and mean of a result."""
-    from lem_runtime import lem_dtype
+def summary(r: Result) -> dict[str, Any]:
+    """Shape, dtype, least, greatest and mean of a result; the last three are left out where there is nothing to count."""
+    import numpy as np
 
-    made: dict[str, Any] = {"dtype": lem_dtype(array.dtype) or str(array.dtype), "shape": list(array.shape)}
-    if array.size and array.dtype.kind in "biuf":
-        wide = array.astype("f8") if array.dtype.kind in "bf" and array.dtype.itemsize < 4 else array
-        made |= {"min": wide.min().item(), "max": wide.max().item(), "mean": float(wide.mean(dtype="f8"))}
+    made: dict[str, Any] = {"dtype": r.dtype, "shape": list(r.array.shape)}
+    numbers = _numbers(r)
+    if numbers.size and numbers.dtype.kind in "biuf":
+        with np.errstate(all="ignore"):
+            mean = float(numbers.mean(dtype="f8"))
+        made |= {"min": numbers.min().item(), "max": numbers.max().item(), "mean": mean}
     return made
 
 
-def print_results(result: RunResult, outputs: dict[str, str], artifact: Artifact) -> None:
-    for name, array in result.outputs.items():
-        s = summary(array)
-        shape = ", ".join(map(str, s["shape"]))
-        if name in outputs:
-            print(f"{name}: {s['dtype']}[{shape}] written to {outputs[name]}")
-        else:
-            stats = f"  min {s['min']:.6g}  max {s['max']:.6g}  mean {s['mean']:.6g}" if "min" in s else "  (empty)"
-            print(f"{name}: {s['dtype']}[{shape}]{stats}")
+def _numbers(r: Result) -> Any:
+    """The elements as numbers NumPy can compare: bf16 and f8 are held as their bits."""
+    if r.dtype not in NARROW:
+        return r.array
+    from lem_runtime import numbers_of
+
+    return numbers_of(r.array, r.dtype)
+
+
+def print_results(artifact: Artifact, result: RunResult, results: Sequence[Result], paths: Mapping[str, str]) -> None:
     for name, value in result.scalars.items():
         print(f"{name} = {value}")
     for note in (*artifact.notes, *result.notes):
         print(f"note: {note}", file=sys.stderr)
+    for r in sorted(results, key=lambda r: r.name in paths):  # what was written is what a person looks for last
+        kind = f"{r.name}: {r.dtype}[{', '.join(map(str, r.array.shape))}]"
+        print(f"{kind} written to {paths[r.name]}" if r.name in paths else f"{kind}  {_statistics(summary(r))}")
+
+
+def _statistics(s: Mapping[str, Any]) -> str:
+    if "min" not in s:
+        return "no elements"
+    return f"min {_number(s['min'])}  max {_number(s['max'])}  mean {_number(s['mean'])}"
+
+
+def _number(x: float) -> str:
+    return f"{x:.6g}" if isinstance(x, float) else str(x)
 
 
 # ---------------------------------------------------------------- the report
@@ -95,27 +121,25 @@ class Row:
 
 
 def rows(artifact: Artifact, result: RunResult) -> list[Row]:
-    known = result.dims
+    """A row per called kernel, or one for an entry that calls none."""
     work: dict[str, list[float]] = {}
     for w in artifact.work:
         total = work.setdefault(w.label, [0.0, 0.0])
-        total[0] += _value(w.flops, known)
-        total[1] += _value(w.bytes_read, known) + _value(w.bytes_written, known)
-    if result.marks:
-        by_kernel: dict[str, list[float]] = {}
-        for m in result.marks:
-            entry = by_kernel.setdefault(m.label, [0, 0.0])
-            entry[0] += m.count
-            entry[1] += m.total_ns / 1e9
-        made = [
-            Row(k, int(n), s, *(work.get(k, [0.0, 0.0]) if int(n) == 1 else (0.0, 0.0))) for k, (n, s) in by_kernel.items()
-        ]
-        return made
-    flops, n_bytes = (math.fsum(v[i] for v in work.values()) for i in (0, 1))
-    return [Row(artifact.name, 1, result.elapsed_ns / 1e9, flops, n_bytes)]
+        total[0] += _value(w.flops, result.dims)
+        total[1] += _value(w.bytes_read, result.dims) + _value(w.bytes_written, result.dims)
+    if not result.marks:
+        flops, n_bytes = (math.fsum(v[i] for v in work.values()) for i in (0, 1))
+        return [Row(artifact.name, 1, result.elapsed_ns / 1e9, flops, n_bytes)]
+    spent: dict[str, list[float]] = {}
+    for m in result.marks:
+        entry = spent.setdefault(m.label, [0, 0.0])
+        entry[0] += m.count
+        entry[1] += m.total_ns / 1e9
+    # The sizes of several calls need not be the same, so their work is not told.
+    return [Row(k, int(n), s, *(work.get(k, (0.0, 0.0)) if n == 1 else (0.0, 0.0))) for k, (n, s) in spent.items()]
 
 
-def _value(size: sizes.Size, known: dict[str, int]) -> float:
+def _value(size: sizes.Size, known: Mapping[str, int]) -> float:
     try:
         return float(sizes.evaluate(size, known))
     except sizes.SizeError:
@@ -123,24 +147,22 @@ def _value(size: sizes.Size, known: dict[str, int]) -> float:
 
 
 def print_report(artifact: Artifact, result: RunResult, prepared_ms: float) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    title = f"{artifact.name} on cpu, {result.n_workers} threads"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for head in ("kernel", "calls", "time", "GFLOP/s", "GB/s"):
-        table.add_column(head, justify="left" if head == "kernel" else "right")
+    table = [("kernel", "calls", "time", "GFLOP/s", "GB/s")]
     for r in rows(artifact, result):
-        table.add_row(r.kernel, str(r.calls), _time(r.seconds), _rate(r.flops, r.seconds), _rate(r.bytes, r.seconds))
-    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
-    console.print(table)
-    console.print(f"ready to run after {prepared_ms:.0f} ms (reading, compiling or loading); code: {artifact.machine}")
+        table.append((r.kernel, str(r.calls), duration(r.seconds), _rate(r.flops, r.seconds), _rate(r.bytes, r.seconds)))
+    widths = [max(len(row[n]) for row in table) for n in range(5)]
+    threads = f"{result.n_workers} thread{'s' if result.n_workers != 1 else ''}"
+    print(f"{artifact.name} on cpu ({artifact.machine}), {threads}; ready to run after {prepared_ms:.0f} ms")
+    for name, *numbers in table:
+        cells = (f"{text:>{width}}" for text, width in zip(numbers, widths[1:], strict=True))
+        print("  ".join((f"{name:<{widths[0]}}", *cells)))
 
 
-def _time(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Three digits and a unit: `12.3 ms`."""
     for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
+            return f"{seconds / scale:.3g} {unit}" if seconds < 1000 else f"{seconds:.0f} s"
     return f"{seconds * 1e9:.0f} ns"
 
 
@@ -148,18 +170,21 @@ def _rate(amount: float, seconds: float) -> str:
     return f"{amount / seconds / 1e9:.3g}" if amount and seconds else "-"
 
 
-def print_json(artifact: Artifact, result: RunResult, outputs: dict[str, str], prepared_ms: float) -> None:
-    arrays = {n: summary(a) | ({"path": outputs[n]} if n in outputs else {}) for n, a in result.outputs.items()}
+def print_json(
+    artifact: Artifact, result: RunResult, results: Sequence[Result], paths: Mapping[str, str], prepared_ms: float
+) -> None:
+    arrays = {r.name: summary(r) | ({"path": paths[r.name]} if r.name in paths else {}) for r in results}
     kernels = [
         {"kernel": r.kernel, "calls": r.calls, "seconds": r.seconds, "flops": r.flops, "bytes": r.bytes}
         for r in rows(artifact, result)
     ]
     made = {
-        "entry": artifact.name, "outputs": arrays, "scalars": result.scalars, "prints": result.prints,
+        "ok": True, "entry": artifact.name, "outputs": arrays, "scalars": result.scalars, "prints": result.prints,
         "dims": result.dims, "seconds": result.elapsed_ns / 1e9, "prepared_ms": prepared_ms,
-        "threads": result.n_workers, "kernels": kernels, "notes": [*artifact.notes, *result.notes],
+        "threads": result.n_workers, "machine": artifact.machine, "kernels": kernels,
+        "notes": [*artifact.notes, *result.notes],
     }  # fmt: skip
-    print(json.dumps(_finite(made), indent=2))
+    output.print_json(_finite(made))
 
 
 def _finite(value: Any) -> Any:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, NoReturn
 
 from lem import texts
-from lem.cli import output
+from lem.cli import output, reading
 from lem.cli.codes import Exit
-from lem.diagnostics import Diagnostics
+from lem.diagnostics import Diagnostic, Diagnostics
 from lem.diagnostics.codes import E0502
 from lem.diagnostics.suggest import nearest
 from lem.source import SourceFile, Span
@@ -47,9 +47,7 @@ class Session:
     entry: Entry
     machine: Machine
     use_cache: bool = True
-    as_json: bool = False
     program: pipeline.Program | None = None
-    timings: dict[str, float] = field(default_factory=dict)
 
     def artifact(self, facts: Facts) -> Artifact:
         """Code of the entry for `facts`: from the cache, or compiled now and kept."""
@@ -70,33 +68,37 @@ class Session:
         from lem import pipeline
         from lem.targets import cpu
 
-        program = self.load_program()
-        name = self.entry.name
-        if facts.dtypes:
-            diags = Diagnostics()
-            made = pipeline.instantiate(program, name, dict(facts.dtypes), diags)
-            if made is None:
-                output.show_diagnostics(diags, self.as_json)
-                raise output.Stop(Exit.PROGRAM)
-            program, name = made
+        program, name = instance(self.load_program(), self.entry, facts)
         return pipeline.compile_function(program, name, facts, self.machine, cpu.TARGET)
 
     def load_program(self) -> pipeline.Program:
         if self.program is None:
-            self.program = analysed(self.source, self.as_json)
+            self.program = analysed(self.source)
         return self.program
 
 
-def analysed(source: SourceFile, as_json: bool) -> pipeline.Program:
-    """The checked program; reports and stops when it has errors."""
+def instance(program: pipeline.Program, entry: Entry, facts: Facts) -> tuple[pipeline.Program, str]:
+    """The program that holds the entry for these dtypes, and the entry's name in it. Stops when they do not suit it."""
+    from lem import pipeline
+
+    if not facts.dtypes:
+        return program, entry.name
+    diags = Diagnostics()
+    made = pipeline.instantiate(program, entry.name, dict(facts.dtypes), diags)
+    if made is None:
+        raise output.Stop(Exit.PROGRAM, diags.items)
+    return made
+
+
+def analysed(source: SourceFile) -> pipeline.Program:
+    """The checked program; stops with its errors, says its warnings."""
     from lem import pipeline
 
     diags = Diagnostics()
     program = pipeline.analyse(source, diags)
-    if diags.items and (diags.has_errors or not as_json):
-        output.show_diagnostics(diags, as_json)
     if program is None:
-        raise output.Stop(Exit.PROGRAM)
+        raise output.Stop(Exit.PROGRAM, diags.items, n_dropped=diags.n_dropped)
+    output.show_reports(diags.items)
     return program
 
 
@@ -119,38 +121,37 @@ def split_entry(argument: str) -> tuple[str, str]:
     return (path, entry) if colon and path else (argument, "")
 
 
-def open_session(argument: str, *, use_cache: bool = True, as_json: bool = False) -> Session:
-    """Find the entry that an argument names, without parsing when the text is known. Reports and stops on errors."""
+def open_session(argument: str, *, use_cache: bool = True) -> Session:
+    """Find the entry that an argument names, without parsing when the text is known. Stops on errors."""
     offer_compiler()
     path, wanted = split_entry(argument)
     diags = Diagnostics()
     source = texts.read_source(path, diags)
     if source is None:
-        item = diags.items[0]
-        output.fail(item.code.id, item.label, help=_similar(path), as_json=as_json)
+        output.fail(diags.items[0].code.id, diags.items[0].label, help=other_file(path))
     machine = detect()
     store = open_default() if use_cache else None
     key = "front-" + texts.digest(texts.compiler_stamp(), os.path.abspath(path), source.name, source.text, wanted)
     known = _manifest(store.get(key) if store else None, source)
     if known is not None:
         files, entry = known
-        return Session(source, files, entry, machine, use_cache, as_json)
-    program = analysed(source, as_json)
-    entry = find_entry(program, wanted, path, as_json)
-    session = Session(source, program.files, entry, machine, use_cache, as_json, program)
+        return Session(source, files, entry, machine, use_cache)
+    program = analysed(source)
+    entry = find_entry(program, wanted, path)
+    session = Session(source, program.files, entry, machine, use_cache, program)
     if store:
         store.put(key, _write_manifest(session))
     return session
 
 
-def _similar(path: str) -> str:
-    folder = os.path.dirname(path) or "."
-    try:
-        names = [n for n in os.listdir(folder) if n.endswith(".lem")]
-    except OSError:
-        return ""
-    guess = nearest(os.path.basename(path), names)
-    return f"did you mean `{os.path.join(os.path.dirname(path), guess)}`?" if guess else ""
+def other_file(path: str) -> str:
+    """What may have been meant by a file that cannot be read."""
+    if os.path.isdir(path):
+        inside = sorted(n for n in os.listdir(path) if n.endswith(".lem"))
+        return f"name a file in it, such as {os.path.join(path, inside[0])}" if inside else ""
+    if os.path.isfile(path + ".lem"):
+        return f"did you mean `{path}.lem`?"
+    return reading.similar_file(path, ".lem")
 
 
 def _write_manifest(s: Session) -> bytes:
@@ -197,39 +198,40 @@ def _text_digest(text: str) -> str:
     return texts.digest(text)
 
 
-def find_entry(program: pipeline.Program, wanted: str, path: str, as_json: bool) -> Entry:
-    """`main`, or the file's only kernel or task, or the one named (LANGUAGE 44). Reports and stops when there is none."""
+def find_entry(program: pipeline.Program, wanted: str, path: str) -> Entry:
+    """`main`, or the file's only kernel or task, or the one named (LANGUAGE 44). Stops when there is none."""
     entries = entries_of(program)
     waiting = {name: (why, span) for name, why, span in program.typed.not_run}
+    if wanted in entries:
+        return entries[wanted]
+    if wanted in waiting:
+        _cannot_run(wanted, *waiting[wanted])
     if wanted:
-        if wanted in entries:
-            return entries[wanted]
-        if wanted in waiting:
-            _cannot_run(wanted, *waiting[wanted], as_json)
         guess = nearest(wanted, entries)
-        output.fail(
-            "E0618", f"`{path}` has no kernel or task `{wanted}`",
-            help=f"did you mean `{guess}`?" if guess else "", as_json=as_json,
-        )  # fmt: skip
+        label = f"`{path}` has no kernel or task `{wanted}`"
+        output.fail("E0618", label, help=f"did you mean `{guess}`?" if guess else _named(entries))
+    if "main" in waiting:
+        _cannot_run("main", *waiting["main"])
     if "main" in entries:
         return entries["main"]
     if len(entries) == 1:
         return next(iter(entries.values()))
     if not entries and waiting:
         name, (why, span) = next(iter(waiting.items()))
-        _cannot_run(name, why, span, as_json)
+        _cannot_run(name, why, span)
     if not entries:
-        output.fail("E0618", f"`{path}` has no kernel and no task", as_json=as_json)
-    names = ", ".join(entries)
+        only_tests = f"; to run its tests: lem test {path}" if program.typed.tests else ""
+        output.fail("E0618", f"`{path}` has no kernel and no task{only_tests}")
     first = next(iter(entries))
-    output.fail("E0618", f"`{path}` has several: {names}", help=f"name one: lem run {path}:{first}", as_json=as_json)
+    output.fail("E0618", f"`{path}` has several: {', '.join(entries)}", help=f"name one: {path}:{first}")
 
 
-def _cannot_run(name: str, why: str, span: Span, as_json: bool) -> NoReturn:
-    diags = Diagnostics()
-    diags.error(E0502, span, f"`{name}` cannot run yet: {why}")
-    output.show_diagnostics(diags, as_json)
-    raise output.Stop(Exit.PROGRAM)
+def _named(entries: Mapping[str, Entry]) -> str:
+    return f"it has {', '.join(entries)}" if entries else ""
+
+
+def _cannot_run(name: str, why: str, span: Span) -> NoReturn:
+    raise output.Stop(Exit.PROGRAM, [Diagnostic(E0502, span, f"`{name}` cannot run yet: {why}")])
 
 
 def entries_of(program: pipeline.Program) -> Mapping[str, Entry]:
@@ -243,7 +245,3 @@ def entries_of(program: pipeline.Program) -> Mapping[str, Entry]:
         found[name] = Entry(name, g.signature, tuple(p for p, _ in g.params))
     return found
 
-
-def as_data(value: Any) -> Any:
-    """A NumPy scalar as a plain number, for JSON."""
-    return value.item() if hasattr(value, "item") else value

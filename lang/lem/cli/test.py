@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from lem import pipeline, texts
 from lem.cli import output, testing
 from lem.cli.check import lem_files
 from lem.cli.codes import Exit
+from lem.cli.report import duration
 from lem.cli.session import offer_compiler
 from lem.diagnostics import Diagnostic, Diagnostics
 from lem.diagnostics.as_json import to_json
-from lem.diagnostics.text import render
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,51 +23,76 @@ class Outcome:
     title: str
     seconds: float
     problem: Diagnostic | None
+    prints: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A file whose tests could not be run."""
+
+    file: str
+    diags: Diagnostics
 
 
 def command(args: argparse.Namespace) -> int:
     offer_compiler()
     outcomes: list[Outcome] = []
-    n_broken = 0
-    for path in lem_files(args.files, args.json):
+    broken: list[Broken] = []
+    for path in lem_files(args.files):
         diags = Diagnostics()
         source = texts.read_source(path, diags)
         program = pipeline.analyse(source, diags) if source is not None else None
         if program is None:
-            output.show_diagnostics(diags)
-            n_broken += 1
-            continue
-        for fn in program.typed.tests:
-            if args.pick in fn.name:
-                outcomes.append(_run(path, program, fn.name))
-                if not args.json:
-                    _say(outcomes[-1])
-    _sum_up(outcomes, n_broken, args.json)
-    return Exit.PROGRAM if n_broken or any(o.problem for o in outcomes) else Exit.DONE
+            broken.append(Broken(path, diags))
+        if not args.json:
+            output.show_reports(diags.items, n_dropped=diags.n_dropped)
+        if program is not None:
+            outcomes += _run_all(path, program, args)
+    if args.json:
+        output.print_json(_as_json(outcomes, broken))
+    else:
+        _sum_up(outcomes, broken, args.pick)
+    return Exit.PROGRAM if broken or any(o.problem for o in outcomes) else Exit.DONE
 
 
-def _run(path: str, program: pipeline.Program, title: str) -> Outcome:
-    fn = next(t for t in program.typed.tests if t.name == title)
-    started = time.perf_counter()
-    problem = testing.run_test(program, fn)
-    return Outcome(path, title, time.perf_counter() - started, problem)
+def _run_all(path: str, program: pipeline.Program, args: argparse.Namespace) -> list[Outcome]:
+    made: list[Outcome] = []
+    for fn in program.typed.tests:
+        if args.pick in fn.name:
+            started = time.perf_counter()
+            problem, prints = testing.run_test(program, fn)
+            made.append(Outcome(path, fn.name, time.perf_counter() - started, problem, prints))
+            if not args.json:
+                _say(made[-1])
+    return made
 
 
 def _say(o: Outcome) -> None:
-    print(f"{'ok  ' if o.problem is None else 'FAIL'}  {o.file}: {o.title}  ({o.seconds * 1e3:.0f} ms)")
+    for line in o.prints:
+        print(line)
+    print(f"{'ok  ' if o.problem is None else 'FAIL'}  {o.file}: {o.title}  ({duration(o.seconds)})")
     if o.problem is not None:
-        print(render(o.problem, styled=output.is_person(sys.stdout)).rstrip() + "\n")
+        print(output.text_of([o.problem], sys.stdout) + "\n")
 
 
-def _sum_up(outcomes: list[Outcome], n_broken: int, as_json: bool) -> None:
+def _sum_up(outcomes: list[Outcome], broken: list[Broken], pick: str) -> None:
     bad = sum(o.problem is not None for o in outcomes)
-    if as_json:
-        made = [
-            {"file": o.file, "test": o.title, "ok": o.problem is None, "seconds": o.seconds,
-             "problem": to_json(o.problem) if o.problem else None}
-            for o in outcomes
-        ]  # fmt: skip
-        print(json.dumps(made, indent=2))
+    if not outcomes and not broken:
+        print(f"no test has `{pick}` in its name" if pick else "no tests found")
         return
-    broken = f", {n_broken} files with errors" if n_broken else ""
-    print(f"{len(outcomes) - bad} passed, {bad} failed{broken}")
+    files = f", {len(broken)} file{'s' if len(broken) != 1 else ''} with errors" if broken else ""
+    print(f"{len(outcomes) - bad} passed, {bad} failed{files}")
+
+
+def _as_json(outcomes: list[Outcome], broken: list[Broken]) -> dict[str, object]:
+    return {
+        "ok": not broken and all(o.problem is None for o in outcomes),
+        "tests": [
+            {
+                "file": o.file, "test": o.title, "ok": o.problem is None, "seconds": o.seconds, "prints": o.prints,
+                "problem": to_json(o.problem) if o.problem else None,
+            }
+            for o in outcomes
+        ],
+        "broken": [{"file": b.file, "diagnostics": [to_json(d) for d in b.diags.items]} for b in broken],
+    }  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lem import ir, pipeline
+from lem.cli import philox
 from lem.diagnostics import CODES, Diagnostic, InternalError
 from lem.ir import interpreter
 from lem.lower import lower_function
@@ -33,13 +34,14 @@ class _Failed(Exception):
         self.diagnostic = Diagnostic(CODES[code], span, label, (), (), (help,) if help else ())
 
 
-def run_test(program: pipeline.Program, fn: typed.Function) -> Diagnostic | None:
-    """None when every check of the test holds."""
+def run_test(program: pipeline.Program, fn: typed.Function) -> tuple[Diagnostic | None, list[str]]:
+    """What is wrong (None when every check of the test holds), and the lines that it printed."""
+    test = _Test(program)
     try:
-        _Test(program).run(fn.body)
+        test.run(fn.body)
     except _Failed as failed:
-        return failed.diagnostic
-    return None
+        return failed.diagnostic, test.prints
+    return None, test.prints
 
 
 class _Loop(Exception):
@@ -61,6 +63,7 @@ class _Test:
         self.locals: dict[typed.LocalVar, Any] = {}
         self.indices: dict[typed.IndexVar, int] = {}
         self.artifacts: dict[tuple[str, Facts], Artifact] = {}
+        self.prints: list[str] = []
 
     def run(self, stmts: Sequence[typed.Stmt]) -> None:
         for s in stmts:
@@ -127,7 +130,7 @@ class _Test:
             raise _Failed("E0603", s.message.format(*(self.value(v) for v in s.values)), s.span)
 
     def _Print(self, s: typed.Print) -> None:
-        print(s.text.format(*(self.value(v) for v in s.values)))
+        self.prints.append(s.text.format(*(self.value(v) for v in s.values)))
 
     def _CallKernel(self, s: typed.CallKernel) -> None:
         for cond, text in s.conditions:
@@ -150,11 +153,14 @@ class _Test:
         key = (s.callee, facts)
         if key not in self.artifacts:
             self.artifacts[key] = pipeline.compile_function(self.program, s.callee, facts, detect(), cpu.TARGET)
-        result = run(self.artifacts[key], arrays, scalars, named)
+        result = run(self.artifacts[key], arrays, scalars, named, on_prints=self._printed)
         for name, cell in cells.items():
             cell[()] = result.scalars[name]
-        for line in result.prints:
-            print(line)
+
+    def _printed(self, lines: list[str], n_printed: int) -> None:
+        self.prints += lines
+        if n_printed > len(lines):
+            self.prints.append(f"... and {n_printed - len(lines)} more lines")
 
     def _Check(self, s: typed.Check) -> None:
         if s.fails is not None:
@@ -236,8 +242,7 @@ def _data(d: typed.ArrayData, array: typed.ArrayVar) -> np.ndarray[Any, Any]:
     if d.kind == "iota":
         return np.arange(int(np.prod(d.shape)), dtype=np.int64).astype(dtype).reshape(d.shape)
     if d.kind == "uniform":
-        seed = int(d.values[0])  # type: ignore[call-overload]
-        return np.random.Generator(np.random.Philox(seed)).random(d.shape).astype(dtype)
+        return philox.uniform(array.dtype.name, int(d.values[0]), d.shape)  # type: ignore[call-overload]
     return np.array(d.values, dtype).reshape(d.shape)
 
 

@@ -1,17 +1,16 @@
-"""``lem devices`` and ``lem doctor``: what is here to run on, and whether this installation works."""
+"""``lem doctor``: whether this installation works, and what it consists of."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib import metadata
 
 from lem import __version__
+from lem.cli import output
 from lem.cli.codes import Exit
 from lem_runtime import detect
 from lem_runtime.abi.machine import Machine
@@ -20,28 +19,6 @@ _PACKAGES = ("numpy", "llvmlite", "rich", "pillow", "safetensors", "lark")
 
 
 def command(args: argparse.Namespace) -> int:
-    return _devices(args.json) if args.what == "devices" else _doctor(args.json)
-
-
-def _devices(as_json: bool) -> int:
-    m = detect()
-    if as_json:
-        print(json.dumps([{"kind": "cpu", "target": "cpu", **asdict(m)}], indent=2))
-        return Exit.DONE
-    fma = ", FMA" if m.has_fma else ""
-    print(f"cpu    {m.name or m.cpu}: {m.n_cores} cores, {m.cpu}, vectors of {m.vector_bits} bits{fma}")
-    print(f"       caches: L1d {_size(m.l1d_bytes)}, L2 {_size(m.l2_bytes)}, L3 {_size(m.l3_bytes)}; {m.triple}")
-    print("gpu    no target for it yet")
-    print("spu    no target for it yet")
-    return Exit.DONE
-
-
-def _size(n: int) -> str:
-    return f"{n // 1024} KiB" if n < 1 << 20 else f"{n / (1 << 20):g} MiB"
-
-
-# ---------------------------------------------------------------- doctor
-def _doctor(as_json: bool) -> int:
     checks: list[tuple[str, Callable[[], str]]] = [
         ("lem", lambda: f"{__version__} in {os.path.dirname(os.path.dirname(__file__))}"),
         ("python", lambda: f"{platform.python_version()} ({sys.executable})"),
@@ -58,10 +35,10 @@ def _doctor(as_json: bool) -> int:
             text, ok = f"{type(e).__name__}: {e}", False
         bad += not ok
         found.append({"check": name, "ok": ok, "text": text})
-        if not as_json:
+        if not args.json:
             print(f"{'ok  ' if ok else 'FAIL'}  {name}: {text}")
-    if as_json:
-        print(json.dumps(found, indent=2))
+    if args.json:
+        output.print_json(found)
     return Exit.INTERNAL if bad else Exit.DONE
 
 

@@ -1,0 +1,220 @@
+"""What a command line binds: arrays from files, numbers, dimensions; each by name, each checked against its parameter.
+
+Takes ``name=value`` texts and an entry's signature; gives :class:`Inputs`, or stops with a report that points at the
+parameter. Everything that can be refused before compiling is refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar
+
+from lem.cli import output, reading
+from lem.cli.files import FileProblem
+from lem.cli.session import Entry, Session
+from lem.diagnostics.suggest import nearest
+from lem_runtime import CallError, facts_of
+from lem_runtime.abi import signature, sizes
+from lem_runtime.abi.dtypes import DTYPES
+from lem_runtime.abi.signature import Param, Place, Signature
+from lem_runtime.abi.source import Facts
+
+N = TypeVar("N", int, float, bool)
+
+
+@dataclass(slots=True)
+class Inputs:
+    arrays: dict[str, Any] = field(default_factory=dict)
+    scalars: dict[str, int | float | bool] = field(default_factory=dict)
+    dims: dict[str, int] = field(default_factory=dict)
+    loaded: dict[str, reading.Loaded] = field(default_factory=dict)  # where each array came from
+    dtypes: dict[str, str] = field(default_factory=dict)  # of a generic kernel's type parameters
+
+
+def bind(session: Session, values: Sequence[str], type_params: Sequence[tuple[str, str]]) -> Inputs:
+    """Read and check all that was given. Stops with a report where something does not fit."""
+    sig = session.entry.signature
+    found = Inputs(dtypes=told_dtypes(session.entry, type_params))
+    given: dict[str, str] = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals:
+            _refuse_form(text, sig)
+        if name in given:
+            output.fail("E0620", f"`{name}` is given twice: {given[name]} and {value}")
+        given[name] = value
+    # Names first: an unknown one should not wait for a large file to be read.
+    _check_names(sig, given)
+    for name, value in given.items():
+        _take(found, session, name, value)
+    _infer_dtypes(session.entry, found)
+    for p in sig.inputs:
+        if p.name in found.arrays:
+            _check_dtype(p, found)
+    return found
+
+
+def facts(session: Session, found: Inputs) -> Facts:
+    """What may be assumed about this call; shapes, dimensions and conditions are checked on the way."""
+    sig = session.entry.signature
+    scalars = {p.name: p.default for p in sig.params if p.default is not None} | found.scalars
+    try:
+        dims = signature.bind(sig, {n: a.shape for n, a in found.arrays.items()}, scalars, found.dims)
+    except CallError as e:
+        fail_call(e)
+    return Facts(facts_of(sig, found.arrays, dims).layouts, (), tuple(sorted(found.dtypes.items())))
+
+
+def fail_call(e: CallError) -> NoReturn:
+    output.fail(e.code, e.message, place=e.place, help=e.help)
+
+
+# ---------------------------------------------------------------- names
+def _check_names(sig: Signature, given: dict[str, str]) -> None:
+    for name, value in given.items():
+        param = sig.param(name)
+        if param is not None and param.effect in ("out", "result"):
+            output.fail(
+                "E0609", f"`{name}` is a result of `{sig.name}`; it is not given", place=param.place,
+                help=f"to write it to a file: -o {name}={value}",
+            )  # fmt: skip
+        if param is None and name not in sig.dims:
+            _refuse_name(sig, name)
+    missing = [p for p in sig.inputs if p.name not in given and p.default is None]
+    if missing:
+        _refuse_missing(sig, missing)
+
+
+def _refuse_form(text: str, sig: Signature) -> NoReturn:
+    single = [p.name for p in sig.inputs if p.is_array]
+    name = single[0] if len(single) == 1 else "NAME"
+    output.fail("E0620", f"`{text}` is not of the form name=value", help=f"say what it is for: {name}={text}")
+
+
+def _refuse_name(sig: Signature, name: str) -> NoReturn:
+    known = [p.name for p in sig.inputs] + list(sig.dims)
+    guess = nearest(name, known)
+    takes = f"it takes {', '.join(known)}" if known else "it takes nothing"
+    label = f"`{sig.name}` has no parameter or dimension `{name}`"
+    output.fail("E0609", label, place=sig.place, help=f"did you mean `{guess}`?" if guess else takes)
+
+
+def _refuse_missing(sig: Signature, missing: Sequence[Param]) -> NoReturn:
+    first, *rest = missing
+    form = " ".join(f"{p.name}={'FILE' if p.is_array else 'NUMBER'}" for p in missing)
+    also: list[tuple[Place | None, str]] = [(p.place, f"`{p.name}` is missing too") for p in rest]
+    label = f"`{first.name}` ({described(first)}) is missing"
+    output.fail("E0608", label, place=first.place, also=also, help=f"give {form}")
+
+
+def described(p: Param) -> str:
+    """The type of a parameter as it is written: `f32[M, N]`."""
+    return p.dtype + ("" if p.shape is None else f"[{', '.join(sizes.show(s) for s in p.shape)}]")
+
+
+# ---------------------------------------------------------------- values
+def _take(found: Inputs, session: Session, name: str, value: str) -> None:
+    param = session.entry.signature.param(name)
+    if param is None:
+        found.dims[name] = _dimension(name, value)
+    elif not param.is_array:
+        found.scalars[name] = _scalar(param, value)
+    else:
+        dtype = found.dtypes.get(param.dtype, "") if param.dtype in session.entry.type_params else param.dtype
+        wanted = reading.Wanted(name, dtype, len(param.shape or ()))
+        try:
+            loaded = reading.read_array(value, wanted)
+        except FileProblem as e:
+            output.fail(e.code, e.message, help=e.help)
+        found.arrays[name], found.loaded[name] = loaded.array, loaded
+
+
+def _dimension(name: str, text: str) -> int:
+    number = _whole(text)
+    if number is None:
+        output.fail("E0607", f"dimension `{name}` is a whole number, not `{text}`")
+    if number < 0:
+        output.fail("E0615", f"dimension `{name}` cannot be {number}")
+    return number
+
+
+def _scalar(param: Param, text: str) -> int | float | bool:
+    """A number or bool as written on the command line; exactly what the type can hold, or a report."""
+    t = DTYPES.get(param.dtype)
+    if t is None or t.is_float:  # a type parameter takes any number
+        return _known(param, _real(text), text, "a number")
+    if t.is_bool:
+        return _known(param, _BOOLS.get(text.lower()), text, "true or false")
+    number = _known(param, _whole(text), text, "a whole number")
+    if not t.min_int <= number <= t.max_int:
+        label = f"`{param.name}` is {param.dtype}, which holds {t.min_int} to {t.max_int}, not {number}"
+        output.fail("E0607", label, place=param.place)
+    return number
+
+
+def _known(param: Param, value: N | None, text: str, kind: str) -> N:
+    if value is None:
+        label = f"`{param.name}` is one {param.dtype}; `{text}` is not {kind}"
+        output.fail("E0607", label, place=param.place)
+    return value
+
+
+_BOOLS = {"true": True, "false": False, "1": True, "0": False}
+
+
+def _whole(text: str) -> int | None:
+    """A whole number: decimal, or with 0x, 0o, 0b; `_` between digits."""
+    try:
+        return int(text) if text.lstrip("+-").isdecimal() else int(text, 0)
+    except ValueError:
+        return None
+
+
+def _real(text: str) -> float | None:
+    """A number: decimal, inf, nan, or hexadecimal as C writes it."""
+    try:
+        return float.fromhex(text) if "0x" in text.lower() else float(text)
+    except (ValueError, OverflowError):
+        return None
+
+
+# ---------------------------------------------------------------- types of elements
+def told_dtypes(entry: Entry, told: Sequence[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, dtype in told:
+        if name not in entry.type_params:
+            known = ", ".join(entry.type_params)
+            has = f"its type parameters are {known}" if known else "it has none"
+            output.fail("E0609", f"`{entry.name}` has no type parameter `{name}`; {has}", place=entry.signature.place)
+        if dtype not in DTYPES:
+            guess = nearest(dtype, DTYPES)
+            output.fail("E0305", f"there is no type `{dtype}`", help=f"did you mean `{guess}`?" if guess else "")
+        found[name] = dtype
+    return found
+
+
+def _infer_dtypes(entry: Entry, found: Inputs) -> None:
+    """A type parameter is what the first array declared with it holds, where the command line does not say."""
+    for p in entry.signature.inputs:
+        loaded = found.loaded.get(p.name)
+        if p.dtype in entry.type_params and loaded is not None and loaded.dtype is not None:
+            found.dtypes.setdefault(p.dtype, loaded.dtype)
+    for t in entry.type_params:
+        if t not in found.dtypes:
+            output.fail(
+                "E0325", f"type `{t}` of `{entry.name}` cannot be told from the arguments", place=entry.signature.place,
+                help=f"give it: --dtype {t}=f32",
+            )  # fmt: skip
+
+
+def _check_dtype(p: Param, found: Inputs) -> None:
+    loaded = found.loaded[p.name]
+    want = found.dtypes.get(p.dtype, p.dtype)
+    if loaded.dtype == want:
+        return
+    holds = loaded.dtype or f"{loaded.array.dtype}, which lem does not have"
+    help = "convert the file first: nothing is converted silently"
+    if loaded.dtype is not None and loaded.dtype != "bool" and p.dtype in DTYPES:
+        help += f"; or declare `{p.name}` as {loaded.dtype} and write {want}(...) where it is used"
+    output.fail("E0607", f"`{p.name}` holds {want}, but `{loaded.path}` holds {holds}", place=p.place, help=help)
