@@ -97,6 +97,22 @@ def facts_about_arrays(ctx: Ctx, arrays: Sequence[typed.ArrayVar]) -> dict[str, 
         writes = [t.access for t in touches if t.kind == "write"]
         if writes and covers_whole_array(ctx.symbols, ctx.start, ctx.arrays[var], writes):
             covers.append(var.name)
-        elif any(t.kind == "read" for t in touches):
+        if _may_read_first(ctx, var, touches):
             reads_first.append(var.name)
     return {"covers": tuple(covers), "reads_first": tuple(reads_first)}
+
+
+def _may_read_first(ctx: Ctx, var: typed.ArrayVar, touches: Sequence[Touch]) -> bool:
+    """Whether some read is not known to come after a write of what it reads: all of the array was written before it in
+    the text, or this very place by the same element."""
+    for n, touch in enumerate(touches):
+        if touch.kind != "read":
+            continue
+        before = [t for t in touches[:n] if t.kind == "write"]
+        own = any(
+            t.grid is touch.grid and not t.is_guarded and t.access.subs == touch.access.subs and None not in t.access.subs
+            for t in before
+        )
+        if not own and not covers_whole_array(ctx.symbols, ctx.start, ctx.arrays[var], [t.access for t in before]):
+            return True
+    return False

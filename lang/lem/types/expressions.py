@@ -475,10 +475,12 @@ def _fold_logic(node: ast.Logic, x: typed.Expr, y: typed.Expr) -> typed.Expr:
 
 def check_if_expr(ctx: Ctx, node: ast.IfExpr) -> typed.Expr:
     cond = check_condition(ctx, node.cond, "`if`")
+    ctx.branches += 1
     with ctx.assuming(integers.assume(ctx, ctx.facts, cond)):
         then = ctx.expr(node.then)
     with ctx.assuming(integers.assume(ctx, ctx.facts, cond, False)):
         orelse = ctx.expr(node.orelse)
+    ctx.branches -= 1
     if is_error(cond, then, orelse):
         return error(node.span)
     both = choose(ctx.diags, node.span, then, orelse)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from lem.diagnostics.codes import E0301, E0307, E0316
 from lem.syntax import ast
-from lem.types import domains, expressions, integers, numbers, typed
+from lem.types import domains, expressions, integers, numbers, type_exprs, typed
 from lem.types.builtins.elementwise import check_extreme
 from lem.types.context import Builtin, Ctx
 from lem.types.convert import Literal, cast, const, error, is_error, settle
-from lem.types.scope import Dim, Index
+from lem.types.scope import Index
 from lem_runtime.abi.dtypes import F64, I64, DType
 
 TEXTS = {
@@ -72,6 +72,7 @@ def _neither(ctx: Ctx, node: ast.Call, kind: str) -> typed.Expr:
 
 def _comprehension(ctx: Ctx, node: ast.Call, comp: ast.Comprehension, kind: str) -> typed.Expr:
     outer = ctx.facts, ctx.axes
+    ctx.branches += 1  # the domain may be empty
     with ctx.scope():
         clauses = [_clause(ctx, c) for c in comp.clauses]
         conds = []
@@ -80,6 +81,7 @@ def _comprehension(ctx: Ctx, node: ast.Call, comp: ast.Comprehension, kind: str)
             conds.append(cond)
             ctx.facts = integers.assume(ctx, ctx.facts, cond)
         value = error(node.span) if any(c is None for c in clauses) else ctx.expr(comp.value)
+    ctx.branches -= 1
     ctx.facts, ctx.axes = outer
     made = [c for c in clauses if c is not None]
     if is_error(value, *conds) or len(made) < len(clauses):
@@ -142,8 +144,9 @@ def _axis_named(ctx: Ctx, node: ast.Expr, value: typed.Expr, kind: str) -> typed
                 also=[(entity.span, "bound here")], help=f"reduce with a variable of its own: `{kind}(... for k in K)`",
             )  # fmt: skip
             return None
-    elif isinstance(entity, Dim):
-        axis = ctx.wholes.get(entity.size)
+    else:
+        size = type_exprs.size_of(ctx, node)
+        axis = ctx.wholes.get(size) if size is not None else None
     if axis is not None and axis in value.type.axes:
         return axis
     names = ", ".join(f"`{n}`" for n in sorted(a.name for a in value.type.axes))
