@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from lem import ir
 from lem.ir import ops
 from lem.schedule.core import GridPlan, Schedule
+from lem.schedule.products import find_form
 
-_SETTINGS = {"spmd": {"vector", "lanes", "rest", "cost"}}
+_SETTINGS = {"spmd": {"vector", "lanes", "rest", "cost"}, "contraction": {"mb", "nb", "mc"}}
 _MAX_LANES = 64
+_MAX_BLOCK = 1 << 16
 
 
 def check(schedule: Schedule, fn: ir.Function, strategies: frozenset[str] = frozenset({"spmd"})) -> list[str]:
@@ -25,11 +27,11 @@ def check(schedule: Schedule, fn: ir.Function, strategies: frozenset[str] = froz
         out.append(f"`{fn.name}` has {len(grids)} grids, the schedule plans {len(schedule.grids)}")
         return out
     for grid, plan in zip(grids, schedule.grids, strict=True):
-        out.extend(f"grid {plan.index}: {why}" for why in _check_grid(grid, plan, strategies))
+        out.extend(f"grid {plan.index}: {why}" for why in _check_grid(fn, grid, plan, strategies))
     return out
 
 
-def _check_grid(grid: ops.Grid, plan: GridPlan, strategies: frozenset[str]) -> Iterator[str]:
+def _check_grid(fn: ir.Function, grid: ops.Grid, plan: GridPlan, strategies: frozenset[str]) -> Iterator[str]:
     names = tuple(a.name for a in grid.axes)
     if plan.axes != names:
         yield f"its axes are ({', '.join(names)}), the plan is for ({', '.join(plan.axes)})"
@@ -42,6 +44,12 @@ def _check_grid(grid: ops.Grid, plan: GridPlan, strategies: frozenset[str]) -> I
             yield f"`{plan.strategy}` has no setting `{name}`; it has {', '.join(sorted(known))}"
     if plan.strategy == "spmd":
         yield from _check_spmd(grid, plan)
+    if plan.strategy == "contraction":
+        if find_form(fn, grid) is None:
+            yield "it is not a matrix product, so `contraction` cannot run it"
+        for name, value in plan.settings:
+            if not isinstance(value, int) or not 0 < value <= _MAX_BLOCK:
+                yield f"`{name}={value}`: must be a number from 1 to {_MAX_BLOCK}"
 
 
 def _check_spmd(grid: ops.Grid, plan: GridPlan) -> Iterator[str]:

@@ -17,7 +17,7 @@ from lem.schedule.core import GridPlan, Schedule, Setting
 from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.source import Facts
 
-Special = Callable[[ops.Grid, Facts, Machine], tuple[str, Mapping[str, Setting]] | None]
+Special = Callable[[ir.Function, ops.Grid, Facts, Machine], tuple[str, Mapping[str, Setting]] | None]
 
 _INNER_LOOP = 8  # an access inside a reduction counts so much more than one outside
 _SHORT = 8  # literal axes shorter than this are no place for vectors
@@ -38,7 +38,7 @@ def propose(
         names = tuple(a.name for a in grid.axes)
         plan = None
         for look in special:
-            found = look(grid, facts, machine)
+            found = look(fn, grid, facts, machine)
             if found is not None:
                 plan = GridPlan(n, names, found[0], tuple(sorted(found[1].items())))
                 break

@@ -13,11 +13,12 @@ from lem import schedule as schedules
 from lem.diagnostics import InternalError
 from lem.ir import ops, printer, queries
 from lem.schedule import Schedule, Setting
+from lem.schedule.products import find_form
+from lem.schedule.register_tiles import contraction_settings
 from lem.targets import llvm
 from lem.targets.base import Limits, Target
-from lem.targets.cpu import contraction, lower
+from lem.targets.cpu import lower
 from lem.targets.cpu.emit import emit_module
-from lem.targets.cpu.products import find_form
 from lem.targets.loops.printer import show_module
 from lem_runtime.abi.artifact import Artifact, Site
 from lem_runtime.abi.dtypes import DTYPES
@@ -27,9 +28,11 @@ from lem_runtime.abi.source import Facts
 STAGES = ("schedule", "loops", "ll", "asm")
 
 
-def want_contraction(grid: ops.Grid, facts: Facts, machine: Machine) -> tuple[str, Mapping[str, Setting]] | None:
-    form = find_form(grid)
-    return None if form is None else ("contraction", contraction.settings(form, machine))
+def want_contraction(
+    fn: ir.Function, grid: ops.Grid, facts: Facts, machine: Machine
+) -> tuple[str, Mapping[str, Setting]] | None:
+    form = find_form(fn, grid)
+    return None if form is None else ("contraction", contraction_settings(form.products[0].op.dtype, machine))
 
 
 SPECIAL = (want_contraction,)
