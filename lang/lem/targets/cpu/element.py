@@ -109,6 +109,8 @@ class Element(Weaver):
         self.vec: Binding | None = None
         self.locals: dict[Array, LocalRef] = {}
         self.written: set[Array] = set()
+        self.unsettled: dict[Value, frozenset[Array]] = {}  # values still to be written that read arrays written here
+        self.running: list[tuple[Block, int]] = []  # blocks being walked, and the op they are at
         self.interior: set[ops.Load] = set()  # loads whose boundary cannot be reached in the loop being written
         self.scratch: list[tuple[Buffer, Expr]] = []
         self.views: dict[Any, Buffer] = {}
@@ -155,7 +157,9 @@ class Element(Weaver):
     def run(self, block: Block) -> None:
         """Make the ops of a block known; write those that have effects."""
         floor = self.barrier(self.level)
-        for o in block.ops:
+        self.running.append((block, 0))
+        for n, o in enumerate(block.ops):
+            self.running[-1] = (block, n)
             for r in o.results:
                 self.known[r] = Known(o, floor)
             if isinstance(o, ops.Range):
@@ -163,16 +167,46 @@ class Element(Weaver):
                 self.index_of[o.result] = o.axis
             elif self.has_effect(o):
                 self.tables.effects[type(o)](self, o)
-            elif self.keeps_place(o) and o.results:
-                self.demand_now(o)
+            elif o.results:
+                reads = self.reads_unsettled(o)
+                if self.keeps_place(o, reads):
+                    self.demand_now(o)
+                elif reads:
+                    self.unsettled.update((r, reads) for r in o.results)
+        self.running.pop()
         while self.temps and self.temps[-1][0] == self.level and self.level > 0:
             self.b.add(lp.Free(self.temps.pop()[1]))
 
-    def keeps_place(self, o: ir.Op) -> bool:
+    def keeps_place(self, o: ir.Op, reads: frozenset[Array]) -> bool:
         """Must the op's code stand here, rather than where its value is first needed?"""
         if any(self.open_axes(r.axes) for r in o.results):
             return False
-        return self.eager or self.reads_written(o)
+        return self.eager or bool(reads) or self.reads_written(o)
+
+    def reads_unsettled(self, o: ir.Op) -> frozenset[Array]:
+        """Arrays written here that the code of an op would read when it is written later."""
+        out: frozenset[Array] = frozenset()
+        for v in _needs(o):
+            out |= self.unsettled.get(v, frozenset())
+        if self.reads_written(o):
+            out |= {p.array for p in (o, *(q for b in o.blocks for q in ir.walk_ops(b))) if isinstance(p, ops.Load)}
+        return out & (self.written | frozenset(a for a in out if a.kind == "local"))
+
+    def settle(self, array: Array, own: Value | None) -> None:
+        """`array` is about to change: values read from it that are used later are computed now. own: the value that is
+        stored, which the caller sees to."""
+        waiting = [v for v, arrays in self.unsettled.items() if array in arrays and v is not own and v not in self.memo]
+        if not waiting:
+            return
+        later: set[Value] = set()
+        for block, n in self.running:
+            for o in block.ops[n + 1 :]:
+                later.update(_needs(o))
+            later.update(block.yields)
+        for v in waiting:
+            if v in later and v not in self.kept:
+                self.materialise(v)
+                self.unsettled.pop(v)
 
     def demand_now(self, o: ir.Op) -> None:
         for r in o.results:
@@ -201,7 +235,7 @@ class Element(Weaver):
                 stack.pop()
                 continue
             known = self.known.get(top)
-            if known is None or type(known.op) not in PURE_OPS:
+            if known is None or top in self.kept or type(known.op) not in PURE_OPS:
                 self.memo[top] = self.demand(top, known)
                 stack.pop()
                 continue

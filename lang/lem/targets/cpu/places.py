@@ -13,6 +13,7 @@ from lem.ir import ops
 from lem.ir.core import Affine, Array, Axis, Value
 from lem.targets.cpu.context import ArrayRef
 from lem.targets.cpu.element import Element, LocalRef, Tables
+from lem.targets.cpu.pure import PURE_OPS
 from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import Buffer, Const, Expr
@@ -259,6 +260,7 @@ def load(w: Element, o: ops.Load) -> Expr:
 
 def effect_store(w: Element, o: ops.Store) -> None:
     axes = w.open_axes(frozenset().union(*(s.axes for s in o.subs)) | o.value.axes)
+    w.settle(o.array, o.value)
     if not axes:
         store(w, o)
         return
@@ -319,6 +321,8 @@ def reads_elsewhere(w: Element, v: Value, array: Array, subs: Sequence[Affine]) 
         if isinstance(known.op, ops.Load) and known.op.array is array:
             if known.op.boundary or tuple(known.op.subs) != tuple(subs):
                 return True
+        if array in w.unsettled.get(x, ()) and not isinstance(known.op, ops.Load) and type(known.op) not in PURE_OPS:
+            return True  # a reduction or a branch reads more than one place
         stack.extend(known.op.operands)
         for b in known.op.blocks:
             stack.extend(b.yields)
@@ -329,6 +333,7 @@ def reads_elsewhere(w: Element, v: Value, array: Array, subs: Sequence[Affine]) 
 
 
 def effect_update(w: Element, o: ops.Update) -> None:
+    w.settle(o.array, None)
     axes = w.open_axes(frozenset().union(*(s.axes for s in o.subs)) | o.value.axes)
     w.over_all(axes, None, 0, lambda: update(w, o))
 
