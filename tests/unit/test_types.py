@@ -8,7 +8,10 @@ import pytest
 
 from lem import types
 from lem.diagnostics import Diagnostics
+from lem.names import BUILTINS
 from lem.types import typed
+from lem.types.builtins import TABLE
+from lem.types.convert import CONSTANTS
 from lem_runtime.abi import sizes
 from tests.support import ROOT
 from tests.support.typing import bind_text, check_text, kernel, nodes, typed_module
@@ -272,6 +275,21 @@ test "twice":
 """)
     (test,) = module.tests
     assert [type(s).__name__ for s in test.body].count("Check") == 4
+
+
+def test_names_of_math_are_imported_whoever_provides_them() -> None:
+    typed_module("""
+import math
+from math import sqrt as root, exp as e, pi as half_turn
+
+kernel k[N](x: f32[N], y: out f32[N]):
+    for i in grid(N):
+        y[i] = root(x[i]) + e(x[i]) + half_turn + math.abs(x[i]) + math.log(x[i])
+""")
+
+
+def test_names_knows_all_builtins() -> None:
+    assert BUILTINS == {*TABLE, *CONSTANTS}
 
 
 def test_library_is_read_only_where_it_is_used() -> None:

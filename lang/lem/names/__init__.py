@@ -24,6 +24,11 @@ __all__ = ["Bound", "Definition", "Loader", "ModuleScope", "bind", "unknown_name
 
 Loader = Callable[[str], SourceFile | None]
 ALWAYS = "math"  # the library module whose names need no import
+# What the compiler itself provides. To a reader these are names of `math` too: they can be imported from there.
+BUILTINS = frozenset(
+    "abs sqrt floor ceil trunc round isnan isinf copysign fma where bits from_bits clamp wrap fill"
+    " sum prod max min any all mean argmax argmin inf nan pi".split()
+)
 
 
 @dataclass(eq=False, slots=True)
@@ -31,7 +36,7 @@ class Definition:
     """What a module-level name stands for.
 
     kind:  "function" "constant" "struct" (then `node` is its item), "module" (then `module` is it) or "broken" (an
-           import that was reported).
+           import that was reported) or "builtin" (imported from `math`; `original` is what it is called there).
     scope: the module that holds the item, where names inside it are looked up.
     """
 
@@ -41,6 +46,7 @@ class Definition:
     scope: ModuleScope
     node: ast.Item | None = None
     module: ModuleScope | None = None
+    original: str = ""
 
 
 @dataclass(eq=False, slots=True)
@@ -60,6 +66,13 @@ class ModuleScope:
             return found
         always = self.session.module(ALWAYS)
         return always.own.get(name) if always else None
+
+    def member(self, name: str, span: Span) -> Definition | None:
+        """What another module finds under `name` in this one: its own definitions alone."""
+        found = self.own.get(name)
+        if found is None and self.name == ALWAYS and name in BUILTINS:
+            return Definition(name, "builtin", span, self, original=name)
+        return found
 
     def visible(self) -> Iterable[str]:
         """All names that :meth:`find` knows, for suggestions."""
@@ -184,7 +197,7 @@ class _Session:
             self._add(scope, Definition(name, "broken", span, scope))
 
     def _import_name(self, scope: ModuleScope, module: ModuleScope, wanted: ast.ImportName) -> None:
-        found = module.own.get(wanted.name)
+        found = module.member(wanted.name, wanted.span)
         if found is None:
             guess = nearest(wanted.name, module.own)
             self.diags.error(
@@ -195,11 +208,12 @@ class _Session:
             self._add(scope, Definition(wanted.alias or wanted.name, "broken", wanted.span, module))
             return
         local = wanted.alias or wanted.name
-        self._add(scope, Definition(local, found.kind, wanted.span, found.scope, found.node, found.module))
+        made = Definition(local, found.kind, wanted.span, found.scope, found.node, found.module, found.original)
+        self._add(scope, made)
 
     def _add(self, scope: ModuleScope, new: Definition) -> None:
         first = scope.imported.get(new.name)
-        if first is not None and first.node is not new.node:
+        if first is not None and (first.node is not new.node or first.original != new.original):
             self.diags.error(
                 E0202, new.span, f"`{new.name}` is already imported", also=[(first.span, "first imported here")]
             )

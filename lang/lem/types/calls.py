@@ -100,7 +100,9 @@ def _module_level(ctx: Ctx, func: ast.Name) -> Definition | Builtin | DType | No
     return _callable(ctx, func.span, found)
 
 
-def _callable(ctx: Ctx, span: Span, found: Definition) -> Definition | None:
+def _callable(ctx: Ctx, span: Span, found: Definition) -> Definition | Builtin | None:
+    if found.kind == "builtin" and found.original in ctx.session.handlers.builtins:
+        return ctx.session.handlers.builtins[found.original]
     if found.kind in ("function", "struct"):
         return found
     if found.kind == "broken":
@@ -113,7 +115,7 @@ def _callable(ctx: Ctx, span: Span, found: Definition) -> Definition | None:
     return None
 
 
-def _in_module(ctx: Ctx, func: ast.Attribute) -> Definition | None:
+def _in_module(ctx: Ctx, func: ast.Attribute) -> Definition | Builtin | None:
     """``nn.relu(x)``."""
     found = definition_of_attribute(ctx, func)
     return None if found is None else _callable(ctx, func.name_span, found)
@@ -137,7 +139,7 @@ def definition_of_attribute(ctx: Ctx, node: ast.Attribute) -> Definition | None:
     if found.module is None:
         ctx.diags.error(E0315, node.span, f"`{found.name}` is not a module and has no attributes")
         return None
-    member = found.module.own.get(node.name)
+    member = found.module.member(node.name, node.name_span)
     if member is None:
         guess = nearest(node.name, found.module.own)
         ctx.diags.error(

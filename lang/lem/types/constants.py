@@ -89,6 +89,10 @@ def _named(session: Session, scope: ModuleScope, node: ast.Name) -> Value:
     if found is None:
         unknown_name(session.diags, scope, node.span, node.id, CONSTANTS)
         raise _Reported
+    if found.original in CONSTANTS:
+        return CONSTANTS[found.original]
+    if found.kind == "broken":
+        raise _Reported
     if found.kind != "constant":
         raise _NotConstant(node, f"`{node.id}` is not a constant")
     if id(found.node) in session.constants and session.constants[id(found.node)] is None:

@@ -124,6 +124,8 @@ def value_of_definition(ctx: Ctx, span: Span, found: Definition) -> typed.Expr:
     """A constant's value; other module-level names are no values."""
     if found.kind == "broken":
         return error(span)
+    if found.original in CONSTANTS:
+        return literal(span, CONSTANTS[found.original])
     if found.kind == "constant":
         value = constants.value_of(ctx.session, found)
         if value is None:
