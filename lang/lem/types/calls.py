@@ -19,7 +19,7 @@ from lem_runtime.abi.dtypes import DTYPES, DType
 # Part of the language, known by name, and not yet run.
 LATER = {
     "scan": "scans", "cumsum": "scans", "unique": "`unique`", "quantize": "quantised arrays",
-    "dequantize": "quantised arrays", "blocks": "blocks of arrays", "spawn": "spawn", "dot": "",
+    "dequantize": "quantised arrays", "blocks": "blocks of arrays",
 }  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def _module_level(ctx: Ctx, func: ast.Name) -> Definition | Builtin | DType | No
         dtype = numbers.dtype_named(name)
         if dtype is not None:
             return dtype
-        if LATER.get(name):
+        if name in LATER:
             raise NotYet(LATER[name], func.span)
         if name in CONSTANTS:
             ctx.diags.error(E0321, func.span, f"`{name}` is a number")

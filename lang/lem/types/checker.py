@@ -144,7 +144,7 @@ def _check_fn_alone(session: Session, found: Definition) -> None:
     """An fn that nothing calls is checked for the types it declares, with one dtype per bound."""
     fn = found.node
     assert isinstance(fn, ast.Function)
-    if any(key[0] == id(fn) for key in session.fns) or any(p.type is None for p in fn.params):
+    if session.is_misread(fn) or any(key[0] == id(fn) for key in session.fns) or any(p.type is None for p in fn.params):
         return
     ctx = Ctx(session, session.diags, found.scope, "kernel", fn.name.id, owner=fn)
     types = {g.name: numbers.REPRESENTATIVE.get(g.bound, DTYPES["f32"]) for g in fn.generics if g.bound is not None}

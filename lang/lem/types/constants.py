@@ -42,7 +42,8 @@ def value_of(session: Session, found: Definition) -> Value | None:
     key = id(found.node)
     if key not in session.constants:
         session.constants[key] = None  # a constant that needs itself finds this and stops
-        session.constants[key] = _evaluate(session, found.scope, found.node.value)
+        if not session.is_misread(found.node):
+            session.constants[key] = _evaluate(session, found.scope, found.node.value)
     value: Value | None = session.constants[key]
     return value
 

@@ -105,6 +105,16 @@ class Session:
     constants: dict[int, Any] = field(default_factory=dict)
     not_run: dict[str, tuple[str, Span]] = field(default_factory=dict)
 
+    def is_misread(self, item: ast.Node) -> bool:
+        """Whether the parser reported something in this item: what the checker could add would be about text that nobody
+        wrote, so it adds nothing."""
+        inside = item.span
+        return any(
+            d.code.id.startswith("E01") and d.span is not None and d.span.source is inside.source
+            and inside.start <= d.span.start <= inside.end
+            for d in self.diags.items
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Handlers:

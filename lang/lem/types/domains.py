@@ -127,7 +127,7 @@ def _sliced(ctx: Ctx, node: ast.Subscript, dim: Dim) -> Range | None:
     if lo is None or hi is None or step is None:
         return None
     made = _made(ctx, node.span, lo[0], hi[0], step, dim.size if isinstance(dim.size, str) else None, lo[1], hi[1])
-    made.domain.checks = tuple(checks)
+    made.domain.checks, made.domain.size = tuple(checks), size
     return made
 
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0327, E0404, E0408, E0410
-from lem.syntax import ast
 from lem.types import typed
 from lem.types.context import Ctx, Touch, place_of
 from lem.types.races import covers_whole_array
@@ -18,10 +17,8 @@ from lem_runtime.abi import sizes
 from lem_runtime.abi.signature import Condition
 
 
-def check_results(ctx: Ctx, diags: Diagnostics, arrays: Sequence[typed.ArrayVar], fn: ast.Function) -> None:
+def check_results(ctx: Ctx, diags: Diagnostics, arrays: Sequence[typed.ArrayVar]) -> None:
     """Report `out` arrays that are read first or never written, and results that are not assigned."""
-    if not fn.body or any(isinstance(n, ast.ErrorStmt | ast.ErrorExpr) for n in ast.walk(fn)):
-        return  # what could not be parsed may hold what is missing
     for var in arrays:
         touches = ctx.touches.get(var, [])
         if var.effect == "out":
@@ -29,7 +26,7 @@ def check_results(ctx: Ctx, diags: Diagnostics, arrays: Sequence[typed.ArrayVar]
         elif var.effect == "result" and var.shape and not touches:
             diags.error(E0408, var.span, f"`{var.name}` is never written", help=f"store its elements: `{var.name}[i] = ...`")
         elif var.effect == "result" and not var.shape:
-            _check_scalar_result(ctx, diags, var, fn)
+            _check_scalar_result(ctx, diags, var)
 
 
 def _check_out(diags: Diagnostics, var: typed.ArrayVar, touches: Sequence[Touch]) -> None:
@@ -54,7 +51,7 @@ def _may_follow_write(touches: Sequence[Touch]) -> bool:
     )
 
 
-def _check_scalar_result(ctx: Ctx, diags: Diagnostics, var: typed.ArrayVar, fn: ast.Function) -> None:
+def _check_scalar_result(ctx: Ctx, diags: Diagnostics, var: typed.ArrayVar) -> None:
     ends = [(f, s) for f, s in ctx.exits]
     if ctx.flow.live:
         ends.append((ctx.flow, var.span))

@@ -113,6 +113,8 @@ def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr) -> Arg:
 def instance(
     ctx: Ctx, span: Span, found: Definition, fn: ast.Function, args: list[Arg]
 ) -> tuple[typed.FnInstance, tuple[typed.Expr | typed.ArrayVar, ...]] | None:
+    if ctx.session.is_misread(fn):
+        return None
     if fn.results and any(r.type.sizes is not None for r in fn.results):
         raise NotYet("an fn that returns an array", fn.name.span)
     binding = Binding()

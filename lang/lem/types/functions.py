@@ -44,6 +44,8 @@ def check_function(session: Session, found: Definition, dtypes: Mapping[str, DTy
     if name in session.checked:
         return session.checked[name]
     session.checked[name] = None
+    if session.is_misread(fn):
+        return None
     session.active.append((name, fn.name.span))
     try:
         session.checked[name] = _check(session, found.scope, fn, name, dtypes)
@@ -74,7 +76,7 @@ def _check(
         raise
     header = headers[-1]
     if not scratch.has_errors:
-        effects.check_results(ctx, scratch, header.arrays, fn)
+        effects.check_results(ctx, scratch, header.arrays)
     passes.hand_over(scratch, session.diags)
     if scratch.has_errors:
         return None
@@ -287,6 +289,8 @@ def _decorators(ctx: Ctx, fn: ast.Function) -> None:
 # ---------------------------------------------------------------- tests
 def check_test(session: Session, module: ModuleScope, test: ast.Test, name: str) -> typed.Function | None:
     """Check one test block. None when it was reported as wrong or cannot run yet."""
+    if session.is_misread(test):
+        return None
     scratch = Diagnostics(limit=session.diags.limit)
     wholes: dict[object, typed.ValueAxis] = {}
 

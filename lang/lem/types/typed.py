@@ -236,7 +236,7 @@ class CallFn(Expr):
 @dataclass(eq=False, slots=True)
 class Domain:
     """lo, lo + step, ... < hi, all i64. `dim`: the dimension it is (a slice of), if any. A bound that must be tested in
-    0..size where it runs is in `checks` ("lo", "hi"); step > 0 but for range statements."""
+    0..size where it runs is in `checks` ("lo", "hi"), and then there is a `size`; step > 0 but for range statements."""
 
     lo: Expr
     hi: Expr
@@ -244,6 +244,7 @@ class Domain:
     dim: str | None
     span: Span
     checks: tuple[str, ...] = ()
+    size: Expr | None = None
 
 
 @dataclass(eq=False, slots=True)
