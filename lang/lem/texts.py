@@ -25,9 +25,10 @@ MAX_SOURCE_BYTES = 16 * 1024 * 1024  # a file larger than this is no program
 def read_source(path: str, diags: Diagnostics) -> SourceFile | None:
     """The text of a file; None and a report when it cannot be read or is no text."""
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as f:
+            data = f.read(MAX_SOURCE_BYTES + 1)  # never more: a device can go on for ever
         if len(data) > MAX_SOURCE_BYTES:
-            diags.error(E0610, None, f"`{path}` has {len(data)} bytes; a program has at most {MAX_SOURCE_BYTES}")
+            diags.error(E0610, None, f"`{path}` is larger than {MAX_SOURCE_BYTES >> 20} MiB, so it is no program")
             return None
         return SourceFile(path, data.decode("utf-8-sig").replace("\r\n", "\n"))
     except UnicodeDecodeError as e:
@@ -71,7 +72,7 @@ def source_key(files: tuple[SourceFile, ...], entry: str, facts: Facts, machine:
 def digest(*parts: str) -> str:
     h = hashlib.sha256()
     for p in parts:
-        data = p.encode()
+        data = p.encode(errors="surrogatepass")  # names of files need not be text
         h.update(len(data).to_bytes(8, "little") + data)
     return h.hexdigest()
 

@@ -38,7 +38,13 @@ class Verb:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        output.fail("E0620", message.removeprefix("argument "), help=f"`{self.prog} --help` shows the options")
+        message = message.removeprefix("argument ")
+        _, unknown, rest = message.partition("unrecognized arguments: ")
+        guess = nearest(rest.split()[0].partition("=")[0], self._option_string_actions) if unknown else None
+        if unknown:
+            message = f"`{self.prog}` has no option `{rest.split()[0]}`"
+        help = f"did you mean `{guess}`?" if guess else f"`{self.prog} --help` shows the options"
+        output.fail("E0620", message, help=help)
 
 
 def dispatch(argv: list[str]) -> int:
@@ -95,8 +101,9 @@ def _parser(verb: Verb) -> _Parser:
 
 # ---------------------------------------------------------------- the verbs
 def _run(p: argparse.ArgumentParser) -> None:
+    p.usage = "lem run FILE[:entry] [name=value ...] [options]"
     text = "a .lem file (entry: a kernel or task of it); then a file for each array, a number for each scalar or dimension"
-    p.add_argument("words", nargs="*", metavar=("FILE[:entry]", "name=value"), help=text)
+    p.add_argument("words", nargs="*", metavar="FILE[:entry] name=value", help=text)
     p.add_argument("-o", dest="outputs", action="append", default=[], metavar="name=path", help="where a result is written")
     p.add_argument("--threads", type=_positive, metavar="N", help="workers (default: the processors of this machine)")
     p.add_argument("--timeout", type=_seconds, metavar="S", help="stop the program after S seconds")

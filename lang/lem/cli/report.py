@@ -88,14 +88,31 @@ def _numbers(r: Result) -> Any:
     return numbers_of(r.array, r.dtype)
 
 
-def print_results(artifact: Artifact, result: RunResult, results: Sequence[Result], paths: Mapping[str, str]) -> None:
-    for name, value in result.scalars.items():
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """All that is known after a run. numbers: dimensions and integer scalars of the call; paths: what was written where."""
+
+    artifact: Artifact
+    result: RunResult
+    results: Sequence[Result]
+    paths: Mapping[str, str]
+    numbers: Mapping[str, int]
+    machine: str
+    prepared_ms: float
+
+    @property
+    def notes(self) -> list[str]:
+        return [*self.artifact.notes, *self.result.notes]
+
+
+def print_results(ran: Ran) -> None:
+    for name, value in ran.result.scalars.items():
         print(f"{name} = {value}")
-    for note in (*artifact.notes, *result.notes):
+    for note in ran.notes:
         print(f"note: {note}", file=sys.stderr)
-    for r in sorted(results, key=lambda r: r.name in paths):  # what was written is what a person looks for last
+    for r in sorted(ran.results, key=lambda r: r.name in ran.paths):  # a person looks last for what was written
         kind = f"{r.name}: {r.dtype}[{', '.join(map(str, r.array.shape))}]"
-        print(f"{kind} written to {paths[r.name]}" if r.name in paths else f"{kind}  {_statistics(summary(r))}")
+        print(f"{kind} written to {ran.paths[r.name]}" if r.name in ran.paths else f"{kind}  {_statistics(summary(r))}")
 
 
 def _statistics(s: Mapping[str, Any]) -> str:
@@ -120,23 +137,27 @@ class Row:
     bytes: float
 
 
-def rows(artifact: Artifact, result: RunResult) -> list[Row]:
-    """A row per called kernel, or one for an entry that calls none."""
-    work: dict[str, list[float]] = {}
+def rows(ran: Ran) -> list[Row]:
+    """A row per called kernel, then one for the whole run."""
+    artifact, result = ran.artifact, ran.result
+    work: dict[str, list[tuple[float, float]]] = {}
     for w in artifact.work:
-        total = work.setdefault(w.label, [0.0, 0.0])
-        total[0] += _value(w.flops, result.dims)
-        total[1] += _value(w.bytes_read, result.dims) + _value(w.bytes_written, result.dims)
-    if not result.marks:
-        flops, n_bytes = (math.fsum(v[i] for v in work.values()) for i in (0, 1))
-        return [Row(artifact.name, 1, result.elapsed_ns / 1e9, flops, n_bytes)]
-    spent: dict[str, list[float]] = {}
+        flops, read, written = (_value(size, ran.numbers) for size in (w.flops, w.bytes_read, w.bytes_written))
+        work.setdefault(w.label, []).append((flops, read + written))
+    calls: dict[str, list[float]] = {}
     for m in result.marks:
-        entry = spent.setdefault(m.label, [0, 0.0])
+        entry = calls.setdefault(artifact.sites[m.site].text.removeprefix("call of "), [0, 0.0])
         entry[0] += m.count
         entry[1] += m.total_ns / 1e9
-    # The sizes of several calls need not be the same, so their work is not told.
-    return [Row(k, int(n), s, *(work.get(k, (0.0, 0.0)) if n == 1 else (0.0, 0.0))) for k, (n, s) in spent.items()]
+    found = [Row(k, int(n), s, *_total(work.get(k, []))) for k, (n, s) in calls.items()]
+    every = [part for parts in work.values() for part in parts]
+    return [*found, Row(artifact.name, 1, result.elapsed_ns / 1e9, *_total(every))]
+
+
+def _total(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Flops and bytes of all parts; 0 where that of one part is not known, because a part of the work is no rate."""
+    flops, n_bytes = ([part[i] for part in parts] for i in (0, 1))
+    return (math.fsum(flops) if all(flops) else 0.0), (math.fsum(n_bytes) if all(n_bytes) else 0.0)
 
 
 def _value(size: sizes.Size, known: Mapping[str, int]) -> float:
@@ -146,13 +167,14 @@ def _value(size: sizes.Size, known: Mapping[str, int]) -> float:
         return 0.0
 
 
-def print_report(artifact: Artifact, result: RunResult, prepared_ms: float) -> None:
+def print_report(ran: Ran) -> None:
     table = [("kernel", "calls", "time", "GFLOP/s", "GB/s")]
-    for r in rows(artifact, result):
+    for r in rows(ran):
         table.append((r.kernel, str(r.calls), duration(r.seconds), _rate(r.flops, r.seconds), _rate(r.bytes, r.seconds)))
     widths = [max(len(row[n]) for row in table) for n in range(5)]
-    threads = f"{result.n_workers} thread{'s' if result.n_workers != 1 else ''}"
-    print(f"{artifact.name} on cpu ({artifact.machine}), {threads}; ready to run after {prepared_ms:.0f} ms")
+    n = ran.result.n_workers
+    threads = f"{n} thread{'s' if n != 1 else ''}"
+    print(f"{ran.artifact.name} on cpu ({ran.machine}), {threads}; ready to run after {ran.prepared_ms:.0f} ms")
     for name, *numbers in table:
         cells = (f"{text:>{width}}" for text, width in zip(numbers, widths[1:], strict=True))
         print("  ".join((f"{name:<{widths[0]}}", *cells)))
@@ -170,19 +192,16 @@ def _rate(amount: float, seconds: float) -> str:
     return f"{amount / seconds / 1e9:.3g}" if amount and seconds else "-"
 
 
-def print_json(
-    artifact: Artifact, result: RunResult, results: Sequence[Result], paths: Mapping[str, str], prepared_ms: float
-) -> None:
-    arrays = {r.name: summary(r) | ({"path": paths[r.name]} if r.name in paths else {}) for r in results}
+def print_json(ran: Ran) -> None:
+    paths = {name: {"path": path} for name, path in ran.paths.items()}
     kernels = [
-        {"kernel": r.kernel, "calls": r.calls, "seconds": r.seconds, "flops": r.flops, "bytes": r.bytes}
-        for r in rows(artifact, result)
+        {"kernel": r.kernel, "calls": r.calls, "seconds": r.seconds, "flops": r.flops, "bytes": r.bytes} for r in rows(ran)
     ]
     made = {
-        "ok": True, "entry": artifact.name, "outputs": arrays, "scalars": result.scalars, "prints": result.prints,
-        "dims": result.dims, "seconds": result.elapsed_ns / 1e9, "prepared_ms": prepared_ms,
-        "threads": result.n_workers, "machine": artifact.machine, "kernels": kernels,
-        "notes": [*artifact.notes, *result.notes],
+        "ok": True, "entry": ran.artifact.name, "outputs": {r.name: summary(r) | paths.get(r.name, {}) for r in ran.results},
+        "scalars": ran.result.scalars, "prints": ran.result.prints, "dims": ran.result.dims,
+        "seconds": ran.result.elapsed_ns / 1e9, "prepared_ms": ran.prepared_ms, "threads": ran.result.n_workers,
+        "machine": ran.machine, "kernels": kernels, "notes": ran.notes,
     }  # fmt: skip
     output.print_json(_finite(made))
 

@@ -30,14 +30,21 @@ def command(args: argparse.Namespace) -> int:
     result = _run(args, session, artifact, bound)
     results = [files.Result(p.name, p.dtype, result.outputs[p.name]) for p in artifact.signature.params if _is_result(p)]
     _write(paths, results)
-    prepared_ms = (ready - started) * 1e3
+    numbers = _numbers(sig, bound) | result.dims
+    ran = report.Ran(artifact, result, results, paths, numbers, session.machine.cpu, (ready - started) * 1e3)
     if args.json:
-        report.print_json(artifact, result, results, paths, prepared_ms)
+        report.print_json(ran)
     else:
         if args.report:
-            report.print_report(artifact, result, prepared_ms)
-        report.print_results(artifact, result, results, paths)
+            report.print_report(ran)
+        report.print_results(ran)
     return Exit.DONE
+
+
+def _numbers(sig: Signature, bound: inputs.Inputs) -> dict[str, int]:
+    """The integer scalars of the call, given or left to their defaults."""
+    values = {p.name: bound.scalars.get(p.name, p.default) for p in sig.params if not p.is_array}
+    return {name: value for name, value in values.items() if isinstance(value, int) and not isinstance(value, bool)}
 
 
 def _words(words: list[str]) -> tuple[str, list[str]]:

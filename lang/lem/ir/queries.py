@@ -201,7 +201,9 @@ class _Facts:
                     yield from self.steps(b, _times(times, self.turns(o)))
 
     def turns(self, o: Op) -> Size | None:
-        """How often the blocks of an op run."""
+        """How often the blocks of an op run; None where only running it tells."""
+        if isinstance(o, ops.While):
+            return None
         if isinstance(o, ops.For):
             lo, hi = self.size(o.lo, True), self.size(o.hi, True)
             if lo is None or hi is None:
