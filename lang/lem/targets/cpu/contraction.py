@@ -30,8 +30,8 @@ from lem.schedule.products import Form, Product, Side, below, find_form
 from lem.schedule.register_tiles import contraction_settings, register_tile, row_counts
 from lem.targets.cpu import microkernel
 from lem.targets.cpu.context import Context
-from lem.targets.cpu.packing import Span, lanes_below, pack_across, pack_along
-from lem.targets.cpu.points import Points, outside, stride_along, unit_stride
+from lem.targets.cpu.packing import lanes_below, pack_across, pack_along
+from lem.targets.cpu.points import Points, Span, outside, stride_along, unit_stride
 from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import Buffer, Const, Expr
@@ -61,7 +61,7 @@ class _Extent:
     n: Expr
 
     def span(self, first: Expr, count: Expr) -> Span:
-        return Span(self.side.indices, self.lo, self.side.step, first, count)
+        return Span(self.side.axis, self.side.indices, self.lo, self.side.step, first, count)
 
 
 @dataclass(slots=True)
@@ -160,7 +160,7 @@ class _Lowering:
         store, n = self.form.stores[0], self.form.n
         if store.value is not self.last.op.result or store.array.kind == "local":
             return False
-        return unit_stride(store, n.indices, n.step, self.cx.refs[store.array], self.form.defs)
+        return unit_stride(store, n, self.cx.refs[store.array])
 
     # -- one piece of work
     def piece(self, lo: Expr, hi: Expr) -> None:
@@ -214,15 +214,13 @@ class _Lowering:
             if k:
                 here = b.let(lb.binary("mod", number, e.n), "here")
                 number = b.let(lb.binary("floordiv", number, e.n), "rest")
-            value = b.let(lb.add(e.lo, lb.mul(here, e.side.step)), e.side.axis.name)
-            for index in e.side.indices:
-                at.env[index] = value
+            at.bind(e.side.axis, e.side.indices, lb.add(e.lo, lb.mul(here, e.side.step)), here)
 
     def rows_span(self, first: Expr, count: Expr) -> Span:
         extents = [self.extents[s] for s in self.form.m]
         if len(extents) == 1:
             return extents[0].span(first, count)
-        return Span((), lb.const(0), 1, first, count, lambda at, row: self._split(at, row, extents))
+        return Span(None, (), lb.const(0), 1, first, count, lambda at, row: self._split(at, row, extents))
 
     # -- chunks
     def region(self, at: Points, panels: _Panels, region: _Region) -> None:
@@ -254,15 +252,13 @@ class _Lowering:
         """inner: the side that must be contiguous in a panel; outer: the other one, None where it is several axes."""
         defs, refs = self.form.defs, self.cx.refs
         loads = [op for op in below([value], defs) if isinstance(op, ops.Load)]
-        fits = [unit_stride(op, inner.indices, inner.step, refs[op.array], defs) for op in loads]
-        turned = outer is not None and any(
-            unit_stride(op, outer.indices, outer.step, refs[op.array], defs) for op in loads
-        )
+        fits = [unit_stride(op, inner, refs[op.array]) for op in loads]
+        turned = outer is not None and any(unit_stride(op, outer, refs[op.array]) for op in loads)
         mode = "across" if turned and not any(fits) else "along"
         op = defs.get(value)
         if outer is None or not isinstance(op, ops.Load) or not all(fits):
             return _Operand(value, mode, None, lb.const(0))
-        stride = stride_along(op, outer.indices, outer.step, refs[op.array], defs)
+        stride = stride_along(op, outer, refs[op.array])
         if stride is None:
             return _Operand(value, mode, None, lb.const(0))
         return _Operand(value, mode, op, self.b.let(stride, "stride"))
@@ -319,8 +315,8 @@ class _Lowering:
         # The last columns are read from the panel, which has room for a whole register tile.
         whole = b.let(lb.and_(chunk.columns_in_place, lb.compare("eq", n_columns, tile.nr)), "whole")
         with at.scope():
-            self.extents[self.form.n].span(column, n_columns).go_to(at, lb.const(0))
-            self.extents[chunk.product.k].span(chunk.k0, chunk.n).go_to(at, lb.const(0))
+            at.go_to(self.extents[self.form.n].span(column, n_columns), lb.const(0))
+            at.go_to(self.extents[chunk.product.k].span(chunk.k0, chunk.n), lb.const(0))
             here = b.view(self.cx.refs[plain.array].buffer, at.index_of(plain), "here")
         return b.pick(whole, here, panel, "columns"), b.let(lb.select(whole, chunk.columns.stride, lb.const(tile.nr)))
 
@@ -331,8 +327,8 @@ class _Lowering:
         if plain is None:
             return panel, lb.const(_ROW)
         with at.scope():
-            self.rows_span(row, lb.const(1)).go_to(at, lb.const(0))
-            self.extents[chunk.product.k].span(chunk.k0, chunk.n).go_to(at, lb.const(0))
+            at.go_to(self.rows_span(row, lb.const(1)), lb.const(0))
+            at.go_to(self.extents[chunk.product.k].span(chunk.k0, chunk.n), lb.const(0))
             here = b.view(self.cx.refs[plain.array].buffer, at.index_of(plain), "here")
         there = chunk.rows_in_place
         return b.pick(there, here, panel, "rows"), b.let(lb.select(there, chunk.rows.stride, lb.const(_ROW)))
@@ -381,8 +377,8 @@ class _Lowering:
         """Where the store puts the result of a row and column."""
         store = self.form.stores[0]
         with at.scope():
-            self.rows_span(row, lb.const(1)).go_to(at, lb.as_expr(r))
-            self.extents[self.form.n].span(column, lb.const(1)).go_to(at, lb.const(0))
+            at.go_to(self.rows_span(row, lb.const(1)), lb.as_expr(r))
+            at.go_to(self.extents[self.form.n].span(column, lb.const(1)), lb.const(0))
             return at.place_of(store)
 
     def _small_tile(self, at: Points, panels: _Panels, region: _Region, chunk: _Chunk, part: _Part) -> None:
@@ -401,7 +397,7 @@ class _Lowering:
 
         choose(row_counts(tile))
         with b.for_("y", 0, part.height) as y, at.scope():
-            self.rows_span(part.row, part.height).go_to(at, y)
+            at.go_to(self.rows_span(part.row, part.height), y)
             self._finish_row(at, panels, region, chunk, part, y)
 
     def _finish_row(self, at: Points, panels: _Panels, region: _Region, chunk: _Chunk, part: _Part, y: Expr) -> None:
@@ -447,7 +443,7 @@ class _Lowering:
         with at.scope():
             values = [v for s in self.form.stores for v in (s.value, *(t for sub in s.subs for t in sub.values))]
             at.hoist(values)
-            self.extents[self.form.n].span(part.column, lb.const(1)).run(at, x, lanes, mask)
+            at.run_along(self.extents[self.form.n].span(part.column, lb.const(1)), x, lanes, mask)
             for p in self.form.products:
                 at.env[p.op.result] = total if p is self.last else b.let(lb.load(panels.totals[p], place, lanes))
             ready = [at.vector(store.value, lanes) for store in self.form.stores]

@@ -8,45 +8,13 @@ sources that are contiguous the other way. Rows may be written up to the next mu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from lem import ir
-from lem.targets.cpu.points import Points
+from lem.targets.cpu.points import Points, Span
 from lem.targets.loops import build as lb
 from lem.targets.loops.core import Buffer, Expr
 from lem_runtime.abi.dtypes import I32
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Positions first .. first + count of an axis: position p has index start + p * step.
-
-    `indices` are the values that stand for the index. `place` overrides them where one position stands for several
-    axes (then vectors cannot run along the span).
-    """
-
-    indices: tuple[ir.Value, ...]
-    start: Expr
-    step: int
-    first: Expr
-    count: Expr
-    place: Callable[[Points, Expr], None] | None = None
-
-    def go_to(self, at: Points, position: Expr) -> None:
-        """Let `at` know the index `position` steps behind `first`."""
-        where = at.b.let(lb.add(self.first, position), "p")
-        if self.place is not None:
-            self.place(at, where)
-            return
-        value = at.b.let(lb.add(self.start, lb.mul(where, self.step)), "i")
-        for index in self.indices:
-            at.env[index] = value
-
-    def run(self, at: Points, position: Expr, lanes: int, mask: Expr | None) -> None:
-        """Let vectors run along the span from there on."""
-        where = lb.add(self.first, position)
-        at.run_along(self.indices, lb.add(self.start, lb.mul(where, self.step)), self.step, lanes, mask)
 
 
 def pack_along(at: Points, value: ir.Value, outer: Span, inner: Span, into: Buffer, ld: Expr, lanes: int) -> None:
@@ -54,13 +22,13 @@ def pack_along(at: Points, value: ir.Value, outer: Span, inner: Span, into: Buff
     b = at.b
     whole = b.let(lb.mul(lb.floordiv(inner.count, lanes), lanes), "whole")
     with b.for_("o", 0, outer.count) as o, at.scope():
-        outer.go_to(at, o)
+        at.go_to(outer, o)
         at.hoist([value])
         row = b.let(lb.mul(o, ld), "row")
 
         def part(i: Expr, mask: Expr | None) -> None:
             with at.scope():
-                inner.run(at, i, lanes, mask)
+                at.run_along(inner, i, lanes, mask)
                 b.store(into, lb.add(row, i), at.vector(value, lanes))
 
         with b.for_("i", 0, whole, lanes) as i:
@@ -78,7 +46,7 @@ def pack_across(at: Points, value: ir.Value, outer: Span, inner: Span, into: Buf
         rows = []
         for n in range(lanes):
             row = at.fork()
-            inner.go_to(row, b.let(lb.minimum(lb.add(i, n), last), "p"))
+            row.go_to(inner, b.let(lb.minimum(lb.add(i, n), last), "p"))
             row.hoist([value])
             rows.append(row)
 
@@ -86,7 +54,7 @@ def pack_across(at: Points, value: ir.Value, outer: Span, inner: Span, into: Buf
             read = []
             for row in rows:
                 with row.scope():
-                    outer.run(row, o, lanes, mask)
+                    row.run_along(outer, o, lanes, mask)
                     read.append(row.vector(value, lanes))
             for n, x in enumerate(turned(b, read)):
                 b.store(into, lb.add(lb.mul(lb.add(o, n), ld), i), x)

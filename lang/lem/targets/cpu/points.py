@@ -1,27 +1,27 @@
 """Values of a grid's body at one place, or at several neighbouring ones: elementwise tile IR to loop IR, without masks.
 
-For strategies that cut a grid into tiles (``contraction``, ``tiled``): they loop over places themselves, tell
-:class:`Points` the index of each axis, and ask for values. Everything here is pure and in range wherever it is asked
-for; :func:`is_simple` says which ops qualify. A vector runs along at most one axis.
+For strategies that cut a grid into tiles (``contraction``, ``tiled``): they loop over places themselves, bind each axis
+to an index, and ask :class:`Points` for values. Everything here is pure and in range wherever it is asked for;
+``products.is_simple`` says which ops qualify. A vector runs along at most one axis. Values that a strategy has stored in
+scratch are `kept`: they are read back by position.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lem import ir
 from lem.diagnostics import InternalError
 from lem.ir import ops
-from lem.schedule.products import Defs, below, is_simple
+from lem.ir.core import Axis
+from lem.schedule.products import Defs, Side, below, is_simple
 from lem.targets.cpu.context import ArrayRef, Context
 from lem.targets.cpu.pure import PURE_OPS, pure
 from lem.targets.loops import build as lb
-from lem.targets.loops.core import Const, Expr
+from lem.targets.loops.core import Buffer, Const, Expr
 from lem_runtime.abi.dtypes import I64
-
-Indices = tuple[ir.Value, ...]
 
 
 def outside(cx: Context, grid: ops.Grid) -> dict[ir.Value, Expr]:
@@ -34,13 +34,41 @@ def outside(cx: Context, grid: ops.Grid) -> dict[ir.Value, Expr]:
 
 
 @dataclass(frozen=True, slots=True)
-class Along:
-    """What vectors run along: lane l stands for base + l * step, which all of `indices` name."""
+class Span:
+    """Positions first .. first + count of an axis: position p has index start + p * step.
 
-    indices: Indices
+    `indices` are the values that stand for the index. `split` overrides all that where one position stands for several
+    axes: it binds them (then vectors cannot run along the span).
+    """
+
+    axis: Axis | None
+    indices: tuple[ir.Value, ...]
+    start: Expr
+    step: int
+    first: Expr
+    count: Expr
+    split: Callable[[Points, Expr], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """What vectors run along: lane l has index base + l * step and lies l positions behind `position`."""
+
+    axis: Axis
+    indices: tuple[ir.Value, ...]
     base: Expr
     step: int
     lanes: int
+    position: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A value in memory: at the sum of position times stride over `axes`."""
+
+    buffer: Buffer
+    axes: tuple[Axis, ...]
+    strides: tuple[Expr, ...]
 
 
 Term = tuple[int, ir.Value, Expr]  # coefficient, value, stride of the array's axis
@@ -54,6 +82,8 @@ class Points:
         self.defs = defs
         self.refs = refs
         self.env: dict[ir.Value, Expr] = dict(env)
+        self.kept: dict[ir.Value, Kept] = {}
+        self.bound: dict[Axis, Expr] = {}  # axes with one index, and the position that it has
         self.along: Along | None = None
         self.mask: Expr | None = None  # lanes that may touch memory
         self._bases: dict[ir.Op, tuple[Expr, tuple[Term, ...]]] = {}
@@ -61,57 +91,70 @@ class Points:
     @contextmanager
     def scope(self) -> Iterator[None]:
         """What is named inside is forgotten at the end: open one for each block."""
-        kept = self.env, self.along, self.mask, self._bases
-        self.env, self._bases = dict(self.env), dict(self._bases)
+        saved = self.env, self.bound, self.along, self.mask, self._bases
+        self.env, self.bound, self._bases = dict(self.env), dict(self.bound), dict(self._bases)
         try:
             yield
         finally:
-            self.env, self.along, self.mask, self._bases = kept
+            self.env, self.bound, self.along, self.mask, self._bases = saved
 
     def fork(self) -> Points:
         """A copy that goes its own way from here."""
         made = Points(self.b, self.defs, self.refs, self.env)
+        made.kept, made.bound = self.kept, dict(self.bound)
         made.along, made.mask, made._bases = self.along, self.mask, dict(self._bases)
         return made
 
-    def set(self, v: ir.Value, x: Expr | int) -> None:
-        """`v` (an index, or a result that the strategy computed) is `x` from here on."""
-        self.env[v] = self.b.let(lb.as_expr(x), v.name or "i")
+    # -- axes
+    def bind(self, axis: Axis, indices: Iterable[ir.Value], index: Expr, position: Expr) -> None:
+        """One index of an axis, which stands at `position` in what is kept."""
+        index = self.b.let(index, axis.name)
+        for v in indices:
+            self.env[v] = index
+        self.bound[axis] = self.b.let(position, "p")
 
-    def run_along(self, indices: Indices, base: Expr | int, step: int, lanes: int, mask: Expr | None = None) -> None:
-        """From here on `indices` are a vector: base, base + step, ..."""
-        base = self.b.let(lb.as_expr(base), "at")
-        for index in indices:
+    def go_to(self, span: Span, position: Expr) -> None:
+        """Bind the axis of a span, `position` steps behind its first one."""
+        where = self.b.let(lb.add(span.first, position), "p")
+        if span.split is not None:
+            span.split(self, where)
+            return
+        assert span.axis is not None
+        self.bind(span.axis, span.indices, lb.add(span.start, lb.mul(where, span.step)), where)
+
+    def run_along(self, span: Span, position: Expr, lanes: int, mask: Expr | None = None) -> None:
+        """Let vectors run along a span from there on; `mask`: lanes that may touch memory."""
+        assert span.axis is not None
+        where = self.b.let(lb.add(span.first, position), "p")
+        base = self.b.let(lb.add(span.start, lb.mul(where, span.step)), "at")
+        for index in span.indices:
             self.env.pop(index, None)
-        self.along = Along(indices, base, step, lanes)
+        self.bound.pop(span.axis, None)
+        self.along = Along(span.axis, span.indices, base, span.step, lanes, where)
         self.mask = mask
 
     # -- what can be known where
     def is_known(self, v: ir.Value) -> bool:
-        """Can `v` be evaluated as a scalar here?"""
-        if v in self.env:
-            return not self.env[v].type.lanes
-        op = self.defs.get(v)
-        return op is not None and is_simple(op) and all(self.is_known(x) for x in op.operands)
+        """Has `v` one value here?"""
+        return v.axes <= self.bound.keys()
 
     def varies(self, v: ir.Value) -> bool:
         """Does `v` differ from lane to lane?"""
-        if v in self.env:
-            return bool(self.env[v].type.lanes)
-        if self.along is not None and v in self.along.indices:
-            return True
-        op = self.defs.get(v)
-        return op is not None and any(self.varies(x) for x in op.operands)
+        return self.along is not None and self.along.axis in v.axes
 
     def hoist(self, roots: Iterable[ir.Value]) -> None:
         """Compute now all that `roots` need and that is known here, before a loop is opened."""
-        for op in below(roots, self.defs, self.env):
+        roots = list(roots)
+        for op in below(roots, self.defs, (*self.env, *self.kept)):
             if not is_simple(op):
                 continue
             if self.is_known(op.result):
                 self.value(op.result)
             elif isinstance(op, ops.Load):
                 self._bases[op] = self._advance(op)
+        for v in roots:
+            if v in self.kept and self.is_known(v):
+                self.value(v)
 
     def _advance(self, op: ops.Load) -> tuple[Expr, tuple[Term, ...]]:
         """The known part of a load's index, and the terms still missing."""
@@ -148,6 +191,8 @@ class Points:
             return found
         if self.along is not None and v in self.along.indices:
             made = self._vector_index(self.along)
+        elif v in self.kept:
+            made = self._read(self.kept[v])
         else:
             op = self.defs.get(v)
             if op is None:
@@ -155,6 +200,20 @@ class Points:
             made = self._op(op)
         self.env[v] = named = self.b.let(made, v.name or "t")
         return named
+
+    def _read(self, kept: Kept) -> Expr:
+        """A value that lies in memory."""
+        index: Expr = lb.const(0)
+        stride: Expr | None = None
+        for axis, step in zip(kept.axes, kept.strides, strict=True):
+            if self.along is not None and axis is self.along.axis:
+                index, stride = lb.add(index, lb.mul(self.along.position, step)), step
+            else:
+                index = lb.add(index, lb.mul(self.bound[axis], step))
+        if stride is None:
+            return lb.load(kept.buffer, index)
+        assert self.along is not None
+        return lb.load(kept.buffer, index, self.along.lanes, stride=stride)
 
     def vector(self, v: ir.Value, lanes: int) -> Expr:
         return lb.splat(self.value(v), lanes)
@@ -233,27 +292,19 @@ class Points:
             self.b.store(ref.buffer, at, value, stride=stride, mask=mask)
 
 
-def unit_stride(op: ops.Load | ops.Store, indices: Indices, step: int, ref: ArrayRef, defs: Defs) -> bool:
+def unit_stride(op: ops.Load | ops.Store, side: Side, ref: ArrayRef) -> bool:
     """Do neighbours along an axis lie side by side in memory, as far as is known when code is made?"""
-    stride = stride_along(op, indices, step, ref, defs)
+    stride = stride_along(op, side, ref)
     return isinstance(stride, Const) and stride.value == 1
 
 
-def stride_along(op: ops.Load | ops.Store, indices: Indices, step: int, ref: ArrayRef, defs: Defs) -> Expr | None:
+def stride_along(op: ops.Load | ops.Store, side: Side, ref: ArrayRef) -> Expr | None:
     """Distance in memory between neighbours along an axis; None where it is not the same everywhere."""
     total: Expr = lb.const(0)
     for sub, stride in zip(op.subs, ref.strides, strict=True):
         for c, v in sub.terms:
-            if v in indices:
-                total = lb.add(total, lb.mul(stride, c * step))
-            elif depends_on(v, indices, defs):
+            if v in side.indices:
+                total = lb.add(total, lb.mul(stride, c * side.step))
+            elif side.axis in v.axes:
                 return None
     return total
-
-
-def depends_on(v: ir.Value, indices: Indices, defs: Defs) -> bool:
-    """Is one of `indices` below `v`?"""
-    if v in indices:
-        return True
-    op = defs.get(v)
-    return op is not None and any(depends_on(x, indices, defs) for x in op.operands)
