@@ -159,8 +159,9 @@ def op(name: str) -> Callable[[type[OpT]], type[OpT]]:
 
 @dataclass(frozen=True, eq=False)
 class Op:
-    """Base of all ops. Fields: Value, tuple[Value] and Affine operands; Block (or tuple of Block) nested code; the rest
-    attributes. `results` are made on construction from :meth:`result_types`, unless given (cloning, reading)."""
+    """Base of all ops. Fields: Value, tuple[Value] and Affine operands; Block nested code; the rest attributes (the
+    annotations tell which). `results` are made on construction from :meth:`result_types`, unless given (cloning,
+    reading)."""
 
     opname: ClassVar[str] = "op"
     effect: ClassVar[Effect] = Effect.NONE
@@ -184,21 +185,18 @@ class Op:
 
     @property
     def operands(self) -> tuple[Value, ...]:
-        out: list[Value] = []
-        for f in op_fields(type(self)):
-            _collect(getattr(self, f), out)
-        return tuple(out)
+        # Asked for by every pass and every check, so it is found once; the fields never change.
+        found: tuple[Value, ...] | None = self.__dict__.get("_operands")
+        if found is None:
+            out: list[Value] = []
+            for f in operand_fields(type(self)):
+                _collect(getattr(self, f), out)
+            found = self.__dict__["_operands"] = tuple(out)
+        return found
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        out: list[Block] = []
-        for f in op_fields(type(self)):
-            v = getattr(self, f)
-            if isinstance(v, Block):
-                out.append(v)
-            elif isinstance(v, tuple):
-                out.extend(b for b in v if isinstance(b, Block))
-        return tuple(out)
+        return tuple(getattr(self, f) for f in block_fields(type(self)))
 
     def rebuild(self, **changes: Any) -> Self:
         """The same op with fields changed and *fresh results* of the types that follow."""
@@ -213,6 +211,28 @@ def op_fields(cls: type[Op]) -> tuple[str, ...]:
     found = _field_cache.get(cls)
     if found is None:
         found = _field_cache[cls] = tuple(f.name for f in fields(cls) if f.name not in ("loc", "results"))
+    return found
+
+
+def operand_fields(cls: type[Op]) -> tuple[str, ...]:
+    """Names of the fields that hold values: alone, in tuples, or in affine forms."""
+    return _fields_of(cls, _operand_cache, ("Value", "Affine"))
+
+
+def block_fields(cls: type[Op]) -> tuple[str, ...]:
+    """Names of the fields that hold nested code."""
+    return _fields_of(cls, _block_cache, ("Block",))
+
+
+_operand_cache: dict[type, tuple[str, ...]] = {}
+_block_cache: dict[type, tuple[str, ...]] = {}
+
+
+def _fields_of(cls: type[Op], cache: dict[type, tuple[str, ...]], kinds: tuple[str, ...]) -> tuple[str, ...]:
+    found = cache.get(cls)
+    if found is None:
+        held = {f.name: str(f.type) for f in fields(cls)}
+        found = cache[cls] = tuple(n for n in op_fields(cls) if any(k in held[n] for k in kinds))
     return found
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from lem.diagnostics import InternalError
 from lem.ir import ops
-from lem.ir.core import Affine, Array, Axis, Block, Function, Module, Op, Value, op_fields, union_axes
+from lem.ir.core import Affine, Array, Axis, Block, Function, Module, Op, Value, block_fields, op_fields, union_axes
 from lem.ir.printer import print_function, value_names
 from lem_runtime.abi.dtypes import BOOL, I64, DType
 
@@ -65,13 +65,14 @@ class _Verifier:
     arrays: set[Array] = field(default_factory=set)
     grid: frozenset[Axis] | None = None  # axes of the grid we are in
     divergent: bool = False  # under a condition or bound that has axes
-    where: str = ""
+    at: Op | None = None  # what is being checked
 
     def __post_init__(self) -> None:
         self.arrays = set(self.fn.arrays)
 
     def say(self, text: str) -> None:
-        self.found.append(f"{self.where}: {text}" if self.where else text)
+        where = "" if self.at is None else self.at.opname + "".join(f" {r}" for r in self.at.results[:1])
+        self.found.append(f"{where}: {text}" if where else text)
 
     # --- blocks and scopes
 
@@ -88,12 +89,12 @@ class _Verifier:
     @contextmanager
     def inside(self, opens: Iterable[Axis] = (), bounds: Iterable[Value] = (), cond: bool = False) -> Iterator[None]:
         """Code nested in an op that opens axes, with bounds or a condition that may have axes."""
-        saved, divergent, where = dict(self.open), self.divergent, self.where
+        saved, divergent = dict(self.open), self.divergent
         for axis in opens:
             self._open(axis, union_axes(bounds))
         self.divergent = divergent or cond
         yield
-        self.open, self.divergent, self.where = saved, divergent, where
+        self.open, self.divergent = saved, divergent
 
     def _define(self, v: Value) -> None:
         if v in self.defined:
@@ -121,27 +122,29 @@ class _Verifier:
     # --- ops
 
     def _op(self, o: Op) -> None:
-        outer, self.where = self.where, o.opname + "".join(f" {r}" for r in o.results[:1])
+        outer, self.at = self.at, o
         for v in o.operands:
             self._use(v, "operand")
-        if isinstance(o, ops.Alloc):
-            self._alloc(o)
-        for name in op_fields(type(o)):
-            self._attr(getattr(o, name))
+        if isinstance(o, _ON_ARRAYS):
+            if isinstance(o, ops.Alloc):
+                self._alloc(o)
+            for name in op_fields(type(o)):
+                self._attr(getattr(o, name))
         complaints = list(o.verify())
         for text in complaints:
             self.say(text)
-        if isinstance(o, ops.Range):
+        checker = _CHECKS.get(type(o))
+        if checker is not None:
+            checker(self, o)
+        elif isinstance(o, ops.Range):
             self._range(o)
-        elif o.blocks:
+        elif block_fields(type(o)):
             self._nested(o)
-        else:
-            self._plain(o)
         if not complaints:
             self._results(o)
         for r in o.results:
             self._define(r)
-        self.where = outer
+        self.at = outer
 
     def _results(self, o: Op) -> None:
         wanted, got = o.result_types(), tuple(r.type for r in o.results)
@@ -166,11 +169,6 @@ class _Verifier:
     def _flat(self, v: Value, what: str) -> None:
         if v.axes:
             self.say(f"{what} {v} has axes: {v.type}")
-
-    def _plain(self, o: Op) -> None:
-        checker = _CHECKS.get(type(o))
-        if checker is not None:
-            checker(self, o)
 
     def _alloc(self, o: ops.Alloc) -> None:
         a = o.array
@@ -377,6 +375,7 @@ def _call(v: _Verifier, o: ops.Call) -> None:
         v._flat(s, "argument")
 
 
+_ON_ARRAYS = (ops.Load, ops.Store, ops.Update, ops.Alloc, ops.Call)  # have arrays or subscripts among their fields
 _CHECKS: dict[type[Op], Callable[[_Verifier, Any], None]] = {
     ops.Load: _load, ops.Store: _store, ops.Update: _update, ops.Assert: _site, ops.Print: _site,
     ops.Reduce: _ragged, ops.Contract: _ragged, ops.Unary: _arithmetic, ops.Binary: _arithmetic,

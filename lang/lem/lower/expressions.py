@@ -8,9 +8,9 @@ from lem.ir import ops
 from lem.ir.accumulators import greatest, least
 from lem.ir.core import Affine, Axis, Value
 from lem.lower import reductions
-from lem.lower.state import State, place_of
+from lem.lower.state import State
 from lem.types import typed
-from lem_runtime.abi.dtypes import BOOL, I64
+from lem_runtime.abi.dtypes import BOOL, I64, DType
 
 Inline = Callable[[State, typed.FnInstance, tuple[typed.Expr | typed.ArrayVar, ...]], tuple[Value, ...]]
 
@@ -30,10 +30,10 @@ class Expressions:
         return self.st.const(e.value, e.type.dtype)
 
     def _DimSize(self, e: typed.DimSize) -> Value:
-        return self.st.dim(e.dim)
+        return self.st.size(e.dim)
 
     def _ScalarRef(self, e: typed.ScalarRef) -> Value:
-        return self.st.emit(ops.Scalar(e.name, dict(self.st.fn.scalars)[e.name]))
+        return self.st.scalar(e.name)
 
     def _LocalRef(self, e: typed.LocalRef) -> Value:
         return self.st.env[e.local]
@@ -43,13 +43,13 @@ class Expressions:
 
     # ------------------------------------------------------------ element by element
     def _Unary(self, e: typed.Unary) -> Value:
-        return self.st.emit(ops.Unary(e.op, self.value(e.x), loc=place_of(e.span)))
+        return self.st.emit(ops.Unary(e.op, self.value(e.x), loc=self.st.place(e.span)))
 
     def _Binary(self, e: typed.Binary) -> Value:
         x, y = self.value(e.x), self.value(e.y)
         if e.check:
             self._check_operand(e, y)
-        return self.st.emit(ops.Binary(e.op, x, y, loc=place_of(e.span)))
+        return self.st.emit(ops.Binary(e.op, x, y, loc=self.st.place(e.span)))
 
     def _check_operand(self, e: typed.Binary, y: Value) -> None:
         zero = self.st.const(0, y.dtype)
@@ -61,7 +61,7 @@ class Expressions:
             self.st.require(ok, "E0604", "shift by {0}", e.y.span, (y,))
 
     def _Compare(self, e: typed.Compare) -> Value:
-        return self.st.emit(ops.Compare(e.op, self.value(e.x), self.value(e.y), loc=place_of(e.span)))
+        return self.st.emit(ops.Compare(e.op, self.value(e.x), self.value(e.y), loc=self.st.place(e.span)))
 
     def _Select(self, e: typed.Select) -> Value:
         return self.st.emit(ops.Select(self.value(e.cond), self.value(e.x), self.value(e.y)))
@@ -80,12 +80,17 @@ class Expressions:
     # ------------------------------------------------------------ guarded evaluation
     def _Logic(self, e: typed.Logic) -> Value:
         x = self.value(e.x)
-        if is_plain(e.y):
-            return self.st.emit(ops.Binary(e.op, x, self.value(e.y)))
-        constant = self.st.const(e.op == "or", BOOL)
         if e.op == "and":
-            return self.branch(x, lambda: self.value(e.y), lambda: constant)
-        return self.branch(x, lambda: constant, lambda: self.value(e.y))
+            return self._and_then(x, e.y)
+        if is_plain(e.y):
+            return self.st.emit(ops.Binary("or", x, self.value(e.y)))
+        return self.branch(x, lambda: self.st.const(True, BOOL), lambda: self.value(e.y))
+
+    def _and_then(self, x: Value, y: typed.Expr) -> Value:
+        """`x and y`, with `y` asked only where `x` holds."""
+        if is_plain(y):
+            return self.st.emit(ops.Binary("and", x, self.value(y)))
+        return self.branch(x, lambda: self.value(y), lambda: self.st.const(False, BOOL))
 
     def _IfExpr(self, e: typed.IfExpr) -> Value:
         cond = self.value(e.cond)
@@ -107,7 +112,7 @@ class Expressions:
     def _Load(self, e: typed.Load) -> Value:
         subs = self.subscripts(e.array, e.subs)
         fill = self.value(e.fill) if e.fill is not None else None
-        load = ops.Load(self.st.arrays[e.array], subs, e.boundary, fill, loc=place_of(e.span))
+        load = ops.Load(self.st.arrays[e.array], subs, e.boundary, fill, loc=self.st.place(e.span))
         return self.st.emit(load)
 
     def subscripts(self, array: typed.ArrayVar, subs: Iterable[typed.At | typed.Whole]) -> tuple[Affine, ...]:
@@ -130,86 +135,72 @@ class Expressions:
 
     # ------------------------------------------------------------ reductions
     def _ReduceOver(self, e: typed.ReduceOver) -> Value:
-        value = self.value(e.value)
         if e.axis.kind == "whole":
             self.st.whole(e.axis)
-        axis, index = self.st.axes[e.axis], self.st.axis_index[e.axis]
-        if e.kind == "mean":
-            return self._mean(e, value, ((axis, index),), None)
-        return reductions.reduce_value(self.st, e.kind, value, index, axis, e.type.dtype)
+        return self._reduced(e, self.value(e.value), [self.st.axes[e.axis]], None)
 
     def _Reduce(self, e: typed.Reduce) -> Value:
         opened = [self._open(c) for c in e.clauses]
-        if e.kind == "mean":
-            return self._mean_of(e, opened)
-        neutral = _neutral(e.kind, e.value)
-        value = self._filtered(e, lambda: self.value(e.value), neutral)
-        return self._close(e.kind, value, opened, e)
+        cond = self._all_of(e.conds)
+        value = self._kept(cond, lambda: self.value(e.value), _neutral(e.kind, e.value), e.value.type.dtype)
+        return self._reduced(e, value, opened, cond)
 
-    def _open(self, clause: typed.Clause) -> tuple[Axis, Value]:
-        lo, hi = self.bounds(clause.domain)
-        assert clause.var.axis is not None
-        axis = self.st.axes[clause.var.axis] = Axis(clause.var.name, "range")
-        index = self.st.emit(ops.Range(axis, lo, hi, clause.domain.step, loc=place_of(clause.domain.span)))
-        self.st.indices[clause.var] = self.st.axis_index[clause.var.axis] = index
-        return axis, index
+    def _open(self, clause: typed.Clause) -> Axis:
+        d = clause.domain
+        lo, hi = self.bounds(d)
+        axis = Axis(clause.var.name, "range")
+        index = self.st.emit(ops.Range(axis, lo, hi, d.step, loc=self.st.place(d.span)))
+        self.st.open(clause.var, axis, index, lo, d)
+        return axis
 
-    def _filtered(self, e: typed.Reduce, make: Callable[[], Value], neutral: int | float | bool) -> Value:
-        """`make()` where all conditions hold, else the neutral element."""
-        if not e.conds:
-            return make()
-        cond = self.value(e.conds[0])
-        for more in e.conds[1:]:
-            x, y = cond, more
-            cond = self.branch(x, lambda y=y: self.value(y), lambda: self.st.const(False, BOOL))  # type: ignore[misc]
-        return self.branch(cond, make, lambda: self.st.const(neutral, e.value.type.dtype))
+    def _all_of(self, conds: tuple[typed.Expr, ...]) -> Value | None:
+        """Whether all conditions hold; each is asked only where those before it do."""
+        if not conds:
+            return None
+        out = self.value(conds[0])
+        for cond in conds[1:]:
+            out = self._and_then(out, cond)
+        return out
 
-    def _close(self, kind: str, value: Value, opened: list[tuple[Axis, Value]], e: typed.Expr) -> Value:
-        for axis, index in reversed(opened):
-            value = reductions.reduce_value(self.st, kind, value, index, axis, e.type.dtype)
-        return value
+    def _kept(self, cond: Value | None, make: Callable[[], Value], otherwise: int | float | bool, dtype: DType) -> Value:
+        """`make()` where the condition holds, else a constant."""
+        return make() if cond is None else self.branch(cond, make, lambda: self.st.const(otherwise, dtype))
 
-    def _mean_of(self, e: typed.Reduce, opened: list[tuple[Axis, Value]]) -> Value:
-        value = self._filtered(e, lambda: self.value(e.value), 0)
-        counted: Value | None = None
-        if e.conds:
-            counted = self._filtered_count(e)
-        return self._mean(e, value, tuple(opened), counted)
+    def _reduced(self, e: typed.Reduce | typed.ReduceOver, value: Value, axes: list[Axis], cond: Value | None) -> Value:
+        """`value` reduced over `axes`, the innermost first. `cond`: which positions count."""
+        if e.kind in ("argmax", "argmin"):
+            return self._where(e, value, axes[0], cond)
+        for axis in reversed(axes):
+            value = reductions.reduce_value(self.st, "sum" if e.kind == "mean" else e.kind, value, axis)
+        if e.kind != "mean":
+            return value
+        count = reductions.count(self.st, axes, cond)
+        return self.st.emit(ops.Binary("div", value, self.st.emit(ops.Cast(count, e.type.dtype))))
 
-    def _filtered_count(self, e: typed.Reduce) -> Value:
-        cond = self.value(e.conds[0])
-        for more in e.conds[1:]:
-            cond = self.branch(cond, lambda m=more: self.value(m), lambda: self.st.const(False, BOOL))  # type: ignore[misc]
-        return self.st.emit(ops.Cast(cond, I64))
-
-    def _mean(
-        self,
-        e: typed.Reduce | typed.ReduceOver,
-        value: Value,
-        opened: tuple[tuple[Axis, Value], ...],
-        counted: Value | None,
-    ) -> Value:
-        dtype = e.type.dtype
-        if value.dtype != dtype:
-            value = self.st.emit(ops.Cast(value, dtype))
-        ones = counted if counted is not None else self.st.const(1, I64)
-        for axis, index in reversed(opened):
-            value = reductions.reduce_value(self.st, "sum", value, index, axis, dtype)
-            ones = reductions.reduce_value(self.st, "sum", ones, index, axis, I64)
-        return self.st.emit(ops.Binary("div", value, self.st.emit(ops.Cast(ones, dtype))))
+    def _where(self, e: typed.Reduce | typed.ReduceOver, value: Value, axis: Axis, cond: Value | None) -> Value:
+        """The index of the greatest or least value; a fault where there is none."""
+        index, start, minus_one = self.st.index_of[axis], self.st.start_of.get(axis), self.st.const(-1, I64)
+        # The accumulator takes indices from 0 and skips negative ones: domains that may start below 0 are shifted.
+        place = self.st.emit(ops.Binary("sub", index, start)) if start is not None else index
+        if cond is not None:
+            place = self.st.emit(ops.Select(cond, place, minus_one))
+        found = reductions.reduce_place(self.st, e.kind, value, place, axis)
+        some = self.st.emit(ops.Compare("gt", found, minus_one))
+        self.st.require(some, "E0616", f"`{e.kind}` over nothing", e.span)
+        return found if start is None else self.st.emit(ops.Binary("add", found, start))
 
     # ------------------------------------------------------------ domains
     def bounds(self, d: typed.Domain) -> tuple[Value, Value]:
         """lo and hi of a domain, tested against the dimension where they are not proven inside it."""
         lo, hi = self.value(d.lo), self.value(d.hi)
         for which, value, e in (("lo", lo, d.lo), ("hi", hi, d.hi)):
-            if which in d.checks and d.dim is not None:
-                size = self.st.dim(d.dim)
+            if which in d.checks and d.size is not None:
+                size = self.value(d.size)
                 low = self.st.emit(ops.Compare("ge", value, self.st.const(0, I64)))
                 high = self.st.emit(ops.Compare("le", value, size))
                 ok = self.st.emit(ops.Binary("and", low, high))
-                text = f"bound {{0}} is outside 0..{d.dim}, which is {{1}}"
-                self.st.require(ok, "E0601", text, e.span, (value, size))
+                name = f"0..{d.dim}, which is {{1}}" if d.dim is not None else "0..{1}"
+                self.st.require(ok, "E0601", f"bound {{0}} is outside {name}", e.span, (value, size))
         return lo, hi
 
 

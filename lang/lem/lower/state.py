@@ -7,22 +7,13 @@ from contextlib import contextmanager
 
 from lem import ir
 from lem.ir import ops
-from lem.ir.core import Affine, Axis, Block, Builder, TileType, Value
+from lem.ir.core import Affine, Axis, Builder, TileType, Value
 from lem.source import Span
 from lem.types import typed
 from lem_runtime.abi.artifact import Site
 from lem_runtime.abi.dtypes import BOOL, I64, DType
 from lem_runtime.abi.signature import Place
 from lem_runtime.abi.sizes import Size
-
-
-def place_of(span: Span | None) -> Place | None:
-    """A span as plain data, for artifacts."""
-    if span is None:
-        return None
-    line, col = span.source.place_of(span.start)
-    end_line, end_col = span.source.place_of(max(span.start, span.end))
-    return Place(span.source.name, line, col, end_line, end_col, span.start, span.end)
 
 
 class State:
@@ -38,14 +29,18 @@ class State:
         self.indices: dict[typed.IndexVar, Value] = {}
         self.axes: dict[typed.ValueAxis, Axis] = {}
         self.axis_index: dict[typed.ValueAxis, Value] = {}
+        self.index_of: dict[Axis, Value] = {}
+        self.start_of: dict[Axis, Value] = {}  # of axes whose index may be below 0
         self.ragged: dict[Axis, Value] = {}  # bounds of blocks that end elsewhere for each element
         self.element_axes: frozenset[Axis] = frozenset()  # of the grid we are in
         self.fn_axes: frozenset[Axis] = frozenset()  # of the arguments of the fn being inlined
         self.grid: typed.ForGrid | None = None
         self.defs: dict[Value, ir.Op] = {}
         self.sites: list[Site] = []
-        self._constants: dict[tuple[object, DType], Value] = {}
-        self._dims: dict[str, Value] = {}
+        self._constants: dict[tuple[str, str], Value] = {}
+        self._sizes: dict[Size, Value] = {}
+        self._scalars: dict[str, Value] = {}
+        self._places: dict[Span, Place] = {}
 
     # ------------------------------------------------------------ building
     def emit(self, op: ir.Op) -> Value:
@@ -63,15 +58,23 @@ class State:
 
     def const(self, value: int | float | bool, dtype: DType) -> Value:
         """A literal; made once, in the prologue."""
-        key = (repr(value), dtype)  # repr keeps -0.0, 0.0 and nan apart
-        if key not in self._constants:
-            self._constants[key] = self._early(ops.Const(value, dtype))
-        return self._constants[key]
+        if dtype.is_float:
+            value = float(value)
+        key = (repr(value), dtype.name)  # repr keeps -0.0, 0.0 and nan apart
+        found = self._constants.get(key)
+        if found is None:
+            found = self._constants[key] = self._early(ops.Const(value, dtype))
+        return found
 
-    def dim(self, name: str) -> Value:
-        if name not in self._dims:
-            self._dims[name] = self._early(ops.Dim(name))
-        return self._dims[name]
+    def zero(self, dtype: DType) -> Value:
+        return self.const(False if dtype == BOOL else 0, dtype)
+
+    def scalar(self, name: str) -> Value:
+        """A scalar parameter."""
+        found = self._scalars.get(name)
+        if found is None:
+            found = self._scalars[name] = self._early(ops.Scalar(name, dict(self.fn.scalars)[name]))
+        return found
 
     def _early(self, op: ir.Op) -> Value:
         self.prologue.add(op)
@@ -80,34 +83,48 @@ class State:
 
     @contextmanager
     def nested(self) -> Iterator[Builder]:
-        """Collect ops into a block of their own; `env` is put back afterwards."""
-        outer, env = self.builder, dict(self.env)
-        self.builder = Builder()
+        """Collect ops into a block of their own, on a copy of `env` that ends with it."""
+        builder, env = self.builder, self.env
+        self.builder, self.env = Builder(), dict(env)
         try:
             yield self.builder
         finally:
-            self.builder, self.env = outer, env
+            self.builder, self.env = builder, env
+
+    def place(self, span: Span) -> Place:
+        """A span as plain data, for artifacts."""
+        found = self._places.get(span)
+        if found is None:
+            line, col = span.source.place_of(span.start)
+            end_line, end_col = span.source.place_of(span.end)
+            found = self._places[span] = Place(span.source.name, line, col, end_line, end_col, span.start, span.end)
+        return found
 
     # ------------------------------------------------------------ sizes and axes
     def size(self, size: Size) -> Value:
         """A size expression over dimensions and int parameters as an i64 value, in the prologue."""
+        found = self._sizes.get(size)
+        if found is None:
+            found = self._sizes[size] = self._made_size(size)
+        return found
+
+    def _made_size(self, size: Size) -> Value:
         if isinstance(size, int):
             return self.const(size, I64)
         if isinstance(size, str):
             if size in self.fn.dims:
-                return self.dim(size)
-            dtype = dict(self.fn.scalars)[size]
-            value = self._early(ops.Scalar(size, dtype))
-            return value if dtype == I64 else self._early(ops.Cast(value, I64))
+                return self._early(ops.Dim(size))
+            value = self.scalar(size)
+            return value if value.dtype == I64 else self._early(ops.Cast(value, I64))
         op, a, b = size
         kind = {"+": "add", "-": "sub", "*": "mul", "//": "floordiv", "%": "mod"}.get(str(op), str(op))
         return self._early(ops.Binary(kind, self.size(a), self.size(b)))
 
     def axis_size(self, array: typed.ArrayVar, n: int) -> Value:
         """Size of axis `n` of an array."""
-        size = array.shape[n]
         if array in self.array_sizes:
             return self.array_sizes[array][n]
+        size = array.shape[n]
         assert size is not None
         return self.size(size)
 
@@ -118,15 +135,27 @@ class State:
             made = self.axes[axis] = Axis(axis.name, "whole")
             zero, size = self.const(0, I64), self.size(axis.size)
             self.axis_index[axis] = self._early(ops.Range(made, zero, size))
+            self.index_of[made] = self.axis_index[axis]
         return self.axis_index[axis]
 
-    def ir_axes(self, axes: Iterable[typed.ValueAxis]) -> frozenset[Axis]:
-        out = set()
+    def open(self, var: typed.IndexVar, axis: Axis, index: Value, lo: Value, domain: typed.Domain) -> None:
+        """Note the axis that a comprehension or tiles loop opens, and its index."""
+        assert var.axis is not None
+        self.axes[var.axis] = axis
+        self.indices[var] = self.axis_index[var.axis] = self.index_of[axis] = index
+        is_dim = domain.dim is not None or domain.size is not None
+        if not is_dim and not (isinstance(domain.lo, typed.Const) and domain.lo.value >= 0):
+            self.start_of[axis] = lo
+
+    def ordered(self, axes: Iterable[typed.ValueAxis]) -> list[typed.ValueAxis]:
+        """Axes in the order in which they were opened; whole axes are opened where they are not yet."""
         for a in axes:
             if a.kind == "whole":
                 self.whole(a)
-            out.add(self.axes[a])
-        return frozenset(out)
+        return sorted(axes, key=lambda a: self.axes[a].uid)
+
+    def ir_axes(self, axes: Iterable[typed.ValueAxis]) -> frozenset[Axis]:
+        return frozenset(self.axes[a] for a in self.ordered(axes))
 
     def carried_type(self, local: typed.LocalVar) -> TileType:
         """Type of a local that a loop carries: in a grid it has all of the element's axes."""
@@ -166,7 +195,7 @@ class State:
         return 0
 
     # ------------------------------------------------------------ faults
-    def site(self, code: str, text: str, span: Span | None, values: Sequence[Value] = ()) -> int:
+    def site(self, code: str, text: str, span: Span, values: Sequence[Value] = ()) -> int:
         """Number of a new fault, print or call site; inside a grid it carries the names and bounds of the element."""
         axes: tuple[str, ...] = ()
         bounds: tuple[tuple[Size, Size, int], ...] | None = None
@@ -176,7 +205,7 @@ class State:
             if all(lo is not None and hi is not None for lo, hi, _ in sized):
                 bounds = tuple((lo, hi, step) for lo, hi, step in sized if lo is not None and hi is not None)
         kinds = tuple(_record_kind(v.dtype) for v in values)
-        self.sites.append(Site(code, self.fn.name, text, place_of(span), kinds, axes, bounds))
+        self.sites.append(Site(code, self.fn.name, text, self.place(span), kinds, axes, bounds))
         return len(self.sites) - 1
 
     def require(self, cond: Value, code: str, text: str, span: Span, values: Sequence[Value] = ()) -> None:
@@ -184,7 +213,7 @@ class State:
         for axis in sorted(cond.axes, key=lambda a: a.uid):
             cond = self.within(axis, cond)
         number = self.site(code, text, span, values)
-        self.do(ops.Assert(cond, number, tuple(values), loc=place_of(span)))
+        self.do(ops.Assert(cond, number, tuple(values), loc=self.place(span)))
 
     def require_index(self, index: Value, size: Value, array: str, axis: int, span: Span) -> None:
         low = self.emit(ops.Compare("ge", index, self.const(0, I64)))
@@ -221,4 +250,4 @@ def size_of(e: typed.Expr) -> Size | None:
     return None
 
 
-__all__ = ["Block", "State", "place_of", "size_of"]
+__all__ = ["State", "size_of"]

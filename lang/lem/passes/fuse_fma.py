@@ -19,72 +19,69 @@ Needs: verified IR without dead ops.    Keeps: everything but the rounding of fu
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 from lem.ir import ops
 from lem.ir.accumulators import accumulator
-from lem.ir.core import Block, Function, Op, Value, walk_ops
+from lem.ir.core import Block, Function, Op, Value, block_fields
 
 
 def fuse_fma(fn: Function) -> Function:
-    uses: Counter[Value] = Counter()
-    for op in walk_ops(fn.body):
-        uses.update(op.operands)
-        for b in op.blocks:
-            uses.update(b.yields)
+    uses: dict[Value, int] = {}
+    _count_uses(fn.body, uses)
     return fn.with_body(_block(fn.body, uses))
 
 
-def _block(block: Block, uses: Counter[Value]) -> Block:
-    from_here: dict[Value, ops.Binary] = {}
-    out: list[Op] = []
-    gone: set[Value] = set()
+def _count_uses(block: Block, uses: dict[Value, int]) -> None:
     for op in block.ops:
-        fused = _fused(op, from_here, uses)
-        if fused is not None:
-            made, product = fused
-            gone.add(product)
-            out.extend(made)
-            continue
-        if isinstance(op, ops.Binary) and op.kind == "mul" and op.x.dtype.is_float and uses[op.result] == 1:
-            from_here[op.result] = op
-        out.append(_dot(op, from_here, gone) or _nested(op, uses))
-    return Block(block.args, tuple(op for op in out if not (op.results and op.results[0] in gone)), block.yields)
+        for v in op.operands:
+            uses[v] = uses.get(v, 0) + 1
+        for b in op.blocks:
+            _count_uses(b, uses)
+    for v in block.yields:
+        uses[v] = uses.get(v, 0) + 1
 
 
-def _dot(op: Op, products: dict[Value, ops.Binary], gone: set[Value]) -> Op | None:
-    if not isinstance(op, ops.Reduce) or op.acc.name != "sum" or op.xs[0] not in products:
-        return None
-    product = products[op.xs[0]]
-    gone.add(product.result)
+def _block(block: Block, uses: dict[Value, int]) -> Block:
+    products: dict[Value, ops.Binary] = {}  # SAME: of this block only
+    out: list[Op] = []
+    gone: set[Op] = set()
+    for op in block.ops:
+        if isinstance(op, ops.Binary):
+            if op.kind == "mul" and op.x.dtype.is_float and uses.get(op.result) == 1:  # ONCE
+                products[op.result] = op
+            elif op.kind in ("add", "sub"):
+                out += _fused(op, products, gone)
+                continue
+        elif isinstance(op, ops.Reduce):
+            op = _dot(op, products, gone)
+        elif block_fields(type(op)):
+            changed: dict[str, Any] = {f: _block(getattr(op, f), uses) for f in block_fields(type(op))}
+            op = replace(op, **changed)
+        out.append(op)
+    return Block(block.args, tuple(op for op in out if op not in gone) if gone else tuple(out), block.yields)
+
+
+def _fused(op: ops.Binary, products: dict[Value, ops.Binary], gone: set[Op]) -> list[Op]:
+    """What stands for a sum or difference: the fused op, or itself."""
+    left = products.get(op.x)
+    product = left or products.get(op.y)
+    if product is None:
+        return [op]
+    gone.add(product)
+    a, b, c = product.x, product.y, op.y if left else op.x
+    before: list[Op] = []
+    if op.kind == "sub":
+        before.append(ops.Unary("neg", c if left else a, loc=op.loc))
+        a, c = (a, before[0].result) if left else (before[0].result, c)
+    return [*before, ops.Fma(a, b, c, loc=op.loc, results=op.results)]
+
+
+def _dot(op: ops.Reduce, products: dict[Value, ops.Binary], gone: set[Op]) -> ops.Reduce:
+    product = products.get(op.xs[0])
+    if product is None or op.acc.name != "sum":
+        return op
+    gone.add(product)
     acc = accumulator("dot", op.acc.dtype)
     return ops.Reduce((product.x, product.y), op.axis, acc, op.order, loc=op.loc, results=op.results)
-
-
-def _nested(op: Op, uses: Counter[Value]) -> Op:
-    changes: dict[str, Any] = {name: _block(getattr(op, name), uses) for name in _block_fields(op)}
-    if not changes:
-        return op
-    return replace(op, **changes)
-
-
-def _block_fields(op: Op) -> list[str]:
-    return [n for n in ("then", "orelse", "test", "body") if isinstance(getattr(op, n, None), Block)]
-
-
-def _fused(op: Op, products: dict[Value, ops.Binary], uses: Counter[Value]) -> tuple[list[Op], Value] | None:
-    if not isinstance(op, ops.Binary) or op.kind not in ("add", "sub"):
-        return None
-    for product, other, side in ((op.x, op.y, "left"), (op.y, op.x, "right")):
-        p = products.get(product)
-        if p is None:
-            continue
-        a, c, before = p.x, other, list[Op]()
-        if op.kind == "sub":
-            neg = ops.Unary("neg", c if side == "left" else a, loc=op.loc)
-            before.append(neg)
-            a, c = (a, neg.result) if side == "left" else (neg.result, c)
-        return [*before, ops.Fma(a, p.y, c, loc=op.loc, results=op.results)], product
-    return None

@@ -4,8 +4,9 @@ Before:  %1 = tile.mul %x, 1    %2 = tile.add %i, 3    %3 = tile.add %i, 3    ti
 After:   (%x)                   %2 = tile.add %i, 3    (%2)                   ..A..
 
 EXACT   a rule holds for every value of the type, NaN, infinities and signed zeros included;
+AXES    what takes the place of an op has the op's type: an identity never loses an axis;
 SCOPE   an op may take the place of a later equal one in its own block or in blocks nested there, never the reverse;
-READS   loads are shared only while nothing in between may write.
+READS   loads are shared only while nothing in between may write their array; none is carried into a loop.
 Needs: verified IR. Keeps: all effects in order.
 """
 
@@ -16,13 +17,202 @@ from dataclasses import replace
 from typing import Any
 
 from lem.ir import ops
-from lem.ir.core import Affine, Array, Axis, Block, Effect, Function, Op, Value, map_operands, op_fields
+from lem.ir.core import Array, Block, Effect, Function, Op, Value, block_fields, map_operands, op_fields, operand_fields
 from lem_runtime.abi.dtypes import BOOL, DType
+
+Known = dict[Any, Value]  # ops by what they compute
+
+
+def simplify(fn: Function) -> Function:
+    return fn.with_body(_Simplifier().block(fn.body, {}))
+
+
+class _Simplifier:
+    def __init__(self) -> None:
+        self.new: dict[Value, Value] = {}  # what stands for a value that is gone
+        self.consts: Consts = {}
+
+    def block(self, block: Block, known: Known) -> Block:
+        out: list[Op] = []
+        self.ops_into(block.ops, dict(known), out)  # SCOPE
+        return Block(block.args, tuple(out), tuple(self.new.get(v, v) for v in block.yields))
+
+    def ops_into(self, ops_: tuple[Op, ...], known: Known, out: list[Op]) -> None:
+        for op in ops_:
+            op = self._renamed(op)
+            if isinstance(op, ops.If) and op.cond in self.consts:
+                side = op.then if self.consts[op.cond] else op.orelse
+                self.ops_into(side.ops, known, out)
+                self.new.update((r, self.new.get(v, v)) for r, v in zip(op.results, side.yields, strict=True))
+                continue
+            if block_fields(type(op)):
+                op = self._nested(op, known)
+            else:
+                done = self._simpler(op, known)
+                if done is None:
+                    continue
+                op = done
+            for array in _written(op):  # READS
+                for key in [k for k in known if k[0] is ops.Load and k[1] is array]:
+                    del known[key]
+            out.append(op)
+
+    def _simpler(self, op: Op, known: Known) -> Op | None:
+        """`op`, or what it folds to; None when a value that is there already stands for it."""
+        rule = _IDENTITIES.get(type(op))
+        same = rule(op, self.consts) if rule is not None else None
+        if same is not None and same.type == op.result.type:  # AXES
+            self.new[op.result] = same
+            return None
+        value = _folded(op, self.consts)
+        if value is not None:
+            op = ops.Const(value, op.result.dtype, loc=op.loc, results=op.results)
+        key = _key(op)
+        if key is None:
+            return op
+        same = known.get(key)
+        if same is not None:
+            self.new[op.result] = same
+            return None
+        known[key] = op.result
+        if isinstance(op, ops.Const):
+            self.consts[op.result] = op.value
+        return op
+
+    def _renamed(self, op: Op) -> Op:
+        if not any(v in self.new for v in op.operands):
+            return op
+        changed = {f: map_operands(getattr(op, f), self.new) for f in operand_fields(type(op))}
+        return replace(op, **changed)
+
+    def _nested(self, op: Op, known: Known) -> Op:
+        if isinstance(op, ops.If):
+            then = self.block(op.then, known)
+            # Elements that take different sides run both, one after the other.
+            gone = _written_below(then)
+            inner = {k: v for k, v in known.items() if k[0] is not ops.Load or k[1] not in gone} if gone else known
+            return replace(op, then=then, orelse=self.block(op.orelse, inner))
+        inner = {k: v for k, v in known.items() if k[0] is not ops.Load}  # READS
+        changed: dict[str, Any] = {f: self.block(getattr(op, f), inner) for f in block_fields(type(op))}
+        return replace(op, **changed)
+
+
+# ---------------------------------------------------------------- what is equal
+def _key(op: Op) -> Any:
+    """What an op computes, to compare by; None for what must stay by itself. Keys of loads begin with Load, array."""
+    if op.effect is not Effect.NONE and op.effect is not Effect.READ or isinstance(op, ops.Range):
+        return None
+    if isinstance(op, ops.Const):  # 0.0, -0.0 and nan are told apart by how they print
+        return (ops.Const, repr(op.value), op.dtype.name)
+    return (type(op), *[getattr(op, f) for f in op_fields(type(op))])
+
+
+def _written(op: Op) -> set[Array]:
+    if isinstance(op, (ops.Store, ops.Update, ops.Alloc)):
+        return {op.array}
+    if isinstance(op, ops.Call):
+        return set(op.arrays)
+    out: set[Array] = set()
+    for b in op.blocks:
+        out |= _written_below(b)
+    return out
+
+
+def _written_below(block: Block) -> set[Array]:
+    out: set[Array] = set()
+    for o in block.ops:
+        out |= _written(o)
+    return out
+
+
+# ---------------------------------------------------------------- identities
+Consts = dict[Value, int | float | bool]
+
+
+def _same_cast(op: ops.Cast, consts: Consts) -> Value | None:
+    return op.x if op.x.dtype == op.to else None  # to its own type
+
+
+def _same_select(op: ops.Select, consts: Consts) -> Value | None:
+    known = consts.get(op.cond)
+    if known is not None:
+        return op.x if known else op.y  # where(true, x, y) == x
+    return op.x if op.x is op.y else None  # where(c, x, x) == x
+
+
+def _same_binary(op: ops.Binary, consts: Consts) -> Value | None:
+    x, y = consts.get(op.x), consts.get(op.y)
+    if x is None and y is None:
+        return None
+    if op.kind == "mul":  # x * 1 == x
+        return op.x if _is(y, 1) else op.y if _is(x, 1) else None
+    if op.kind == "div":  # x / 1 == x
+        return op.x if _is(y, 1) else None
+    if op.kind in ("add", "sub") and op.x.dtype.is_int:  # x + 0 == x; not for floats: -0.0 + 0.0 == 0.0
+        return op.x if _is(y, 0) else op.y if _is(x, 0) and op.kind == "add" else None
+    if op.kind in ("and", "or") and op.x.dtype == BOOL:  # x and true == x, x or false == x
+        neutral = op.kind == "and"
+        return op.x if y is neutral else op.y if x is neutral else None
+    return None
+
+
+def _is(value: int | float | bool | None, n: int) -> bool:
+    return value is not None and not isinstance(value, bool) and value == n
+
+
+_IDENTITIES: dict[type[Op], Callable[[Any, Consts], Value | None]] = {
+    ops.Cast: _same_cast,
+    ops.Select: _same_select,
+    ops.Binary: _same_binary,
+}
+
+
+# ---------------------------------------------------------------- constants
+def _folded(op: Op, consts: Consts) -> int | float | bool | None:
+    """The value of an op on constants, where it is exact."""
+    rule = _FOLDS.get(type(op))
+    if rule is None:
+        return None
+    args = [consts.get(v) for v in op.operands]
+    return None if any(a is None for a in args) else rule(op, *args)
+
+
+def _fold_compare(op: ops.Compare, x: Any, y: Any) -> bool:
+    return _COMPARE[op.kind](x, y)
+
+
+def _fold_binary(op: ops.Binary, x: Any, y: Any) -> int | bool | None:
+    dtype = op.x.dtype
+    if dtype.is_float or op.kind not in _INT or (op.kind in ("floordiv", "mod") and y == 0):
+        return None
+    return _wrap(_INT[op.kind](x, y), dtype)
+
+
+def _fold_unary(op: ops.Unary, x: Any) -> int | float | bool | None:
+    dtype = op.x.dtype
+    if op.kind == "neg":
+        return -float(x) if dtype.is_float else _wrap(-x, dtype)
+    if op.kind == "abs":
+        return abs(float(x)) if dtype.is_float else _wrap(abs(x), dtype)
+    if op.kind == "not":
+        return not x if dtype == BOOL else _wrap(~x, dtype)
+    return None
+
+
+def _fold_cast(op: ops.Cast, x: Any) -> int | float | bool | None:
+    if op.to.is_int and not op.x.dtype.is_float:
+        return _wrap(int(x), op.to)
+    if op.to.is_float and not op.x.dtype.is_float and abs(int(x)) < 1 << op.to.digits:
+        return float(x)
+    return None
+
 
 _INT: dict[str, Callable[[int, int], int]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
+    "floordiv": lambda a, b: a // b,
+    "mod": lambda a, b: a % b,
     "max": max,
     "min": min,
     "and": lambda a, b: a & b,
@@ -37,147 +227,12 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "gt": lambda a, b: a > b,
     "ge": lambda a, b: a >= b,
 }
-
-
-def simplify(fn: Function) -> Function:
-    return fn.with_body(_Simplifier().block(fn.body, {}))
-
-
-class _Simplifier:
-    def __init__(self) -> None:
-        self.new: dict[Value, Value] = {}
-        self.consts: dict[Value, int | float | bool] = {}
-        self.defs: dict[Value, Op] = {}
-
-    def block(self, block: Block, known: dict[Any, Value]) -> Block:
-        known = dict(known)  # SCOPE
-        out: list[Op] = []
-        self.ops_into(block.ops, known, out)
-        return Block(block.args, tuple(out), tuple(self.now(v) for v in block.yields))
-
-    def now(self, v: Value) -> Value:
-        return self.new.get(v, v)
-
-    def ops_into(self, ops_: tuple[Op, ...], known: dict[Any, Value], out: list[Op]) -> None:
-        for op in ops_:
-            op = self._renamed(op)
-            if isinstance(op, ops.If) and op.cond in self.consts:
-                side = op.then if self.consts[op.cond] else op.orelse
-                self.ops_into(side.ops, known, out)
-                self.new.update(zip(op.results, (self.now(v) for v in side.yields), strict=True))
-                continue
-            same = self._identity(op)
-            if same is not None:
-                self.new[op.result] = same
-                continue
-            op = self._folded(op)
-            key = self._key(op)
-            if key is not None and key in known:
-                self.new[op.result] = known[key]
-                continue
-            if op.blocks:
-                op = self._nested(op, known)
-            if _writes(op):  # READS
-                for k in [k for k in known if k[0] is ops.Load]:
-                    del known[k]
-            out.append(op)
-            for r in op.results:
-                self.defs[r] = op
-            if key is not None:
-                known[key] = op.result
-            if isinstance(op, ops.Const):
-                self.consts[op.result] = op.value
-
-    def _renamed(self, op: Op) -> Op:
-        if not any(v in self.new for v in op.operands):
-            return op
-        changed = {f: map_operands(getattr(op, f), self.new) for f in op_fields(type(op))}
-        return replace(op, **changed)
-
-    def _nested(self, op: Op, known: dict[Any, Value]) -> Op:
-        # Loads from before a loop do not hold in it when its body writes; simplest and safe: none go in.
-        inner = known if isinstance(op, ops.If) else {k: v for k, v in known.items() if k[0] is not ops.Load}
-        changes: dict[str, Any] = {}
-        for f in op_fields(type(op)):
-            v = getattr(op, f)
-            if isinstance(v, Block):
-                changes[f] = self.block(v, inner)
-        return replace(op, **changes)
-
-    def _key(self, op: Op) -> Any:
-        if op.effect not in (Effect.NONE, Effect.READ) or len(op.results) != 1 or isinstance(op, ops.Range):
-            return None
-        return (type(op), *(_plain(getattr(op, f)) for f in op_fields(type(op))))
-
-    # ------------------------------------------------------------ rules
-    def _identity(self, op: Op) -> Value | None:
-        """The value that `op` is equal to, if a rule says so. Axes must not be lost: the value has the op's."""
-        found = self._equal(op)
-        return found if found is not None and found.type == op.result.type else None
-
-    def _equal(self, op: Op) -> Value | None:
-        if isinstance(op, ops.Cast) and op.x.dtype == op.to:
-            return op.x  # cast to its own type
-        if isinstance(op, ops.Select):
-            if op.cond in self.consts:
-                return op.x if self.consts[op.cond] else op.y
-            return op.x if op.x is op.y else None  # where(c, x, x) == x
-        if not isinstance(op, ops.Binary):
-            return None
-        x, y = self.consts.get(op.x), self.consts.get(op.y)
-        whole = op.x.dtype.is_int
-        if op.kind == "mul":  # x * 1 == x, exact for floats too
-            return op.x if _is(y, 1) else op.y if _is(x, 1) else None
-        if op.kind == "div":
-            return op.x if _is(y, 1) else None
-        if op.kind in ("add", "sub") and whole and _is(y, 0):  # x + 0 == x; not for floats: -0.0 + 0 is 0
-            return op.x
-        if op.kind == "add" and whole and _is(x, 0):
-            return op.y
-        if op.kind in ("and", "or") and op.x.dtype == BOOL:
-            neutral = op.kind == "and"
-            return op.x if y is neutral else op.y if x is neutral else None
-        return None
-
-    def _folded(self, op: Op) -> Op:
-        value = self._value_of(op)
-        if value is None:
-            return op
-        return ops.Const(value, op.result.dtype, loc=op.loc, results=op.results)
-
-    def _value_of(self, op: Op) -> int | float | bool | None:
-        args = [self.consts.get(v) for v in op.operands]
-        if not args or any(a is None for a in args):
-            return None
-        dtype = op.operands[0].dtype
-        if isinstance(op, ops.Compare):
-            return _COMPARE[op.kind](args[0], args[1])
-        if isinstance(op, ops.Binary) and (dtype.is_int or dtype == BOOL) and op.kind in _INT:
-            return _wrap(_INT[op.kind](args[0], args[1]), dtype)  # type: ignore[arg-type]
-        if isinstance(op, ops.Binary) and dtype.is_int and op.kind in ("floordiv", "mod") and args[1] != 0:
-            a, b = args
-            return _wrap(a // b if op.kind == "floordiv" else a % b, dtype)  # type: ignore[operator,arg-type]
-        if isinstance(op, ops.Unary):
-            return _unary(op, args[0], dtype)
-        if isinstance(op, ops.Cast) and dtype.is_int and op.to.is_int:
-            return _wrap(int(args[0]), op.to)  # type: ignore[arg-type]
-        if isinstance(op, ops.Cast) and dtype.is_int and op.to.is_float and abs(int(args[0])) < 1 << op.to.digits:  # type: ignore[arg-type]
-            return float(args[0])  # type: ignore[arg-type]
-        return None
-
-
-def _is(value: int | float | bool | None, n: int) -> bool:
-    return value is not None and not isinstance(value, bool) and value == n
-
-
-def _unary(op: ops.Unary, x: Any, dtype: DType) -> int | float | bool | None:
-    if op.kind == "neg":
-        return float(-x) if dtype.is_float else _wrap(-x, dtype)
-    if op.kind == "not" and dtype == BOOL:
-        return not x
-    if op.kind == "abs" and dtype.is_float:
-        return abs(float(x))
-    return None
+_FOLDS: dict[type[Op], Callable[..., int | float | bool | None]] = {
+    ops.Compare: _fold_compare,
+    ops.Binary: _fold_binary,
+    ops.Unary: _fold_unary,
+    ops.Cast: _fold_cast,
+}
 
 
 def _wrap(value: int | bool, dtype: DType) -> int | bool:
@@ -186,22 +241,3 @@ def _wrap(value: int | bool, dtype: DType) -> int | bool:
         return bool(value)
     value = int(value) & ((1 << dtype.bits) - 1)
     return value - (1 << dtype.bits) if dtype.is_signed and value > dtype.max_int else value
-
-
-def _writes(op: Op) -> bool:
-    if op.effect is Effect.WRITE:
-        return True
-    return any(_writes(o) for b in op.blocks for o in b.ops)
-
-
-def _plain(v: Any) -> Any:
-    """An attribute or operand as something to compare by."""
-    if isinstance(v, float):
-        return ("float", repr(v))
-    if isinstance(v, (Value, Axis, Array)):
-        return v
-    if isinstance(v, bool):
-        return ("bool", v)
-    if isinstance(v, Affine):
-        return ("affine", v.const, frozenset((c, t) for c, t in v.terms))
-    return tuple(_plain(x) for x in v) if isinstance(v, tuple) else v
