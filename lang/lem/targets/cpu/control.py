@@ -299,7 +299,8 @@ def emit_tiles(w: Element, o: ops.Tiles) -> None:
     with w.loop("block", 0, n_blocks) as n:
         begin = w.put(lb.add(start, lb.mul(n, size)), "begin")
         stop = w.put(lb.minimum(lb.add(begin, size), end), "stop")
-        w.domains[o.axis] = Domain(begin, stop, 1, lo if o.lo.axes else None, hi if hi.type.lanes else None)
+        valid = (lo if o.lo.axes else None, hi if hi.type.lanes else None)
+        w.domains[o.axis] = Domain(begin, stop, 1, *valid, size)
         w.index_of[o.body.args[0]] = o.axis
         active = _block_active(w, lo, hi, begin, stop)
         if active is None:

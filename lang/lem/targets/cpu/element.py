@@ -54,6 +54,7 @@ class Domain:
     step: int = 1
     valid_lo: Expr | None = None
     valid_hi: Expr | None = None
+    capacity: Expr | None = None  # positions there can be at most, where that is known further out than their number
 
 
 @dataclass(slots=True, eq=False)
@@ -111,6 +112,7 @@ class Element(Weaver):
         self.written: set[Array] = set()
         self.unsettled: dict[Value, frozenset[Array]] = {}  # values still to be written that read arrays written here
         self.running: list[tuple[Block, int]] = []  # blocks being walked, and the op they are at
+        self.shared: set[Value] = set()  # values with open axes to compute once, into memory
         self.interior: set[ops.Load] = set()  # loads whose boundary cannot be reached in the loop being written
         self.scratch: list[tuple[Buffer, Expr]] = []
         self.views: dict[Any, Buffer] = {}
@@ -171,6 +173,8 @@ class Element(Weaver):
                 reads = self.reads_unsettled(o)
                 if self.keeps_place(o, reads):
                     self.demand_now(o)
+                elif self.vec is None and o.results[0] in self.shared and self.can_keep(o.results[0]):
+                    self.materialise(o.results[0])
                 elif reads:
                     self.unsettled.update((r, reads) for r in o.results)
         self.running.pop()
@@ -299,7 +303,7 @@ class Element(Weaver):
             elif v in self.kept:
                 kept = self.kept[v]
                 bound = [self.bound[a].level for a in kept.axes if a in self.bound and a not in inside]
-                level = max(level, self.levels.get(kept.buffer.uid, 0), *bound, 0)
+                level = max(level, kept.level, *bound)
             elif known is not None:
                 if self.reads_written(known.op):
                     return self.level
@@ -487,10 +491,34 @@ class Element(Weaver):
         strides: list[Expr] = []
         count: Expr = lb.const(max(lanes, 1))
         for axis in reversed(axes):
-            lo, hi, step = self.domain(axis)
             strides.insert(0, count)
-            count = self.put(lb.mul(count, self.count(lo, hi, step)), "count")
+            count = self.put(lb.mul(count, self.capacity(axis)), "count")
         return Kept(self.buffer(name, dtype, count), axes, tuple(strides), lanes, self.level)
+
+    def capacity(self, axis: Axis) -> Expr:
+        """Positions of an axis that memory must have room for."""
+        limit = self.domains[axis].capacity
+        lo, hi, step = self.domain(axis)
+        return limit if limit is not None else self.count(lo, hi, step)
+
+    def can_keep(self, v: Value) -> bool:
+        """Is the room that `v` needs the same for all elements?"""
+        for axis in self.open_axes(v.axes):
+            d = self.domains.get(axis)
+            if d is None:
+                return False
+            bounds = [b if isinstance(b, Value) else None for b in (d.lo, d.hi)]
+            if d.capacity is None and any(b is None or self.value_depth(b) > 0 for b in bounds):
+                return False
+        return True
+
+    def value_depth(self, v: Value) -> int:
+        """Level at which a value can be known."""
+        found = self.find(v)
+        if found is not None:
+            return self.level_of(found)
+        known = self.known.get(v)
+        return self.depth(known.op) if known is not None else 0
 
     def materialise(self, v: Value) -> None:
         """Compute a value at all positions of its open axes now, and read it from memory from here on."""

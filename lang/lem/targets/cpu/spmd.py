@@ -23,6 +23,7 @@ from lem.schedule.core import GridPlan
 from lem.targets.cpu import control, places, reduce
 from lem.targets.cpu.cost import cost_of
 from lem.targets.cpu.element import Domain, Element, Tables, first_lanes
+from lem.targets.cpu.shared import shared_values
 from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import Const, Expr
@@ -125,6 +126,7 @@ class _Body:
         self.grid, self.plan, self.lo, self.shape = grid, plan, lo, shape
         self.w = Element(outer.cx, TABLES, outer)
         self.w.written = written_arrays(grid.body)
+        self.w.shared = shared_values(grid)
         for arg, axis in zip(grid.body.args, grid.axes, strict=True):
             self.w.index_of[arg] = axis
         self.strides: list[Expr] = []
