@@ -83,8 +83,8 @@ def _check(case: Case) -> None:
 def _measure(case: Case, rounds: int) -> dict[str, Any]:
     times: dict[str, list[float]] = {name: [] for name in case.peers}
     gc.disable()
-    for name, call in case.peers.items():  # warm
-        call()
+    for warm in case.peers.values():
+        warm()
     for _ in range(rounds):
         for name, call in case.peers.items():
             started = time.perf_counter()
@@ -109,6 +109,7 @@ def _print(row: dict[str, Any]) -> None:
 def _lem(file: Path, entry: str = "", **given: Any) -> Callable[[], Any]:
     """A call of an example with these arguments; gives its first array result."""
     import numpy as np
+
     from lem import pipeline, texts
     from lem.diagnostics import Diagnostics
     from lem.diagnostics.text import render_all
@@ -160,7 +161,10 @@ def matmul() -> Case:
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((n, n), dtype=np.float32), rng.standard_normal((n, n), dtype=np.float32)
     c = np.empty((n, n), np.float32)
-    peers: dict[str, Callable[[], Any]] = {"lem": _lem(EXAMPLES / "matmul.lem", "matmul", a=a, b=b), "numpy": lambda: np.matmul(a, b, out=c)}
+    peers: dict[str, Callable[[], Any]] = {
+        "lem": _lem(EXAMPLES / "matmul.lem", "matmul", a=a, b=b),
+        "numpy": lambda: np.matmul(a, b, out=c),
+    }
     numba = _numba()
     if numba:
         product = numba.njit(lambda x, y: np.dot(x, y))

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+
 from lem import pipeline
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.text import render_all
@@ -55,7 +56,13 @@ def instance(made: pipeline.Program, entry: str, dtypes: Mapping[str, str]) -> t
 
 
 def run_kernel(
-    source_text: str, entry: str | None = None, *, target: str = "cpu", threads: int = 1, name: str = "test.lem", **given: Any
+    source_text: str,
+    entry: str | None = None,
+    *,
+    target: str = "cpu",
+    threads: int = 1,
+    name: str = "test.lem",
+    **given: Any,
 ) -> dict[str, Any]:
     """Results by name (arrays; scalar results as Python numbers). `given`: arrays, scalars, dimensions by name.
 
