@@ -151,6 +151,9 @@ def op(name: str) -> Callable[[type[OpT]], type[OpT]]:
     def wrap(cls: type[OpT]) -> type[OpT]:
         made = dataclass(frozen=True, eq=False)(cls)
         made.opname = name
+        held = {f.name: str(f.type) for f in fields(made)}
+        made.operand_names = tuple(n for n in op_fields(made) if "Value" in held[n] or "Affine" in held[n])
+        made.block_names = tuple(n for n in op_fields(made) if "Block" in held[n])
         OPS[name] = made
         return made
 
@@ -164,13 +167,15 @@ class Op:
     reading)."""
 
     opname: ClassVar[str] = "op"
+    operand_names: ClassVar[tuple[str, ...]] = ()  # fields that hold values: alone, in tuples, or in affine forms
+    block_names: ClassVar[tuple[str, ...]] = ()  # fields that hold nested code
     effect: ClassVar[Effect] = Effect.NONE
     loc: Any = field(default=None, kw_only=True)  # a Place, or None
     results: tuple[Value, ...] = field(default=_FRESH, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.results is _FRESH:
-            object.__setattr__(self, "results", tuple(Value(t) for t in self.result_types()))
+            object.__setattr__(self, "results", tuple([Value(t) for t in self.result_types()]))
 
     def result_types(self) -> tuple[TileType, ...]:
         return ()
@@ -189,14 +194,14 @@ class Op:
         found: tuple[Value, ...] | None = self.__dict__.get("_operands")
         if found is None:
             out: list[Value] = []
-            for f in operand_fields(type(self)):
+            for f in self.operand_names:
                 _collect(getattr(self, f), out)
             found = self.__dict__["_operands"] = tuple(out)
         return found
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        return tuple(getattr(self, f) for f in block_fields(type(self)))
+        return tuple([getattr(self, f) for f in self.block_names]) if self.block_names else ()
 
     def rebuild(self, **changes: Any) -> Self:
         """The same op with fields changed and *fresh results* of the types that follow."""
@@ -211,28 +216,6 @@ def op_fields(cls: type[Op]) -> tuple[str, ...]:
     found = _field_cache.get(cls)
     if found is None:
         found = _field_cache[cls] = tuple(f.name for f in fields(cls) if f.name not in ("loc", "results"))
-    return found
-
-
-def operand_fields(cls: type[Op]) -> tuple[str, ...]:
-    """Names of the fields that hold values: alone, in tuples, or in affine forms."""
-    return _fields_of(cls, _operand_cache, ("Value", "Affine"))
-
-
-def block_fields(cls: type[Op]) -> tuple[str, ...]:
-    """Names of the fields that hold nested code."""
-    return _fields_of(cls, _block_cache, ("Block",))
-
-
-_operand_cache: dict[type, tuple[str, ...]] = {}
-_block_cache: dict[type, tuple[str, ...]] = {}
-
-
-def _fields_of(cls: type[Op], cache: dict[type, tuple[str, ...]], kinds: tuple[str, ...]) -> tuple[str, ...]:
-    found = cache.get(cls)
-    if found is None:
-        held = {f.name: str(f.type) for f in fields(cls)}
-        found = cache[cls] = tuple(n for n in op_fields(cls) if any(k in held[n] for k in kinds))
     return found
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from lem.diagnostics import InternalError
 from lem.ir import ops
-from lem.ir.core import Affine, Array, Axis, Block, Function, Module, Op, Value, block_fields, op_fields, union_axes
+from lem.ir.core import Affine, Array, Axis, Block, Function, Module, Op, Value, op_fields, union_axes
 from lem.ir.printer import print_function, value_names
 from lem_runtime.abi.dtypes import BOOL, I64, DType
 
@@ -138,7 +138,7 @@ class _Verifier:
             checker(self, o)
         elif isinstance(o, ops.Range):
             self._range(o)
-        elif block_fields(type(o)):
+        elif o.block_names:
             self._nested(o)
         if not complaints:
             self._results(o)

@@ -24,7 +24,7 @@ from typing import Any
 
 from lem.ir import ops
 from lem.ir.accumulators import accumulator
-from lem.ir.core import Block, Function, Op, Value, block_fields
+from lem.ir.core import Block, Function, Op, Value
 
 
 def fuse_fma(fn: Function) -> Function:
@@ -56,8 +56,8 @@ def _block(block: Block, uses: dict[Value, int]) -> Block:
                 continue
         elif isinstance(op, ops.Reduce):
             op = _dot(op, products, gone)
-        elif block_fields(type(op)):
-            changed: dict[str, Any] = {f: _block(getattr(op, f), uses) for f in block_fields(type(op))}
+        elif op.block_names:
+            changed: dict[str, Any] = {f: _block(getattr(op, f), uses) for f in op.block_names}
             op = replace(op, **changed)
         out.append(op)
     return Block(block.args, tuple(op for op in out if op not in gone) if gone else tuple(out), block.yields)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from lem.ir import ops
-from lem.ir.core import Array, Block, Effect, Function, Op, Value, block_fields, map_operands, op_fields, operand_fields
+from lem.ir.core import Array, Block, Effect, Function, Op, Value, map_operands, op_fields
 from lem_runtime.abi.dtypes import BOOL, DType
 
 Known = dict[Any, Value]  # ops by what they compute
@@ -45,7 +45,7 @@ class _Simplifier:
                 self.ops_into(side.ops, known, out)
                 self.new.update((r, self.new.get(v, v)) for r, v in zip(op.results, side.yields, strict=True))
                 continue
-            if block_fields(type(op)):
+            if op.block_names:
                 op = self._nested(op, known)
             else:
                 done = self._simpler(op, known)
@@ -82,7 +82,7 @@ class _Simplifier:
     def _renamed(self, op: Op) -> Op:
         if not any(v in self.new for v in op.operands):
             return op
-        changed = {f: map_operands(getattr(op, f), self.new) for f in operand_fields(type(op))}
+        changed = {f: map_operands(getattr(op, f), self.new) for f in op.operand_names}
         return replace(op, **changed)
 
     def _nested(self, op: Op, known: Known) -> Op:
@@ -93,7 +93,7 @@ class _Simplifier:
             inner = {k: v for k, v in known.items() if k[0] is not ops.Load or k[1] not in gone} if gone else known
             return replace(op, then=then, orelse=self.block(op.orelse, inner))
         inner = {k: v for k, v in known.items() if k[0] is not ops.Load}  # READS
-        changed: dict[str, Any] = {f: self.block(getattr(op, f), inner) for f in block_fields(type(op))}
+        changed: dict[str, Any] = {f: self.block(getattr(op, f), inner) for f in op.block_names}
         return replace(op, **changed)
 
 
