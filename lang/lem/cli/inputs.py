@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from lem.cli import output, reading
-from lem.cli.files import FileProblem
+from lem.cli.files import NARROW, FileProblem
 from lem.cli.session import Entry, Session
 from lem.diagnostics.suggest import nearest
-from lem_runtime import CallError, facts_of
+from lem_runtime import CallError, facts_of, numpy_dtype
 from lem_runtime.abi import signature, sizes
 from lem_runtime.abi.dtypes import DTYPES
 from lem_runtime.abi.signature import Param, Place, Signature
@@ -62,12 +62,15 @@ def facts(session: Session, found: Inputs) -> Facts:
     try:
         dims = signature.bind(sig, {n: a.shape for n, a in found.arrays.items()}, scalars, found.dims)
     except CallError as e:
-        fail_call(e)
+        fail_call(e, found)
     return Facts(facts_of(sig, found.arrays, dims).layouts, (), tuple(sorted(found.dtypes.items())))
 
 
-def fail_call(e: CallError) -> NoReturn:
-    output.fail(e.code, e.message, place=e.place, help=e.help)
+def fail_call(e: CallError, found: Inputs) -> NoReturn:
+    """Report a call that does not fit. Where shapes clash, what the files hold stands below."""
+    holds = [f"`{x.path}` holds {x.dtype}{list(x.array.shape)}" for x in found.loaded.values()]
+    note = ", ".join(holds) if e.code == "E0606" else ""
+    output.fail(e.code, e.message, place=e.place, also=e.also, help=e.help, note=note)
 
 
 # ---------------------------------------------------------------- names
@@ -214,7 +217,11 @@ def _check_dtype(p: Param, found: Inputs) -> None:
     if loaded.dtype == want:
         return
     holds = loaded.dtype or f"{loaded.array.dtype}, which lem does not have"
-    help = "convert the file first: nothing is converted silently"
-    if loaded.dtype is not None and loaded.dtype != "bool" and p.dtype in DTYPES:
-        help += f"; or declare `{p.name}` as {loaded.dtype} and write {want}(...) where it is used"
-    output.fail("E0607", f"`{p.name}` holds {want}, but `{loaded.path}` holds {holds}", place=p.place, help=help)
+    label = f"`{p.name}` is declared {want}, but `{loaded.path}` holds {holds}"
+    helps = []
+    if loaded.dtype is not None and p.dtype in DTYPES:
+        helps.append(f"declare `{p.name}` as {loaded.dtype}, and write {want}(...) where it is used")
+    if loaded.path.endswith(".npy") and want not in NARROW:
+        kind = f"np.{numpy_dtype(want).name}"
+        helps.append(f"or convert the file (lem never does): np.save('new.npy', np.load({loaded.path!r}).astype({kind}))")
+    output.fail("E0607", label, place=p.place, help=helps)

@@ -71,7 +71,7 @@ def _run(args: argparse.Namespace, session: Session, artifact: Artifact, bound: 
                 threads=args.threads, timeout_s=args.timeout, on_progress=progress.show, on_prints=progress.prints,
             )  # fmt: skip
     except CallError as e:
-        inputs.fail_call(e)
+        inputs.fail_call(e, bound)
     except TimeUp as e:
         _fail_run(e, session, Exit.TIMEOUT, progress)
     except (KernelFault, RunError) as e:

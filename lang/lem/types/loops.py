@@ -346,7 +346,7 @@ def _report_conflict(ctx: Ctx, conflict: Conflict, indices: tuple[Index, ...]) -
         also = [] if second.span == first.span else [(second.span, "the other one is written here")]
         ctx.diags.error(
             E0402, first.span, label, also=also,
-            help=f"reduce instead of writing many times, or declare `{name}` as `reduce(...)` and update it",
+            help=f"to add up, declare `{name}` as `reduce(+)` and write `{name}[...] += value`, or `sum(... for ...)`",
         )  # fmt: skip
         return
     label = conflict.example or "another element of the grid may write what is read here"

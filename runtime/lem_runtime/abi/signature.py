@@ -108,14 +108,19 @@ class Signature:
 
 
 class CallError(Exception):
-    """A call does not fit its signature. `code` is a diagnostic code, `place` the parameter or condition at fault."""
+    """A call does not fit its signature. `code` is a diagnostic code, `place` the parameter or condition at fault; `also`
+    the other half of the conflict: places with what they say."""
 
-    def __init__(self, code: str, message: str, place: Place | None = None, help: str = "") -> None:
+    def __init__(
+        self, code: str, message: str, place: Place | None = None, help: str = "",
+        also: Sequence[tuple[Place | None, str]] = (),
+    ) -> None:  # fmt: skip
         super().__init__(message)
         self.code = code
         self.message = message
         self.place = place
         self.help = help
+        self.also = tuple(also)
 
 
 def bind(
@@ -176,7 +181,7 @@ def _check_ranks(sig: Signature, shapes: Mapping[str, Sequence[int]]) -> None:
         if p.shape is not None and p.name in shapes and len(shapes[p.name]) != len(p.shape):
             raise CallError(
                 "E0606",
-                f"`{p.name}` has {len(p.shape)} axes, the argument has shape {tuple(shapes[p.name])}",
+                f"`{p.name}` has {_axes(len(p.shape))}, but {_shaped(shapes[p.name])} is given",
                 p.place,
             )
 
@@ -208,11 +213,36 @@ def _check_shapes(
             continue
         for axis, (n, w) in enumerate(zip(shapes[p.name], want, strict=True)):
             if n != w:
-                size = p.shape[axis]
-                names = sorted(sizes.names_in(size))
-                given = ", ".join(f"{d} = {known[d]} ({told[d]})" for d in names if d in told)
-                text = f"axis {axis} of `{p.name}` has size {n}, expected {sizes.show(size)} = {w}"
-                raise CallError("E0606", text + (f"; {given}" if given else ""), p.place)
+                raise _clash(sig, p, axis, n, w, known, told)
+
+
+def _clash(
+    sig: Signature, p: Param, axis: int, n: int, want: int, known: Mapping[str, int], told: Mapping[str, str]
+) -> CallError:
+    """One axis has another size than its parameter says; names where the sizes come from."""
+    size = (p.shape or ())[axis]
+    also: list[tuple[Place | None, str]] = []
+    given: list[str] = []
+    for dim in sorted(sizes.names_in(size)):
+        rule = next((r for r in sig.rules if r.dim == dim and r.param is not None), None)
+        param = sig.param(rule.param or "") if rule is not None else None
+        if dim not in told:
+            given.append(f"{dim} = {known[dim]}")
+        elif param is not None and param is not p and not told[dim].startswith("given"):
+            also.append((param.place, f"{dim} is {known[dim]}: {told[dim]}"))
+        else:
+            given.append(f"{dim} = {known[dim]}, {told[dim]}")
+    wanted = sizes.show(size) if isinstance(size, int) else f"{sizes.show(size)} = {want}"
+    reason = f" ({'; '.join(given)})" if given else ""
+    return CallError("E0606", f"axis {axis} of `{p.name}` has size {n}, not {wanted}{reason}", p.place, "", also)
+
+
+def _axes(n: int) -> str:
+    return "no axes" if n == 0 else "1 axis" if n == 1 else f"{n} axes"
+
+
+def _shaped(shape: Sequence[int]) -> str:
+    return f"an array of shape {list(shape)}" if len(shape) else "a single number"
 
 
 def _check_conditions(sig: Signature, known: Mapping[str, int]) -> None:
