@@ -12,7 +12,7 @@ from lem.ir import ops
 from lem.schedule.core import GridPlan, Schedule
 from lem.schedule.products import find_form
 
-_SETTINGS = {"spmd": {"vector", "lanes", "rest", "cost"}, "contraction": {"mb", "nb", "mc"}}
+_SETTINGS = {"spmd": {"vector", "lanes", "rest", "cost", "tile"}, "contraction": {"mb", "nb", "mc"}}
 _MAX_LANES = 64
 _MAX_BLOCK = 1 << 16
 
@@ -63,8 +63,10 @@ def _check_spmd(grid: ops.Grid, plan: GridPlan) -> Iterator[str]:
             yield f"`{name}={n}`: must be a power of two from 2 to {_MAX_LANES}"
     if plan.number("rest", 2) > plan.number("lanes", _MAX_LANES):
         yield "`rest` must not be larger than `lanes`"
-    if vector and vector != names[-1] and any(isinstance(o, ops.Assert) for o in ir.walk_ops(grid.body)):
-        yield "its elements can fault, so vectors must run along the last axis: the first fault in order is reported"
+    if any(n < 1 for n in plan.numbers("tile")) or len(plan.numbers("tile")) not in (0, 2):
+        yield "`tile` is two positive numbers: rows and columns"
+    if (plan.numbers("tile") or vector and vector != names[-1]) and any(isinstance(o, ops.Assert) for o in ir.walk_ops(grid.body)):
+        yield "its elements can fault, so they must run in order, vectors along the last axis: the first fault is reported"
 
 
 __all__ = ["check"]

@@ -23,6 +23,7 @@ _INNER_LOOP = 8  # an access inside a reduction counts so much more than one out
 _SHORT = 8  # literal axes shorter than this are no place for vectors
 _CONTIGUOUS, _STRIDED, _GATHERED, _WRONG_AXIS = 4, -2, -2, -4
 _NEVER = -1000
+_CROSSING_TILE = (32, 64)  # rows and columns whose cache lines stay in L1 when arrays are read across
 
 
 def propose(
@@ -83,8 +84,19 @@ class _Spmd:
             base = self.machine.vector_bits // self.widest()
             lanes = base * self.registers()
             settings |= {"lanes": lanes, "rest": min(lanes, base)}
+            if self.crosses(vector):
+                settings["tile"] = _CROSSING_TILE
         names = tuple(a.name for a in self.grid.axes)
         return GridPlan(n, names, "spmd", tuple(sorted(settings.items())))
+
+    def crosses(self, vector: Axis) -> bool:
+        """Does some array run along the rows where others run along the columns (a transpose)?"""
+        rows = [a for a in self.grid.axes if a is not vector]
+        if not rows or any(isinstance(o, ops.Assert) for o in self.all):
+            return False
+        return any(
+            self.along(a, vector) == _WRONG_AXIS and self.along(a, rows[-1]) == _CONTIGUOUS for a in self.accesses()
+        )
 
     # -- lanes
     def widest(self) -> int:
@@ -104,7 +116,7 @@ class _Spmd:
         if any(isinstance(o, ops.If | ops.For | ops.Tiles | ops.Alloc) for o in self.all):
             return 1
         if any(self.is_chain(o) for o in self.all):
-            return 4
+            return 8 if cost <= 16 else 4
         return 4 if cost <= 10 else 2 if cost <= 60 else 1
 
     def is_chain(self, o: ir.Op) -> bool:

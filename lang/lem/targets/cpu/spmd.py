@@ -5,9 +5,10 @@ Takes a Grid and its plan; appends loop IR. Settings (``schedule.GridPlan``):
     vector  name of the grid axis that vectors run along; "" = elements are scalar, what is inside them uses vectors
     lanes   elements per vector of the main loop (several registers hide latency)
     rest    elements per vector for what the main loop leaves; the last one is masked
+    tile    (rows, columns) that are done together, where an array is read or written across them; absent: whole rows
     cost    elementwise operations per element, for cutting the work: a literal, or 0 for "estimate"
 
-Units are rows: all other axes flattened, times blocks of the vector axis where rows are few. Which piece an element falls
+Units are rows (or blocks of rows): all other axes flattened, times blocks of the vector axis where rows are few. Which piece an element falls
 into never changes its bits: tails run the same operations as the main loop, under a mask.
 """
 
@@ -23,6 +24,7 @@ from lem.schedule.core import GridPlan
 from lem.targets.cpu import control, places, reduce
 from lem.targets.cpu.cost import cost_of
 from lem.targets.cpu.element import Domain, Element, Tables, first_lanes
+from lem.targets.cpu.interior import Interior, bounded_loads, find_interior
 from lem.targets.cpu.shared import shared_values
 from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
@@ -41,11 +43,13 @@ reduce.register(TABLES)
 
 @dataclass(slots=True, eq=False)
 class _Shape:
-    """Extent of a grid, in sequential code. rows: positions in `rows` of the axes, vector: that of the vector axis."""
+    """Extent of a grid, in sequential code. rows: numbers of the axes that make rows; vector: that of the vector axis;
+    height: rows that are done together; units: blocks of rows times blocks of columns."""
 
     counts: list[Expr]
     rows: list[int]
     vector: int | None
+    height: int
     n_blocks: Expr
     block: Expr
     units: Expr
@@ -59,7 +63,7 @@ def lower(outer: Element, grid: ops.Grid, plan: GridPlan) -> None:
     counts = [outer.count(a, b, s) for a, b, s in zip(lo, hi, grid.step, strict=True)]
     cost = outer.fix(cost_of(outer, grid, plan), "cost")
     shape = _shape(outer, grid, plan, counts, cost)
-    per_unit = outer.fix(lb.mul(shape.block, cost), "unit_cost")
+    per_unit = outer.fix(lb.mul(lb.mul(shape.block, shape.height), cost), "unit_cost")
     chunk, direct = _pieces(outer, shape.units, per_unit)
     if must_be_serial(grid):
         direct = lb.true()
@@ -73,22 +77,27 @@ def _shape(outer: Element, grid: ops.Grid, plan: GridPlan, counts: list[Expr], c
     names = [a.name for a in grid.axes]
     vector = names.index(plan.name("vector")) if plan.name("vector") in names else None
     rows = [n for n in range(len(names)) if n != vector]
+    height, width = (*plan.numbers("tile"), 0, 0)[:2]
+    height = height if rows and vector is not None and height > 1 else 1
     n_rows: Expr = lb.const(1)
     for n in rows:
-        n_rows = outer.put(lb.mul(n_rows, counts[n]), "rows")
+        blocks = counts[n] if n != rows[-1] else lb.ceildiv(counts[n], height)
+        n_rows = outer.put(lb.mul(n_rows, blocks), "rows")
     if vector is None:
-        return _Shape(counts, rows, None, lb.const(1), lb.const(1), n_rows)
+        return _Shape(counts, rows, None, 1, lb.const(1), lb.const(1), n_rows)
     length = counts[vector]
     least = outer.put(lb.binary("floordiv", lb.const(_BLOCK_COST), lb.maximum(cost, 1)), "least")
     least = outer.put(lb.maximum(least, plan.number("lanes", 8)), "least")
     wanted = lb.binary("floordiv", lb.const(_PIECES), lb.maximum(n_rows, 1))
     possible = lb.binary("floordiv", length, least)
+    if width:
+        wanted = possible = lb.ceildiv(length, width)
     blocks = outer.put(lb.maximum(lb.minimum(wanted, possible), 1), "blocks")
     size = outer.put(lb.binary("floordiv", lb.sub(lb.add(length, blocks), 1), blocks))
     block = outer.put(lb.mul(lb.ceildiv(size, 64), 64), "block")
     some = lb.compare("gt", length, 0)
     units = outer.fix(lb.select(some, lb.mul(n_rows, blocks), lb.const(0)), "units")
-    return _Shape(counts, rows, vector, blocks, block, units)
+    return _Shape(counts, rows, vector, height, blocks, block, units)
 
 
 def _pieces(outer: Element, units: Expr, per_unit: Expr) -> tuple[Expr, Expr]:
@@ -154,17 +163,28 @@ class _Body:
             row = w.put(lb.binary("floordiv", unit, shape.n_blocks), "row")
             start = w.put(lb.mul(lb.sub(unit, lb.mul(row, shape.n_blocks)), shape.block), "start")
             unit = row
-        order: Expr = lb.const(0)
         positions: dict[int, Expr] = {}
         for n in reversed(shape.rows[1:]):
-            rest = w.put(lb.binary("floordiv", unit, shape.counts[n]), "rest")
-            positions[n] = w.put(lb.sub(unit, lb.mul(rest, shape.counts[n])), "position")
+            count = shape.counts[n] if n != shape.rows[-1] else lb.ceildiv(shape.counts[n], shape.height)
+            rest = w.put(lb.binary("floordiv", unit, count), "rest")
+            positions[n] = w.put(lb.sub(unit, lb.mul(rest, count)), "position")
             unit = rest
         if shape.rows:
             positions[shape.rows[0]] = unit
-        for n in shape.rows:
-            order = w.put(lb.add(order, lb.mul(positions[n], self.strides[n])))
-        self.with_rows(list(shape.rows), positions, lambda: self.columns(start, order))
+        if shape.height == 1:
+            self.at_row(positions, start)
+            return
+        last = shape.rows[-1]
+        begin = w.put(lb.mul(positions[last], shape.height))
+        end = w.put(lb.minimum(lb.add(begin, shape.height), shape.counts[last]))
+        with w.loop(self.grid.axes[last].name, begin, end, kind="loop") as position:
+            self.at_row({**positions, last: position}, start)
+
+    def at_row(self, positions: dict[int, Expr], start: Expr) -> None:
+        order: Expr = lb.const(0)
+        for n in self.shape.rows:
+            order = self.w.put(lb.add(order, lb.mul(positions[n], self.strides[n])))
+        self.with_rows(list(self.shape.rows), positions, lambda: self.columns(start, order))
 
     def with_rows(self, rows: list[int], positions: dict[int, Expr], body: Callable[[], None]) -> None:
         if not rows:
@@ -183,7 +203,36 @@ class _Body:
             w.run(self.grid.body)
             return
         end = w.put(lb.minimum(lb.add(start, shape.block), shape.counts[shape.vector]), "end")
-        self.segment(start, end, order)
+        found = find_interior(w, self.grid.body, self.axis) if bounded_loads(self.grid.body) else None
+        if found is None:
+            self.segment(start, end, order)
+        else:
+            self.around(found, start, end, order)
+
+    def around(self, found: Interior, start: Expr, end: Expr, order: Expr) -> None:
+        """The interior in whole vectors, what lies left and right of it in masked ones that look at the boundary."""
+        w, n = self.w, self.shape.vector
+        assert n is not None
+        step = self.grid.step[n]
+        first = lb.ceildiv(lb.sub(found.first, self.lo[n]), step)
+        last = lb.ceildiv(lb.sub(found.last, self.lo[n]), step)
+        first = w.put(lb.maximum(start, lb.minimum(first, end)), "inner")
+        last = w.put(lb.maximum(first, lb.minimum(last, end)), "inner_end")
+        lanes = self.plan.number("lanes", 8)
+        rest = self.plan.number("rest", lanes)
+        w.interior = found.loads
+        stop = first
+        for width in dict.fromkeys((lanes, rest)):
+            stop = self.whole_vectors(stop, last, width, order)
+        w.interior = set()
+        with w.loop("side", 0, 2) as side:
+            left = w.put(lb.compare("eq", side, 0), "left")
+            begin = w.put(lb.select(left, start, stop), "begin")
+            close = w.put(lb.select(left, first, end), "close")
+            with w.loop(self.axis.name, begin, close, rest, kind="loop") as p:
+                mask = w.put(first_lanes(lb.minimum(lb.sub(close, p), rest), rest), "active")
+                with w.scope("masked", w.b.here, mask):
+                    self.vector(p, rest, order)
 
     def segment(self, start: Expr, end: Expr, order: Expr) -> None:
         """Positions start .. end: vectors, smaller vectors, a masked rest."""
