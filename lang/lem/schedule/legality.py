@@ -65,7 +65,8 @@ def _check_spmd(grid: ops.Grid, plan: GridPlan) -> Iterator[str]:
         yield "`rest` must not be larger than `lanes`"
     if any(n < 1 for n in plan.numbers("tile")) or len(plan.numbers("tile")) not in (0, 2):
         yield "`tile` is two positive numbers: rows and columns"
-    if (plan.numbers("tile") or vector and vector != names[-1]) and any(isinstance(o, ops.Assert) for o in ir.walk_ops(grid.body)):
+    can_fault = any(isinstance(o, ops.Assert) for o in ir.walk_ops(grid.body))
+    if can_fault and (plan.numbers("tile") or vector and vector != names[-1]):
         yield "its elements can fault, so they must run in order, vectors along the last axis: the first fault is reported"
 
 

@@ -1,7 +1,8 @@
 """Floor division and remainder of floats as a function of the module: exact, without ``fmod`` of a C library.
 
 ``x % y`` is exact (it has the divisor's sign, as in Python); ``x // y`` is made from it as NumPy does. The remainder is
-found by subtracting multiples n * (y * 2^k) with n below 2^22 (2^51 for f64): each step is one FMA without rounding.
+found by subtracting multiples n * (y * 2^k) with n below 2^23 (2^52 for f64): each step is one FMA without rounding, and
+where n is one too large the next line takes it back.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ def division_text(name: str, kind: str, vt: VType, intrinsics: set[str], has_fma
     def int_(v: int) -> str:
         return f"splat ({whole} {v})" if vt.lanes else str(v)
 
-    for fn, n in (("fabs", 1), ("copysign", 2), ("trunc", 1), ("floor", 1)) + ((("fma", 3),) if has_fma else ()):
+    for fn, n in (("fabs", 1), ("copysign", 2)) + ((("fma", 3),) if has_fma else ()):
         intrinsics.add(f"declare {t} @llvm.{fn}.{s}({', '.join([t] * n)})")
     any_ = f"%go = or {b} %active, %active"
     if vt.lanes:
         any_ = f"%lanes = bitcast {b} %active to i{vt.lanes}\n  %go = icmp ne i{vt.lanes} %lanes, 0"
+    whole_from = f"{float(1 << mantissa):.1f}"  # floats from here on are whole numbers
     inf, nan, big = "0x7FF0000000000000", "0x7FF8000000000000", f"{float(1 << step):.1f}"
     less = (
         f"%rest = call {t} @llvm.fma.{s}({t} %minus, {t} %scaled, {t} %r)"
@@ -63,7 +65,8 @@ next:
   %scale = select {b} %is_big, {t} %factor, {t} {num("1.0")}
   %scaled = fmul {t} %d, %scale
   %quotient = fdiv {t} %r, %scaled
-  %n = call {t} @llvm.trunc.{s}({t} %quotient)
+  %n.up = fadd {t} %quotient, {num(whole_from)}
+  %n = fsub {t} %n.up, {num(whole_from)}
   %minus = fneg {t} %n
   {less}
   %below = fcmp olt {t} %rest, {num("0.0")}
@@ -84,7 +87,7 @@ done:
   %y_neg = fcmp olt {t} %y, {num("0.0")}
   %opposed = xor {b} %m_neg, %y_neg
   %adjust = and {b} %nonzero, %opposed
-{_remainder(t, b, s, num) if kind == "mod" else _quotient(t, b, s, num)}
+{_remainder(t, b, s, num) if kind == "mod" else _quotient(t, b, s, num, whole_from)}
 }}
 """
 
@@ -97,12 +100,20 @@ def _remainder(t: str, b: str, s: str, num: Callable[[str], str]) -> str:
   ret {t} %out"""
 
 
-def _quotient(t: str, b: str, s: str, num: Callable[[str], str]) -> str:
+def _quotient(t: str, b: str, s: str, num: Callable[[str], str], whole_from: str) -> str:
     return f"""  %whole = fsub {t} %x, %m
   %div0 = fdiv {t} %whole, %y
   %div1 = fsub {t} %div0, {num("1.0")}
   %div = select {b} %adjust, {t} %div1, {t} %div0
-  %down = call {t} @llvm.floor.{s}({t} %div)
+  %div.size = call {t} @llvm.fabs.{s}({t} %div)
+  %near.up = fadd {t} %div.size, {num(whole_from)}
+  %near.size = fsub {t} %near.up, {num(whole_from)}
+  %nearest = call {t} @llvm.copysign.{s}({t} %near.size, {t} %div)
+  %above = fcmp ogt {t} %nearest, %div
+  %one.less = fsub {t} %nearest, {num("1.0")}
+  %floored = select {b} %above, {t} %one.less, {t} %nearest
+  %is.small = fcmp olt {t} %div.size, {num(whole_from)}
+  %down = select {b} %is.small, {t} %floored, {t} %div
   %gap = fsub {t} %div, %down
   %far = fcmp ogt {t} %gap, {num("0.5")}
   %up = fadd {t} %down, {num("1.0")}

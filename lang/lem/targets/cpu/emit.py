@@ -14,17 +14,18 @@ from typing import Any
 
 from lem.diagnostics import InternalError
 from lem.targets.cpu.text import llvm_memory, llvm_scalar, llvm_type
-from lem.targets.cpu.values import Ready, Values
+from lem.targets.cpu.values import Abilities, Ready, Values
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import INDEX, Block, Buffer, Expr, Stmt, Var
 from lem_runtime.abi import layout
-from lem_runtime.abi.dtypes import F32, F64, I64
+from lem_runtime.abi.dtypes import F64, I64
 from lem_runtime.abi.machine import Machine
 
 _ALIGN = 64
 _UNROLLED_TEST = 24  # a loop's test of at most so many statements is repeated at the bottom, which saves a jump
 
-_FAULT = f"""define internal void @lem.fault(ptr %ctx, i32 %code, i32 %site, i64 %order, i32 %n, i64 %a, i64 %b, i64 %c, i64 %d) cold noinline nounwind {{
+_FAULT_ARGS = "ptr %ctx, i32 %code, i32 %site, i64 %order, i32 %n, i64 %a, i64 %b, i64 %c, i64 %d"
+_FAULT = f"""define internal void @lem.fault({_FAULT_ARGS}) cold noinline nounwind {{
 start:
   %at = getelementptr i8, ptr %ctx, i64 {layout.CTX_FAULT}
   %rec = load ptr, ptr %at
@@ -79,15 +80,15 @@ def emit_module(module: lp.Module, machine: Machine, codes: Sequence[int]) -> st
     if shared.uses_fault:
         parts.append(_FAULT)
     parts.extend(sorted(shared.intrinsics))
-    if shared.n_scopes:
-        parts.append(_scope_text(shared.n_scopes))
     return "\n".join(parts) + "\n"
 
 
-def has_f16_conversions(machine: Machine) -> bool:
-    """Does the processor convert between f16 and f32 itself?"""
-    levels = ("x86-64-v3", "x86-64-v4")
-    return machine.triple.startswith("aarch64") or machine.cpu in levels or "+f16c" in machine.features
+def abilities(machine: Machine) -> Abilities:
+    """What a processor does in one instruction."""
+    if not machine.triple.startswith("x86_64"):
+        return Abilities(machine.has_fma, True, True)
+    is_v3 = machine.cpu in ("x86-64-v3", "x86-64-v4")
+    return Abilities(machine.has_fma, is_v3 or "+f16c" in machine.features, is_v3 or machine.cpu == "x86-64-v2")
 
 
 class _Shared:
@@ -100,13 +101,12 @@ class _Shared:
         self.helpers: dict[str, str] = {}
         self.intrinsics: set[str] = set()
         self.uses_fault = False
-        self.n_scopes = 0
         self.n_bodies = 0
         wide = machine.vector_bits >= 512
         self.attributes = "nounwind" + (f' "prefer-vector-width"="{machine.vector_bits}"' if wide else "")
 
     def values(self) -> Values:
-        return Values(self.intrinsics, self.helpers, self.machine.has_fma, has_f16_conversions(self.machine))
+        return Values(self.intrinsics, self.helpers, abilities(self.machine))
 
     def entry(self, fn: lp.Func, is_public: bool) -> None:
         f = _Function(self)
@@ -115,12 +115,11 @@ class _Shared:
         f.block(fn.body)
         self.texts.append(f.close())
 
-    def body(self, s: lp.ParallelFor, captured: Sequence[Var | Buffer], outer: dict[int, str]) -> str:
+    def body(self, s: lp.ParallelFor, captured: Sequence[Var | Buffer]) -> str:
         """Make a function of a parallel body; give its name."""
         self.n_bodies += 1
         name = f"@{s.name}.body{self.n_bodies}"
         f = _Function(self)
-        f.v.alias = dict(outer)
         lo, hi = f.open(name, "%frame", False)
         f.v.names[s.lo.uid], f.v.names[s.hi.uid] = lo, hi
         for n, thing in enumerate(captured):
@@ -131,20 +130,11 @@ class _Shared:
         self.texts.append(f.close())
         return name
 
-    def scope(self) -> str:
-        """Metadata that sets one array's accesses apart from all others (LANGUAGE 15)."""
-        self.n_scopes += 1
-        return str(self.n_scopes)
-
 
 def _frame_type(var: Var) -> str:
     if var.type.lanes:
         raise InternalError("cpu emit", f"a vector ({var!r}) cannot be handed to a parallel body")
     return llvm_type(var.type)
-
-
-def _scope_text(n: int) -> str:
-    return f"; {n} arrays"
 
 
 class _Function:
@@ -158,7 +148,7 @@ class _Function:
         self.here = "body"
         self.temps: list[str] = []  # slots of temporaries to free at the end
         self.head = ""
-        self.scopes: dict[int, str] = {}
+        self.temp_slots: dict[int, str] = {}
 
     # -- frame of the text
     def open(self, name: str, second: str, is_public: bool) -> tuple[str, str]:
@@ -291,10 +281,10 @@ class _Function:
         self.check_memory(base, s.site)
         self.line(f"store ptr {base}, ptr {slot}")
         self.v.names[s.buffer.uid] = base
-        self.scopes[s.buffer.uid] = slot
+        self.temp_slots[s.buffer.uid] = slot
 
     def free(self, s: lp.Free) -> None:
-        slot = self.scopes[s.buffer.uid]
+        slot = self.temp_slots[s.buffer.uid]
         self.line(f"call void {self.table('free')}(ptr %ctx, ptr {self.v.names[s.buffer.uid]})")
         self.line(f"store ptr null, ptr {slot}")
 
@@ -511,7 +501,7 @@ class _Function:
 
     def parallel(self, s: lp.ParallelFor) -> None:
         captured = list(free_in(s))
-        name = self.shared.body(s, captured, self.v.alias)
+        name = self.shared.body(s, captured)
         frame = self.slot(f"[{max(len(captured), 1)} x i64]")
         for n, thing in enumerate(captured):
             place = self.v.op(f"getelementptr i8, ptr {frame}, i64 {8 * n}")
@@ -637,5 +627,3 @@ _TABLE: dict[type[Stmt], Callable[[_Function, Any], None]] = {
     lp.Call: _Function.call,
     lp.Return: _Function.return_,
 }
-
-__all__ = ["F32", "emit_module", "free_in", "has_f16_conversions"]

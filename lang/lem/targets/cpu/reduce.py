@@ -189,7 +189,6 @@ class _Reduction:
 
     def chain(self, first: Expr, n: Expr) -> State:
         """Positions first .. first + n as one ascending chain."""
-        w = self.w
         state = self.vars(self.lanes)
         self.positions(first, n, lambda: self.advance(state))
         return self.read(state)

@@ -8,8 +8,8 @@ Takes a Grid and its plan; appends loop IR. Settings (``schedule.GridPlan``):
     tile    (rows, columns) that are done together, where an array is read or written across them; absent: whole rows
     cost    elementwise operations per element, for cutting the work: a literal, or 0 for "estimate"
 
-Units are rows (or blocks of rows): all other axes flattened, times blocks of the vector axis where rows are few. Which piece an element falls
-into never changes its bits: tails run the same operations as the main loop, under a mask.
+Units are rows (or blocks of rows): all other axes flattened, times blocks of the vector axis where rows are few. Which
+piece an element falls into never changes its bits: tails run the same operations as the main loop, under a mask.
 """
 
 from __future__ import annotations

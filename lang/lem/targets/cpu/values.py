@@ -18,6 +18,7 @@ from lem.targets.cpu.text import literal, llvm_memory, llvm_scalar, llvm_type, s
 from lem.targets.loops import core as lp
 from lem.targets.loops import narrow
 from lem.targets.loops.core import Expr, Var, VType
+from lem.targets.loops.rounding import rounded
 from lem_runtime.abi import layout
 from lem_runtime.abi.dtypes import F32, F64, I32, I64
 
@@ -27,6 +28,15 @@ INTRINSICS = frozenset(
     "fabs abs floor ceil trunc roundeven sqrt copysign fma smax smin umax umin fptosi.sat fptoui.sat masked.load "
     "masked.store prefetch cttz".split()
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What the processor does in one instruction; the rest is code of our own, never a call into a library."""
+
+    fma: bool
+    f16: bool  # conversions between f16 and f32
+    rounding: bool  # floor, ceil, trunc, nearest even
 
 
 @dataclass(slots=True, eq=False)
@@ -39,16 +49,14 @@ class Ready(Expr):
 class Values:
     """Emits expressions of one function into `lines`."""
 
-    def __init__(self, intrinsics: set[str], helpers: dict[str, str], has_fma: bool, has_f16: bool) -> None:
+    def __init__(self, intrinsics: set[str], helpers: dict[str, str], abilities: Abilities) -> None:
         self.lines: list[str] = []
         self.names: dict[int, str] = {}  # immutable variables and buffers: operand; mutable variables: their slot
         self.intrinsics = intrinsics
         self.helpers = helpers
-        self.has_fma = has_fma
-        self.has_f16 = has_f16
+        self.has_fma, self.has_f16, self.has_rounding = abilities.fma, abilities.f16, abilities.rounding
         self.n = 0
         self.zeros = ""  # pointer to zeroed bytes, for lanes that must not touch memory
-        self.alias: dict[int, str] = {}  # buffer -> metadata of its accesses
 
     # -- plumbing
     def new(self) -> str:
@@ -155,6 +163,8 @@ class Values:
                 f = llvm_type(wide.type)
                 size = self.call("fabs", suffix(wide.type), f, (f, wide.text))
                 return self.op(f"fcmp oeq {f} {size}, {self.const(lp.Const(wide.type, math.inf))}")
+        if x.kind != "sqrt" and not self.has_rounding:
+            return self.e(rounded(x.kind, Ready(x.x.type, v), self.let))
         name = "roundeven" if x.kind == "round" else x.kind
         return self.call(name, suffix(x.type), t, (t, v))
 
@@ -377,7 +387,7 @@ class Values:
         p = self.address(x.buffer, self.e(x.index))
         memory = f"<{t.lanes} x {llvm_memory(dtype)}>" if t.lanes else llvm_memory(dtype)
         if x.mask is None:
-            return self.from_memory(self.op(f"load {memory}, ptr {p}, align {align}{self.scope(x.buffer)}"), t)
+            return self.from_memory(self.op(f"load {memory}, ptr {p}, align {align}"), t)
         if not t.lanes:
             safe = self.op(f"select i1 {self.e(x.mask)}, ptr {p}, ptr {self.zeros}")
             return self.otherwise(x, self.from_memory(self.op(f"load {memory}, ptr {safe}, align {align}"), t))
@@ -388,9 +398,6 @@ class Values:
             (memory, other),
         )  # fmt: skip
         return self.from_memory(raw, t)
-
-    def scope(self, buffer: lp.Buffer) -> str:
-        return self.alias.get(buffer.uid, "")
 
     def otherwise(self, x: Any, value: str) -> str:
         """Lanes outside of the mask give `other`; without it they hold the zeros they read."""

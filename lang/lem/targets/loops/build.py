@@ -62,7 +62,9 @@ def binary(kind: str, x: Expr | int, y: Expr | int) -> Expr:
 
 
 def _fold(kind: str, x: Expr, y: Expr) -> Expr | None:
-    if x.type.dtype is I64 and isinstance(x, Const) and isinstance(y, Const) and kind in _FOLDS and (kind != "floordiv" or y.value > 0):
+    if x.type.dtype is I64 and isinstance(x, Const) and isinstance(y, Const) and kind in _FOLDS:
+        if kind == "floordiv" and y.value <= 0:
+            return None
         value = _FOLDS[kind](int(x.value), int(y.value))
         if -(1 << 63) <= value < 1 << 63:
             return Const(VType(I64, max(x.type.lanes, y.type.lanes)), value)
