@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from lem.diagnostics import Diagnostics
 from lem.diagnostics.text import render_all
 from lem.source import SourceFile
 from lem.targets import cpu, llvm
-from lem_runtime import detect, facts_of, lem_dtype, numpy_dtype, run, use_compiler
+from lem_runtime import KernelFault, detect, facts_of, lem_dtype, numpy_dtype, run, use_compiler
 from lem_runtime.abi import signature as sig
 from lem_runtime.abi.artifact import Artifact
 from lem_runtime.abi.source import Facts
@@ -21,6 +22,23 @@ from lem_runtime.abi.source import Facts
 TARGETS = ("interp", "cpu")
 
 use_compiler(lambda text: llvm.compile_ir(text, detect()))
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Where and why a program stopped: code, the element's indices (none in sequential code), what the site recorded."""
+
+    code: str
+    indices: tuple[int, ...]
+    values: tuple[int | float | bool, ...]
+
+
+class Stopped(Exception):
+    """A program on the interpreter faulted."""
+
+    def __init__(self, fault: Fault, text: str) -> None:
+        super().__init__(f"{fault.code}: {text}")
+        self.fault = fault
 
 
 @lru_cache(maxsize=256)
@@ -85,6 +103,17 @@ def run_kernel(
     return {**result.outputs, **result.scalars}
 
 
+def fault_of(source_text: str, entry: str | None = None, *, target: str = "cpu", **given: Any) -> Fault:
+    """The fault that a program ends with; the test fails when it ends well."""
+    try:
+        run_kernel(source_text, entry, target=target, **given)
+    except Stopped as e:
+        return e.fault
+    except KernelFault as e:
+        return Fault(e.code, tuple(e.indices.values()), tuple(e.values))
+    raise AssertionError(f"no fault:\n{source_text}")
+
+
 def _dtypes(signature: sig.Signature, params: Mapping[str, str], arrays: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for p in signature.params:
@@ -110,5 +139,6 @@ def _interpret(
         elif p.shape is None and p.is_written:
             full[p.name] = np.zeros((), numpy_dtype(p.dtype))
     outcome = interpreter.run(module, entry, full, dict(scalars), dims)
-    assert outcome.fault is None, outcome.fault
+    if outcome.fault is not None:
+        raise Stopped(Fault(outcome.fault.code, outcome.fault.indices, outcome.fault.values), outcome.fault.text)
     return {p.name: full[p.name] if p.is_array else full[p.name][()] for p in fn.signature.params if p.is_written}

@@ -206,7 +206,7 @@ class Expressions:
 
 def _neutral(kind: str, value: typed.Expr) -> int | float | bool:
     dtype = value.type.dtype
-    table: dict[str, int | float | bool] = {"sum": 0, "prod": 1, "any": False, "all": True}
+    table: dict[str, int | float | bool] = {"sum": 0, "mean": 0, "prod": 1, "any": False, "all": True}
     if kind in table:
         return table[kind]
     return least(dtype) if kind in ("max", "argmax") else greatest(dtype)
