@@ -13,3 +13,5 @@ CONTRACT_CHUNK: Final = 256  # 30a: one ascending chain of FMAs; chunk results a
 CHAIN_CHUNK: Final = 256  # 30c: one ascending chain; chunks merged pairwise
 LANES_CHUNK: Final = 4096  # 30b: chunk of 32 interleaved partial results; chunks merged pairwise
 LANES: Final = 32
+
+UPDATE_PARTS: Final = 16  # parts of a grid whose elements update shared places, at most (see ``updates``)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from lem import ir
 from lem.ir import ops
 from lem.ir.core import Affine, Axis, Value
+from lem.ir.updates import shared_updates
 from lem.schedule.core import GridPlan, Schedule, Setting
 from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.source import Facts
@@ -126,13 +127,26 @@ class _Spmd:
     def vector(self) -> Axis | None:
         """The best axis; None when vectors are better used inside the elements."""
         choices = list(self.grid.axes)
-        if any(isinstance(o, ops.Assert) for o in self.all):
+        shared = shared_updates(self.grid)
+        if any(not self._by_lanes(a) for a in shared):
+            return None
+        if shared or any(isinstance(o, ops.Assert) for o in self.all):
             choices = choices[-1:]
         long = [a for a in choices if self._literal_length(a) >= _SHORT]
         choices = long or choices
         best = max(reversed(choices), key=self.score)
         inner = self.inner_score()
         return None if inner is not None and inner > self.score(best) else best
+
+    def _by_lanes(self, array: ir.Array) -> bool:
+        """May all lanes of a vector update the array before the next op does? Sums of floats keep the elements' order."""
+        updates = [o for o in self.all if isinstance(o, ops.Update) and o.array is array]
+        if updates[0].kind != "add" or not array.dtype.is_float:
+            return True
+        loops = [o for o in self.all if isinstance(o, ops.For | ops.While | ops.Tiles)]
+        again = any(o is u for loop in loops for b in loop.blocks for o in ir.walk_ops(b) for u in updates)
+        places = {a for u in updates for a in (*u.value.axes, *(x for s in u.subs for x in s.axes))}
+        return len(updates) == 1 and not again and places <= set(self.grid.axes)
 
     def _literal_length(self, axis: Axis) -> float:
         if axis in self.grid.axes:

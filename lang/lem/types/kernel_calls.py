@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lem.diagnostics.codes import E0301, E0306, E0307, E0313, E0314, E0321, E0401, E0406
+from lem.diagnostics.codes import E0301, E0306, E0307, E0313, E0314, E0321, E0401, E0405, E0406
 from lem.names import Definition
 from lem.source import Span
 from lem.syntax import ast
@@ -454,11 +454,23 @@ def _touch_arrays(ctx: Ctx, call: Call, sig: Signature) -> None:
         array = call.arrays.get(param.name)
         if array is None:
             continue
-        if array.var.effect == "reduce" and param.effect != "reduce":
-            subscripts.refuse_reduce(ctx, call.span, array)
+        if array.var.effect == "reduce":
+            _check_reduce(ctx, call, param, array)
         covers = param.effect in ("out", "result") and param.name in call.callee.attrs.get("covers", ())  # type: ignore[operator]
         forms = tuple(WHOLE if covers else None for _ in array.var.shape)
         for kind in kinds[param.effect]:
             subscripts.touch(ctx, kind, subscripts.Place(array, (), NO_AXES, forms, call.span))
         if not array.var.shape and array.var.effect == "result":
             ctx.assign(array.var)
+
+
+def _check_reduce(ctx: Ctx, call: Call, param: Param, array: Array) -> None:
+    """A `reduce` parameter goes only where it is updated in the same way; a temporary may also be read whole."""
+    if param.effect == "reduce":
+        if param.reduce_op != array.var.reduce_op:
+            ctx.diags.error(
+                E0405, call.span, f"`{array.name}` is `reduce({array.var.reduce_op})`, and `{call.callee.name}` "
+                f"updates it with `{param.reduce_op}`", also=[(array.span, "declared here")],
+            )  # fmt: skip
+    elif array.var.kind == "param" or param.effect != "read":
+        subscripts.refuse_reduce(ctx, call.span, array.var)

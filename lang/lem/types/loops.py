@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from lem.diagnostics.codes import E0307, E0310, E0319, E0322, E0323, E0402, E0403, E0409
 from lem.syntax import ast
-from lem.types import domains, expressions, flow, integers, typed
+from lem.types import domains, expressions, flow, integers, subscripts, typed
 from lem.types.context import Ctx, Flow, Grid
 from lem.types.convert import is_error
-from lem.types.races import Conflict, find_conflicts
+from lem.types.races import Access, Conflict, find_conflicts
 from lem.types.scope import Dim, Index, Local
 
 
@@ -334,8 +334,19 @@ def _tile_hint(ctx: Ctx, call: ast.Call, n: int) -> tuple[int | None, ...] | Non
 
 def _report_conflicts(ctx: Ctx, grid: Grid, indices: tuple[Index, ...]) -> None:
     syms = [i.value.only_sym for i in indices]
-    for conflict in find_conflicts(ctx.symbols, grid.outer, [s for s in syms if s is not None], grid.accesses):
+    accesses = _without_early_reads(ctx, grid)
+    for conflict in find_conflicts(ctx.symbols, grid.outer, [s for s in syms if s is not None], accesses):
         _report_conflict(ctx, conflict, indices)
+
+
+def _without_early_reads(ctx: Ctx, grid: Grid) -> list[Access]:
+    """Report reads of `reduce` temporaries that stand before their update in the text; gives the other accesses."""
+    updated = {id(a.array) for a in grid.accesses if a.kind == "update"}
+    early = [a for a in grid.accesses if a.kind == "read" and id(a.array) in updated]
+    for a in early:
+        assert isinstance(a.array, typed.ArrayVar)
+        subscripts.refuse_reduce(ctx, a.span, a.array)
+    return [a for a in grid.accesses if a not in early]
 
 
 def _report_conflict(ctx: Ctx, conflict: Conflict, indices: tuple[Index, ...]) -> None:

@@ -52,7 +52,7 @@ def load(ctx: Ctx, span: Span, place: Place) -> typed.Expr:
     """Read a checked place."""
     var = place.array.var
     if var.effect == "reduce" and (var.kind == "param" or _is_updated_here(ctx, var)):
-        refuse_reduce(ctx, span, place.array)
+        refuse_reduce(ctx, span, var)
         return error(span)
     touch(ctx, "read", place)
     return typed.Load(span, typed.ValueType(var.dtype, place.axes), var, place.subs)
@@ -63,12 +63,12 @@ def _is_updated_here(ctx: Ctx, var: typed.ArrayVar) -> bool:
     return ctx.grid is not None and any(a.array is var and a.kind == "update" for a in ctx.grid.accesses)
 
 
-def refuse_reduce(ctx: Ctx, span: Span, array: Array) -> None:
+def refuse_reduce(ctx: Ctx, span: Span, array: typed.ArrayVar) -> None:
     """Report that a `reduce` array is read."""
     ctx.diags.error(
-        E0405, span, f"`{array.name}` is `reduce({array.var.reduce_op})`, and this reads it",
+        E0405, span, f"`{array.name}` is `reduce({array.reduce_op})`, and this reads it",
         also=[(array.span, "declared here")], help="read it after the grid that updates it has ended"
-        if array.var.kind != "param" else "a parameter that is read and written is `inout`",
+        if array.kind != "param" else "a parameter that is read and written is `inout`",
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from lem.ir.constants import TILES_BLOCK
 from lem.ir.core import walk_ops
 from lem.ir.interpreter.formats import show
 from lem.ir.interpreter.frame import Frame, GridState, Printed, RunFault, Stopped, meaning
-from lem.ir.interpreter.memory import lanes
+from lem.ir.interpreter.memory import apply_pending, lanes
 from lem.ir.interpreter.tile import OpenAxis, Tile, TooLarge
 from lem_runtime.abi import signature
 
@@ -128,18 +128,22 @@ def _grid(f: Frame, o: ops.Grid) -> None:
                 start += size
             else:
                 chunk = max(1, size // 2)
+        if f.run.pending:
+            apply_pending(f, o, int(np.prod(lengths, dtype=np.int64)))
     finally:
         f.grid, f.dead, f.space.can_split = None, None, False
         if f.run.shadows is not None:
             f.run.shadows.leave_grid()
         f.run.undo.clear()
+        f.run.pending.clear()
         f.run.prints[n_printed:] = sorted(f.run.prints[n_printed:], key=lambda p: p.order)
 
 
 def _chunk_done(f: Frame, o: ops.Grid, size: int) -> bool:
     """Run `size` rows of the grid. False, with every store taken back, where their intermediates are too large."""
     assert f.grid is not None
-    n_printed, active, f.dead, f.fault = len(f.run.prints), f.active, None, None
+    n_printed, n_pending = len(f.run.prints), len(f.run.pending)
+    active, f.dead, f.fault = f.active, None, None
     f.run.undo.clear()
     f.space.can_split = size > 1
     indices = []
@@ -154,6 +158,7 @@ def _chunk_done(f: Frame, o: ops.Grid, size: int) -> bool:
         for array, index, old in reversed(f.run.undo):
             array[index] = old
         del f.run.prints[n_printed:]
+        del f.run.pending[n_pending:]
         f.active = active
         return False
     if f.fault is not None:

@@ -78,9 +78,22 @@ class Stopped(Exception):
         self.fault = fault
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Pending:
+    """Updates of `array` (in `data`) by elements of the grid that is running: who, where, with what."""
+
+    array: Array
+    kind: str
+    data: Data
+    elements: Data
+    index: tuple[Data, ...]
+    values: Data
+
+
 @dataclass(slots=True)
 class Run:
-    """What all frames of one run share. `undo`: how to take back the stores of the chunk that is running."""
+    """What all frames of one run share. `undo`: how to take back the stores of the chunk that is running; `pending`:
+    updates that are applied when the grid ends."""
 
     module: Module
     block_sizes: int | Mapping[str, int] | None
@@ -88,6 +101,7 @@ class Run:
     prints: list[Printed] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     undo: list[tuple[Data, Any, Data]] = field(default_factory=list)
+    pending: list[Pending] = field(default_factory=list)
 
 
 @dataclass(slots=True)

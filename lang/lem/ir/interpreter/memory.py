@@ -10,8 +10,9 @@ import numpy as np
 from lem.ir import ops
 from lem.ir.core import Affine, Array
 from lem.ir.interpreter.formats import Data, narrow, storage, wide
-from lem.ir.interpreter.frame import Frame, InterpreterError, meaning
+from lem.ir.interpreter.frame import Frame, InterpreterError, Pending, meaning
 from lem.ir.interpreter.tile import Tile
+from lem.ir.updates import n_parts, neutral, shared_updates
 from lem_runtime.abi.dtypes import DType
 
 
@@ -73,11 +74,37 @@ def _update(f: Frame, o: ops.Update) -> None:
     array, place = f.arrays[o.array], _place(f, o.array, o.subs)
     strict = _inside([p.data for p in place], array.shape) is not True
     _check(f, o.array, place, array, strict=strict, writes=False, reads=False)
-    _, (v, *index) = lanes(f, [f[o.value], *place])
+    numbers, (v, *index) = lanes(f, [f[o.value], *place])
     if not index:
         array, index = array.reshape(1), [np.zeros(len(v), np.int64)]
-    _remember(f, array, tuple(index))
-    _update_in_order(o.kind, o.array.dtype, array, tuple(index), v)
+    if f.grid is not None and o.array.kind != "local":
+        f.run.pending.append(Pending(o.array, o.kind, array, numbers, tuple(index), v))
+    else:
+        _remember(f, array, tuple(index))
+        _update_in_order(o.kind, o.array.dtype, array, tuple(index), v)
+
+
+def apply_pending(f: Frame, grid: ops.Grid, n_elements: int) -> None:
+    """The updates of a grid that has ended: nobody reads their arrays before. See ``lem.ir.updates`` for the order."""
+    pending, f.run.pending = f.run.pending, []
+    shared = shared_updates(grid)
+    parts = n_parts(n_elements, sum(f.arrays[a].size for a in shared))
+    for array in dict.fromkeys(p.array for p in pending):
+        mine = [p for p in pending if p.array is array]
+        who = np.concatenate([p.elements for p in mine])
+        order = np.argsort(who, kind="stable")  # of one element: as they were recorded, which is the program's order
+        who = who[order]
+        values = np.concatenate([p.values for p in mine])[order]
+        index = tuple(np.concatenate(i)[order] for i in zip(*(p.index for p in mine), strict=True))
+        kind, data, t = mine[0].kind, mine[0].data, array.dtype
+        n = parts if array in shared else 1
+        ends = np.searchsorted(who, np.arange(n + 1) * -(-n_elements // n))
+        copies = [narrow(np.full(data.shape, neutral(kind, t), wide(data[:0], t).dtype), t) for _ in range(1, n)]
+        for number, into in enumerate([data, *copies]):
+            own = slice(ends[number], ends[number + 1] if number + 1 < n else None)
+            _update_in_order(kind, t, into, tuple(i[own] for i in index), values[own])
+        for copy in copies:
+            data[...] = narrow(_UPDATES[kind](wide(data, t), wide(copy, t)), t)
 
 
 _UPDATES = {"add": np.add, "max": np.maximum, "min": np.minimum, "or": np.bitwise_or, "and": np.bitwise_and}

@@ -17,7 +17,7 @@ from lem.targets.cpu.pure import PURE_OPS
 from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import Buffer, Const, Expr
-from lem_runtime.abi.dtypes import I64
+from lem_runtime.abi.dtypes import DTYPES, I64
 
 
 @dataclass(slots=True, eq=False)
@@ -349,7 +349,7 @@ def update(w: Element, o: ops.Update) -> None:
     if at.indices is None and at.lanes and _is_one(at.stride):
         # Neighbouring lanes own neighbouring places: no two share one.
         old = w.fix(lb.load(at.buffer, at.index, lanes, mask=w.mask), "old")
-        w.b.store(at.buffer, at.index, lb.binary(o.kind, old, value), mask=w.mask)
+        w.b.store(at.buffer, at.index, combined(o.kind, old, lb.splat(value, lanes)), mask=w.mask)
         return
     indices = at.indices
     if indices is None:
@@ -370,7 +370,14 @@ def _is_one(x: Expr | None) -> bool:
 def _update_one(w: Element, kind: str, buffer: Buffer, index: Expr, value: Expr) -> None:
     index = w.fix(index, "at")
     old = w.fix(lb.load(buffer, index), "old")
-    w.b.store(buffer, index, lb.binary(kind, old, value))
+    w.b.store(buffer, index, combined(kind, old, value))
+
+
+def combined(kind: str, x: Expr, y: Expr) -> Expr:
+    """What an update leaves. Floats too narrow for arithmetic are computed wide, and rounded."""
+    dtype = x.type.dtype
+    wide = DTYPES[dtype.compute] if dtype.is_float else dtype
+    return lb.cast(lb.binary(kind, lb.cast(x, wide), lb.cast(y, wide)), dtype)
 
 
 # ---- local arrays ------------------------------------------------------------------------------------------------

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 
 from lem import ir
 from lem.ir import ops
-from lem.ir.core import Affine, Axis, Value
+from lem.ir.core import Axis, Value
+from lem.ir.updates import shared_updates
 from lem.schedule.core import GridPlan
-from lem.targets.cpu import control, places, reduce
+from lem.targets.cpu import control, partial, places, reduce
 from lem.targets.cpu.cost import cost_of
 from lem.targets.cpu.element import Domain, Element, Tables, first_lanes
 from lem.targets.cpu.interior import Interior, bounded_loads, find_interior
@@ -65,8 +66,10 @@ def lower(outer: Element, grid: ops.Grid, plan: GridPlan) -> None:
     shape = _shape(outer, grid, plan, counts, cost)
     per_unit = outer.fix(lb.mul(lb.mul(shape.block, shape.height), cost), "unit_cost")
     chunk, direct = _pieces(outer, shape.units, per_unit)
-    if must_be_serial(grid):
-        direct = lb.true()
+    shared = shared_updates(grid)
+    if shared:
+        _lower_parts(outer, grid, plan, lo, counts, cost, shared)
+        return
     cx.values = dict(outer.memo)
     with cx.parallel(grid.label, shape.units, chunk, direct) as (first, last):
         _Body(outer, grid, plan, lo, shape).write(first, last)
@@ -111,16 +114,26 @@ def _pieces(outer: Element, units: Expr, per_unit: Expr) -> tuple[Expr, Expr]:
     return chunk, outer.put(lb.compare("le", units, limit), "direct")
 
 
-def must_be_serial(grid: ops.Grid) -> bool:
-    """Do elements update places that they share? Then their order is that of the grid."""
-    updates = [o for o in ir.walk_ops(grid.body) if isinstance(o, ops.Update)]
-    return any(not _owns(grid, o.subs) for o in updates)
-
-
-def _owns(grid: ops.Grid, subs: Sequence[Affine]) -> bool:
-    """Does every element have this place for itself? Sufficient: each grid variable stands alone in a subscript."""
-    alone = {s.terms[0][1] for s in subs if len(s.terms) == 1 and s.terms[0][0] != 0}
-    return all(arg in alone for arg in grid.body.args)
+def _lower_parts(
+    outer: Element, grid: ops.Grid, plan: GridPlan, lo: list[Expr], counts: list[Expr], cost: Expr,
+    shared: Sequence[ir.Array],
+) -> None:  # fmt: skip
+    """A grid whose elements update places that they share: each of a fixed number of parts has copies of its own."""
+    cx = outer.cx
+    total: Expr = lb.const(1)
+    for n in counts:
+        total = outer.put(lb.mul(total, n), "elements")
+    with partial.copies(outer, grid, shared, total) as parts:
+        vector = None if not plan.name("vector") else len(counts) - 1
+        rows = [n for n in range(len(counts)) if n != vector]
+        length = lb.const(1) if vector is None else counts[vector]
+        shape = _Shape(counts, rows, vector, lb.const(1), length, total)
+        limit = lb.binary("floordiv", lb.const(_DIRECT_COST), lb.maximum(cost, 1))
+        direct = outer.put(lb.compare("le", total, limit), "direct")
+        cx.values = dict(outer.memo)
+        with cx.parallel(grid.label, parts.count, lb.const(1), direct) as (first, last):
+            _Part(outer, grid, plan, lo, shape, parts).write(first, last)
+        cx.values = {}
 
 
 def written_arrays(block: ir.Block) -> set[ir.Array]:
@@ -147,12 +160,15 @@ class _Body:
         for n in reversed(range(len(self.grid.axes))):
             self.strides.insert(0, stride)
             stride = w.put(lb.mul(stride, self.shape.counts[n]))
-        with w.loop("unit", first, last, kind="loop") as unit:
-            self.row(unit)
+        self.units(first, last)
         if w.scratch:
             parts = tuple(zip(*w.scratch, strict=True))
             scratch = lp.Scratch(parts[0], parts[1], w.cx.no_memory_site())
             w.scopes[0].block.stmts.insert(-1, scratch)
+
+    def units(self, first: Expr, last: Expr) -> None:
+        with self.w.loop("unit", first, last, kind="loop") as unit:
+            self.row(unit)
 
     def row(self, unit: Expr) -> None:
         """Recover the row's indices from its number."""
@@ -275,4 +291,37 @@ class _Body:
             w.run(self.grid.body)
 
 
-__all__ = ["TABLES", "Domain", "Value", "lower", "must_be_serial", "written_arrays"]
+class _Part(_Body):
+    """The elements of one part after the other, in order: the flattened grid from `begin` to `end`."""
+
+    def __init__(
+        self, outer: Element, grid: ops.Grid, plan: GridPlan, lo: list[Expr], shape: _Shape, parts: partial.Parts
+    ) -> None:  # fmt: skip
+        super().__init__(outer, grid, plan, lo, shape)
+        self.parts = parts
+        self.begin: Expr = lb.const(0)
+        self.end: Expr = lb.const(0)
+
+    def units(self, first: Expr, last: Expr) -> None:
+        w, length = self.w, self.shape.block
+        with w.loop("part", first, last, kind="turns") as part:
+            self.begin = w.put(lb.mul(part, self.parts.length), "begin")
+            self.end = w.put(lb.minimum(lb.add(self.begin, self.parts.length), self.shape.units), "end")
+            with self.parts.use(w, part):
+                rows = w.put(lb.maximum(length, 1))
+                above = lb.binary("floordiv", lb.sub(lb.add(self.end, rows), 1), rows)
+                with w.loop("row", lb.binary("floordiv", self.begin, rows), w.put(above), kind="loop") as row:
+                    self.row(row)
+
+    def columns(self, start: Expr, order: Expr) -> None:
+        w = self.w
+        w.order = order
+        if self.shape.vector is None:
+            w.run(self.grid.body)
+            return
+        start = w.put(lb.maximum(lb.sub(self.begin, order), 0), "start")
+        end = w.put(lb.minimum(lb.sub(self.end, order), self.shape.block), "end")
+        self.segment(start, end, order)
+
+
+__all__ = ["TABLES", "Domain", "Value", "lower", "written_arrays"]
