@@ -1,0 +1,1 @@
+"""Programs in lem, and what they compute written in NumPy; `tests/run` compares the two."""
