@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -299,9 +298,13 @@ def test_new_files_get_usual_rights(tmp_path: Path) -> None:
     assert (tmp_path / "a.npy").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
-def problem_of(check: Callable[[], None]) -> str:
+def planned(*plan: tuple[str, int]) -> list[files.Planned]:
+    return [files.Planned(f"y{n}", dtype, rank) for n, (dtype, rank) in enumerate(plan)]
+
+
+def problem_of(path: str, *plan: tuple[str, int]) -> str:
     with pytest.raises(FileProblem) as e:
-        check()
+        files.check_writable(path, planned(*plan) or planned(("f32", 1)))
     assert e.value.code == "E0611"
     return f"{e.value.message} | {e.value.help}"
 
@@ -309,10 +312,18 @@ def problem_of(check: Callable[[], None]) -> str:
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "folder.npy").mkdir()
     (tmp_path / "file").write_bytes(b"")
-    assert "no writer for .gif" in problem_of(lambda: files.check_writable("a.gif"))
-    assert "the name tells no format" in problem_of(lambda: files.check_writable("-"))
-    assert "does not exist" in problem_of(lambda: files.check_writable(f"{tmp_path}/no/a.npy"))
-    assert "is not a folder" in problem_of(lambda: files.check_writable(f"{tmp_path}/file/a.npy"))
-    assert "is a folder" in problem_of(lambda: files.check_writable(f"{tmp_path}/folder.npy"))
-    assert "holds one array" in problem_of(lambda: files.check_writable("a.npy", 2))
-    files.check_writable(str(tmp_path / "a.npz"), 2)
+    assert "no writer for .gif" in problem_of("a.gif")
+    assert "the name tells no format" in problem_of("-")
+    assert "does not exist" in problem_of(f"{tmp_path}/no/a.npy")
+    assert "is not a folder" in problem_of(f"{tmp_path}/file/a.npy")
+    assert "is a folder" in problem_of(f"{tmp_path}/folder.npy")
+    assert "holds one array" in problem_of("a.npy", ("f32", 1), ("f32", 1))
+
+
+def test_what_a_format_cannot_hold_is_refused_early(tmp_path: Path) -> None:
+    assert ".csv holds one or two" in problem_of("a.csv", ("f32", 3))
+    assert "f32 with 2 axes; a picture is" in problem_of("a.png", ("f32", 2))
+    assert "u8 with 1 axis; a picture is" in problem_of("a.jpg", ("u8", 1))
+    assert "write .safetensors" in problem_of("a.npy", ("bf16", 1))
+    for path, plan in (("a.npz", [("f32", 1), ("u8", 2)]), ("a.png", [("u8", 3)]), ("a.jpg", [("", 2)])):
+        files.check_writable(str(tmp_path / path), planned(*plan))

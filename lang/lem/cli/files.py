@@ -57,14 +57,29 @@ def reason(e: BaseException) -> str:
 
 
 # ---------------------------------------------------------------- before anything is computed
-def check_writable(path: str, n_results: int = 1) -> None:
-    """Refuse an output path early. Raises :class:`FileProblem`."""
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A result that is going to be written. dtype: "" where only the arguments tell."""
+
+    name: str
+    dtype: str
+    rank: int
+
+
+def check_writable(path: str, planned: Sequence[Planned]) -> None:
+    """Refuse an output path, or what cannot be written there, early. Raises :class:`FileProblem`."""
     suffix = suffix_of(path)
     if suffix not in SUFFIXES:
         what = f"no writer for {suffix}" if suffix else "the name tells no format"
         raise FileProblem("E0611", f"`{path}`: {what}", "the formats are " + " ".join(SUFFIXES))
-    if n_results > 1 and suffix not in _SEVERAL:
+    if len(planned) > 1 and suffix not in _SEVERAL:
         raise FileProblem("E0611", f"`{path}` is named twice, and {suffix} holds one array", "write .npz or .safetensors")
+    _check_place(path)
+    for p in planned:
+        _check_format(suffix, p)
+
+
+def _check_place(path: str) -> None:
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         why = "is not a folder" if os.path.exists(folder) else "does not exist"
@@ -75,6 +90,22 @@ def check_writable(path: str, n_results: int = 1) -> None:
         raise FileProblem("E0611", f"`{path}` is not a plain file")
     if not os.access(folder, os.W_OK):
         raise FileProblem("E0611", f"`{path}`: the folder `{folder}` cannot be written")
+
+
+def _check_format(suffix: str, p: Planned) -> None:
+    """Whether a format can hold such an array at all; sizes may refuse it later."""
+    if p.dtype in NARROW and suffix != ".safetensors":
+        raise FileProblem("E0611", f"`{p.name}` is {p.dtype}, which {suffix} cannot hold", "write .safetensors")
+    if suffix == ".csv" and p.rank > 2:
+        raise FileProblem("E0611", f"`{p.name}` has {p.rank} axes; .csv holds one or two", "write .npy")
+    if suffix in (".png", ".jpg", ".jpeg") and (p.rank not in (2, 3) or p.dtype not in ("", "u8", "u16", "bool")):
+        raise _no_picture(p.name, f"{p.dtype} with {p.rank} ax{'i' if p.rank == 1 else 'e'}s")
+
+
+def _no_picture(name: str, what: str) -> FileProblem:
+    form = "u8[H, W], u8[H, W, 3] or u8[H, W, 4]"
+    help = "write .npy, or let the kernel give u8(...), which keeps to 0 .. 255"
+    return FileProblem("E0611", f"`{name}` is {what}; a picture is {form}", help)
 
 
 # ---------------------------------------------------------------- writing
@@ -94,6 +125,7 @@ def write_results(by_path: Mapping[str, Sequence[Result]]) -> None:
 
 def write_bytes(path: str, data: bytes) -> None:
     """One file, whole or not at all. Raises :class:`FileProblem`."""
+    _check_place(path)
     temporary = _staged(path, lambda f: f.write(data))
     try:
         _rename(temporary, path)
@@ -207,9 +239,7 @@ def _picture(r: Result, suffix: str) -> Array:
     fits = grey or colours in (3, 4) if array.dtype == np.uint8 else array.dtype == np.uint16 and grey and suffix == ".png"
     shape = ", ".join(map(str, r.array.shape))
     if not fits or r.dtype in NARROW:
-        form = "u8[H, W], u8[H, W, 3] or u8[H, W, 4]"
-        help = "write .npy, or let the kernel give u8(...), which keeps to 0 .. 255"
-        raise FileProblem("E0611", f"`{r.name}` is {r.dtype}[{shape}]; a picture is {form}", help)
+        raise _no_picture(r.name, f"{r.dtype}[{shape}]")
     if 0 in array.shape:
         raise FileProblem("E0611", f"`{r.name}` is {r.dtype}[{shape}]: a picture cannot be empty", "write .npy")
     if suffix == ".jpg" and colours == 4:

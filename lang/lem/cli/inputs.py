@@ -6,6 +6,7 @@ parameter. Everything that can be refused before compiling is refused here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
@@ -125,6 +126,9 @@ def _take(found: Inputs, session: Session, name: str, value: str) -> None:
         found.scalars[name] = _scalar(param, value)
     else:
         dtype = found.dtypes.get(param.dtype, "") if param.dtype in session.entry.type_params else param.dtype
+        if _real(value) is not None and not os.path.exists(value):
+            label = f"`{name}` is {described(param)}, so it takes a file; `{value}` is none"
+            output.fail("E0607", label, place=param.place, help=f"write {name}=FILE.npy")
         wanted = reading.Wanted(name, dtype, len(param.shape or ()))
         try:
             loaded = reading.read_array(value, wanted)

@@ -5,6 +5,7 @@ A verb that cannot go on raises :class:`Stop` with its reports; :func:`guarded` 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -68,6 +69,8 @@ def guarded(work: Callable[[], int], *, as_json: bool) -> int:
     except BrokenPipeError:  # the reader of our output went away: nothing to tell anybody
         _forget_stdout()
         return Exit.DONE
+    except OSError as e:
+        end = _unsaid(e) if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) and e.filename is None else _internal(e)
     except Exception as e:
         end = _internal(e)
     show_stop(end, as_json)
@@ -127,13 +130,19 @@ def _text_of(file: str) -> SourceFile | None:
 
 
 def _width() -> int:
-    return max(60, min(140, shutil.get_terminal_size((100, 24)).columns))
+    return max(60, min(140, shutil.get_terminal_size((120, 24)).columns))
 
 
 # ---------------------------------------------------------------- how a run can end
 def _interrupted(e: KeyboardInterrupt) -> Stop:
     text = getattr(e, "message", "") or "the command was stopped"
     return Stop(Exit.INTERRUPTED, [Diagnostic(CODES["E0613"], None, f"{text}; nothing was written")])
+
+
+def _unsaid(e: OSError) -> Stop:
+    """The command's own output goes to a disk that is full."""
+    _forget_stdout()
+    return Stop(Exit.USAGE, [Diagnostic(CODES["E0611"], None, f"stdout: {os.strerror(e.errno or 0).lower()}")])
 
 
 def _internal(e: Exception) -> Stop:
@@ -160,7 +169,11 @@ def _keep(text: str) -> str:
 
 
 def _be_lenient() -> None:
-    """A name of a file, or a sign of ours, that the terminal cannot show becomes an escape and not an exception."""
+    """A name of a file, or a sign of ours, that the terminal cannot show becomes an escape and not an exception; what is
+    said to a closed stream is said to nobody."""
+    if sys.stdout is None or sys.stderr is None:
+        nobody = open(os.devnull, "w")  # lives as long as the process
+        sys.stdout, sys.stderr = sys.stdout or nobody, sys.stderr or nobody
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

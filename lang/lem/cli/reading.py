@@ -12,6 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from lem.cli import tensors
@@ -97,12 +98,15 @@ def _check_readable(path: str, suffix: str) -> None:
 
 def similar_file(path: str, suffix: str = "") -> str:
     """A help that names the file which may have been meant; "" when none is near."""
-    folder = os.path.dirname(path)
+    folder, base = os.path.split(path)
     try:
-        guess = nearest(os.path.basename(path), [n for n in os.listdir(folder or ".") if n.endswith(suffix)])
+        names = [n for n in os.listdir(folder or ".") if n.endswith(suffix) and os.path.isfile(os.path.join(folder, n))]
     except OSError:
         return ""
-    return f"did you mean `{os.path.join(folder, guess)}`?" if guess else ""
+    # Endings are alike in many files, so what stands before them decides; the same name with another ending is nearest.
+    stems = {Path(n).stem: n for n in names}
+    stem = Path(base).stem if Path(base).stem in stems else nearest(Path(base).stem, stems)
+    return f"did you mean `{os.path.join(folder, stems[stem])}`?" if stem is not None else ""
 
 
 def _check_order(path: str, array: Array) -> None:

@@ -14,6 +14,7 @@ from lem.cli.session import Session, open_session
 from lem.diagnostics.suggest import nearest
 from lem_runtime import CallError, Interrupted, KernelFault, LoadError, NoCompiler, RunError, RunResult, TimeUp, run
 from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.dtypes import DTYPES
 from lem_runtime.abi.signature import Param, Signature
 
 
@@ -108,11 +109,18 @@ def _output_paths(args: argparse.Namespace, sig: Signature) -> dict[str, str]:
             output.fail("E0620", f"-o {text}: `{name}` is already written to {found[name]}")
         found[name] = os.path.expanduser(path)
     for path in found.values():
+        planned = [_planned(sig, name) for name, other in found.items() if other == path]
         try:
-            files.check_writable(path, sum(other == path for other in found.values()))
+            files.check_writable(path, planned)
         except files.FileProblem as e:
             output.fail(e.code, e.message, help=e.help)
     return found
+
+
+def _planned(sig: Signature, name: str) -> files.Planned:
+    param = sig.param(name)
+    assert param is not None and param.shape is not None
+    return files.Planned(name, param.dtype if param.dtype in DTYPES else "", len(param.shape))
 
 
 def _only_result(sig: Signature, writable: list[str], path: str) -> str:

@@ -28,10 +28,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A file whose tests could not be run."""
+    """A file whose tests could not be run. unread: it is no text."""
 
     file: str
     diags: Diagnostics
+    unread: bool
 
 
 def command(args: argparse.Namespace) -> int:
@@ -43,7 +44,7 @@ def command(args: argparse.Namespace) -> int:
         source = texts.read_source(path, diags)
         program = pipeline.analyse(source, diags) if source is not None else None
         if program is None:
-            broken.append(Broken(path, diags))
+            broken.append(Broken(path, diags, source is None))
         if not args.json:
             output.show_reports(diags.items, n_dropped=diags.n_dropped)
         if program is not None:
@@ -52,6 +53,12 @@ def command(args: argparse.Namespace) -> int:
         output.print_json(_as_json(outcomes, broken))
     else:
         _sum_up(outcomes, broken, args.pick)
+    return _exit(outcomes, broken, args.pick)
+
+
+def _exit(outcomes: list[Outcome], broken: list[Broken], pick: str) -> Exit:
+    if any(b.unread for b in broken) or (pick and not outcomes and not broken):
+        return Exit.USAGE
     return Exit.PROGRAM if broken or any(o.problem for o in outcomes) else Exit.DONE
 
 

@@ -142,22 +142,28 @@ def bind(
         if dim not in sig.dims:
             raise CallError("E0609", f"`{sig.name}` has no dimension or parameter `{dim}`", sig.place)
         dims[dim] = known[dim] = value
-        told[dim] = f"given as {value}"
+        told[dim] = "given by name"
     for rule in sig.rules:
         if rule.dim not in dims and rule.param is not None and rule.param in shapes:
             dims[rule.dim] = known[rule.dim] = _solve(sig, rule, shapes[rule.param], known)
             told[rule.dim] = f"axis {rule.axis} of `{rule.param}`"
-    for dim in sig.dims:
-        if dim not in dims:
-            raise CallError(
-                "E0314", f"dimension `{dim}` of `{sig.name}` cannot be told from the arguments", sig.place,
-                f"give it by name: {dim}=...",
-            )
-        if dims[dim] < 0:
-            raise CallError("E0615", f"dimension `{dim}` would be {dims[dim]}", sig.place)
+    _check_all_told(sig, dims)
     _check_shapes(sig, shapes, known, told)
     _check_conditions(sig, known)
     return dims
+
+
+def _check_all_told(sig: Signature, dims: Mapping[str, int]) -> None:
+    missing = [d for d in sig.dims if d not in dims]
+    if missing:
+        names = ", ".join(f"`{d}`" for d in missing)
+        raise CallError(
+            "E0314", f"dimension{'s' if missing[1:] else ''} {names} of `{sig.name}` cannot be told from the arguments",
+            sig.place, f"give {'them' if missing[1:] else 'it'} by name: {' '.join(f'{d}=...' for d in missing)}",
+        )  # fmt: skip
+    for dim in sig.dims:
+        if dims[dim] < 0:
+            raise CallError("E0615", f"dimension `{dim}` would be {dims[dim]}", sig.place)
 
 
 def shape_of(param: Param, known: Mapping[str, int]) -> tuple[int, ...]:
@@ -228,12 +234,12 @@ def _clash(
         param = sig.param(rule.param or "") if rule is not None else None
         if dim not in told:
             given.append(f"{dim} = {known[dim]}")
-        elif param is not None and param is not p and not told[dim].startswith("given"):
+        elif param is not None and param is not p and told[dim].startswith("axis"):
             also.append((param.place, f"{dim} is {known[dim]}: {told[dim]}"))
         else:
-            given.append(f"{dim} = {known[dim]}, {told[dim]}")
+            given.append(f"{dim} = {known[dim]}: {told[dim]}" if len(sizes.names_in(size)) > 1 else f"{dim}: {told[dim]}")
     wanted = sizes.show(size) if isinstance(size, int) else f"{sizes.show(size)} = {want}"
-    reason = f" ({'; '.join(given)})" if given else ""
+    reason = f" ({', '.join(given)})" if given else ""
     return CallError("E0606", f"axis {axis} of `{p.name}` has size {n}, not {wanted}{reason}", p.place, "", also)
 
 
