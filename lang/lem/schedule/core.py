@@ -6,6 +6,7 @@ lowering takes it and decides nothing by itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 Setting = int | str | tuple[int, ...]
@@ -46,6 +47,11 @@ class GridPlan:
     def with_(self, **settings: Setting) -> GridPlan:
         """The same plan with settings changed or added."""
         return replace(self, settings=tuple(sorted({**dict(self.settings), **settings}.items())))
+
+    def as_spmd(self, settings: Mapping[str, Setting]) -> GridPlan:
+        """The grid run as plain loops over elements, with `settings` over what the plan already says about them."""
+        kept = dict(self.settings) if self.strategy == "spmd" else {}
+        return replace(self, strategy="spmd", settings=tuple(sorted({**kept, **settings}.items())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 ``x % y`` is exact (it has the divisor's sign, as in Python); ``x // y`` is made from it as NumPy does. The remainder is
 found by subtracting multiples n * (y * 2^k) with n below 2^23 (2^52 for f64): each step is one FMA without rounding, and
-where n is one too large the next line takes it back.
+where n is one too large the next line takes it back. A quotient beyond the range of the type is scaled by exponents.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def division_text(name: str, kind: str, vt: VType, intrinsics: set[str], has_fma
     t, b, s = llvm_type(vt), llvm_type(vt.of(TRUTH.dtype)), suffix(vt)
     single = vt.dtype == F32
     i = llvm_type(vt.of(I32 if single else I64))
-    mantissa, step = (23, 22) if single else (52, 51)
+    mantissa, bias, step = (23, 127, 22) if single else (52, 1023, 51)
     scalar, whole = ("float", "i32") if single else ("double", "i64")
 
     def num(v: str) -> str:
@@ -63,7 +63,26 @@ next:
   %power_bits = shl {i} %power, {int_(mantissa)}
   %factor = bitcast {i} %power_bits to {t}
   %scale = select {b} %is_big, {t} %factor, {t} {num("1.0")}
-  %scaled = fmul {t} %d, %scale
+  %near.scaled = fmul {t} %d, %scale
+  %is_inf = fcmp oeq {t} %q, {num(inf)}
+  %lifted = fmul {t} %d, {num(f"{2.0**64:.1f}")}
+  %lifted.bits = bitcast {t} %lifted to {i}
+  %lifted.exp = lshr {i} %lifted.bits, {int_(mantissa)}
+  %r.bits = bitcast {t} %r to {i}
+  %r.exp = lshr {i} %r.bits, {int_(mantissa)}
+  %apart = sub {i} %r.exp, %lifted.exp
+  %shift = sub {i} %apart, {int_(step)}
+  %shift1 = lshr {i} %shift, {int_(1)}
+  %shift2 = sub {i} %shift, %shift1
+  %biased1 = add {i} %shift1, {int_(bias)}
+  %biased2 = add {i} %shift2, {int_(bias)}
+  %up1.bits = shl {i} %biased1, {int_(mantissa)}
+  %up2.bits = shl {i} %biased2, {int_(mantissa)}
+  %up1 = bitcast {i} %up1.bits to {t}
+  %up2 = bitcast {i} %up2.bits to {t}
+  %lifted1 = fmul {t} %lifted, %up1
+  %lifted2 = fmul {t} %lifted1, %up2
+  %scaled = select {b} %is_inf, {t} %lifted2, {t} %near.scaled
   %quotient = fdiv {t} %r, %scaled
   %n.up = fadd {t} %quotient, {num(whole_from)}
   %n = fsub {t} %n.up, {num(whole_from)}

@@ -49,6 +49,9 @@ def ramp(w: Element, v: Value) -> tuple[Expr, Expr] | None:
     axis = w.index_of.get(v)
     if axis is w.vec.axis:
         return w.vec.base, lb.const(w.vec.step)
+    if axis is not None:  # its bounds may differ by lane, the index itself need not
+        index = w.eval(v)
+        return None if index.type.lanes else (index, lb.const(0))
     known = w.known.get(v)
     if known is None or not isinstance(known.op, ops.Binary | ops.Cast):
         return None

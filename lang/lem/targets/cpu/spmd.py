@@ -127,7 +127,7 @@ def _lower_parts(
         vector = None if not plan.name("vector") else len(counts) - 1
         rows = [n for n in range(len(counts)) if n != vector]
         length = lb.const(1) if vector is None else counts[vector]
-        shape = _Shape(counts, rows, vector, lb.const(1), length, total)
+        shape = _Shape(counts, rows, vector, 1, lb.const(1), length, total)
         limit = lb.binary("floordiv", lb.const(_DIRECT_COST), lb.maximum(cost, 1))
         direct = outer.put(lb.compare("le", total, limit), "direct")
         cx.values = dict(outer.memo)

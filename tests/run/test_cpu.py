@@ -1,0 +1,128 @@
+"""The CPU target gives the interpreter's bits: for any number of threads, any size, arrays with gaps, any schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lem import pipeline
+from lem.targets import cpu
+from lem_runtime import KernelFault, detect, run
+from lem_runtime.abi.source import Facts
+from tests.support.cpu import assert_same, check_run
+from tests.support.cpu_programs import PROGRAMS, f4
+from tests.support.run import artifact, entry_of, program, run_kernel
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_same_bits_as_the_interpreter(name: str) -> None:
+    text, cases = PROGRAMS[name]
+    for given in cases:
+        check_run(text, **given)
+
+
+SCHEDULES: dict[str, list[dict[str, Any]]] = {
+    "stencil5": [{"lanes": 4, "rest": 2}, {"vector": "y", "lanes": 8, "rest": 8}, {"vector": ""}, {"tile": (3, 64)}],
+    "clamp3": [{"lanes": 8, "rest": 4}, {"vector": "y", "lanes": 8, "rest": 4}, {"vector": ""}],
+    "rowsum": [{"vector": "i", "lanes": 8, "rest": 8}, {"vector": ""}],
+    "colsum": [{"lanes": 16, "rest": 4}, {"vector": ""}],
+    "softmax": [{"vector": "i", "lanes": 8, "rest": 8}],
+    "fnax": [{"vector": "i", "lanes": 4, "rest": 4}],
+    "tilesrag": [{"vector": "i", "lanes": 8, "rest": 8}],
+    "att": [{"vector": "i", "lanes": 4, "rest": 4}, {"vector": ""}],
+    "local": [{"lanes": 8, "rest": 8}, {"vector": ""}],
+    "mandel": [{"lanes": 8, "rest": 8}, {"vector": ""}, {"vector": "y", "lanes": 8, "rest": 8}],
+    "branchy": [{"lanes": 16, "rest": 4}, {"vector": ""}],
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_no_schedule_changes_a_bit(name: str) -> None:
+    text, cases = PROGRAMS[name]
+    made = program(text)
+    entry = entry_of(made)
+    module, machine = pipeline.optimised(made, entry), detect()
+    facts = Facts(("inner",) * sum(p.is_array for p in module.functions[entry].signature.params))
+    proposed = cpu.propose(module, facts, machine)[entry]
+    wants = [run_kernel(text, target="interp", **given) for given in cases]
+    for settings in SCHEDULES[name]:
+        plan = proposed.grids[0].as_spmd(settings)
+        forced = type(proposed)(proposed.function, proposed.target, (plan, *proposed.grids[1:]))
+        code = cpu.emit(module, entry, facts, machine, {entry: forced})
+        for given, want in zip(cases, wants, strict=True):
+            arrays = {n: np.array(a) for n, a in given.items() if isinstance(a, np.ndarray)}
+            dims = {n: a for n, a in given.items() if n in made.typed.functions[entry].signature.dims}
+            scalars = {n: a for n, a in given.items() if n not in arrays and n not in dims}
+            result = run(code, arrays, scalars, dims, threads=1)
+            assert_same(want, {**result.outputs, **result.scalars}, str(plan))
+
+
+# ---- faults, lines -----------------------------------------------------------------------------------------------
+
+GATHER = """
+kernel pick[N, K](idx: i64[N], t: f32[K], y: out f32[N]):
+    for i in grid(N):
+        y[i] = t[idx[i]]
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("n", [5, 100, 100_000])
+def test_smallest_faulting_element_is_reported(n: int, threads: int) -> None:
+    idx = np.zeros(n, "i8")
+    idx[n // 2], idx[n - 1], idx[n // 2 + 1] = 7, -1, 9
+    with pytest.raises(KernelFault) as e:
+        run_kernel(GATHER, idx=idx, t=f4(3), threads=threads)
+    assert e.value.code == "E0601"
+    assert str(n // 2) in str(e.value) and "7" in str(e.value)
+
+
+def test_inactive_elements_do_not_fault() -> None:
+    text = """
+kernel pick[N, K](idx: i64[N], t: f32[K], y: out f32[N]):
+    for i in grid(N):
+        y[i] = t[idx[i]] // f32(idx[i]) if idx[i] > 0 else 0.5
+"""
+    check_run(text, idx=np.array([-5, 0, 1, 2, -(2**62), 1, 0, 0, 0, 2]), t=f4(3))
+
+
+def test_division_by_zero_faults_in_order() -> None:
+    text = """
+kernel d[M, N](x: i32[M, N], y: out i32[M, N]):
+    for i, j in grid(M, N):
+        y[i, j] = 100 // x[i, j]
+"""
+    x = np.ones((40, 50), "i4")
+    x[30, 2] = x[31, 1] = 0
+    with pytest.raises(KernelFault, match="30"):
+        run_kernel(text, x=x, threads=2)
+
+
+def test_prints_name_elements() -> None:
+    text = """
+kernel p[N](x: f32[N], y: out f32[N]):
+    for i in grid(N):
+        if x[i] > 2.0:
+            print(f"{i}: {x[i]}")
+        y[i] = x[i]
+"""
+    made = program(text)
+    x = np.array([1, 3, 0, 4.5], "f4")
+    code = artifact(text, entry_of(made), Facts(("inner", "inner")))
+    assert [line.split("]")[-1].strip(": ") for line in run(code, {"x": x}).prints] == ["1: 3.0", "3: 4.5"]
+
+
+def test_cancelled_while_loop_stops() -> None:
+    text = """
+kernel spin[N](x: inout f32[N]):
+    for i in grid(N):
+        while x[i] < 2.0:
+            x[i] = x[i] * 0.5
+"""
+    from lem_runtime import TimeUp
+
+    code = artifact(text, "spin", Facts(("inner",)))
+    with pytest.raises(TimeUp):
+        run(code, {"x": f4(10)}, timeout_s=0.3)
