@@ -1,4 +1,4 @@
-"""LANGUAGE 27, 28 and 30: every reduction over every type, of nothing, of one and of ragged lengths, by rows and by columns."""
+"""LANGUAGE 27, 28 and 30: every reduction over every type, of nothing, of one, of ragged lengths, by rows, by columns."""
 
 from __future__ import annotations
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 from typing import Any
 
 import numpy as np
 
 from lem_runtime.abi.machine import Machine
 from tests.support.run import run_kernel
+
+_NO_ACCESS = 0  # PROT_NONE of mman.h
 
 LEVELS = {
     "x86-64": Machine("x86_64-unknown-linux-gnu", "x86-64", (), 128, 16, False, 32768, 1 << 19, 8 << 20, 2),
@@ -28,6 +32,20 @@ def strided(a: Any) -> Any:
     return view
 
 
+def walled(a: Any) -> Any:
+    """The same array, and behind its last element memory that ends the process when it is touched."""
+    if not isinstance(a, np.ndarray) or not a.size:
+        return a
+    page = mmap.PAGESIZE
+    room = -(-a.nbytes // page) * page
+    area = mmap.mmap(-1, room + page)
+    behind = ctypes.addressof(ctypes.c_char.from_buffer(area, room))
+    assert ctypes.CDLL(None, use_errno=True).mprotect(ctypes.c_void_p(behind), ctypes.c_size_t(page), _NO_ACCESS) == 0
+    made = np.frombuffer(area, a.dtype, a.size, room - a.nbytes).reshape(a.shape)
+    made[...] = a
+    return made
+
+
 def assert_same(want: dict[str, Any], got: dict[str, Any], where: str) -> None:
     """Equal bits, but for the sign and payload of NaN."""
     for name, a in want.items():
@@ -37,9 +55,10 @@ def assert_same(want: dict[str, Any], got: dict[str, Any], where: str) -> None:
 
 
 def check_run(text: str, **given: Any) -> dict[str, Any]:
-    """One thread, two threads and arrays with gaps give the interpreter's bits."""
+    """One thread, two threads, arrays with gaps and arrays at the end of memory give the interpreter's bits."""
     want = run_kernel(text, target="interp", **given)
     assert_same(want, run_kernel(text, threads=1, **given), "one thread")
     assert_same(want, run_kernel(text, threads=2, **given), "two threads")
     assert_same(want, run_kernel(text, **{n: strided(a) for n, a in given.items()}), "strided")
+    assert_same(want, run_kernel(text, copied=False, **{n: walled(a) for n, a in given.items()}), "walled")
     return want

@@ -180,7 +180,10 @@ kernel gs[N](a: inout f64[N]) -> s: f64:
 program(
     "dtypes",
     """
-kernel dt[N](a: i8[N], b: u16[N], c: bool[N], h: f16[N], o1: out i32[N], o2: out f16[N], o3: out u8[N], o4: out bool[N], o5: out f32[N]):
+kernel dt[N](
+    a: i8[N], b: u16[N], c: bool[N], h: f16[N], o1: out i32[N], o2: out f16[N], o3: out u8[N], o4: out bool[N],
+    o5: out f32[N],
+):
     for i in grid(N):
         o1[i] = a[i] * b[i] // (3 + a[i] * a[i]) + (a[i] % 5)
         o2[i] = f16(h[i] * 1.1)

@@ -80,17 +80,18 @@ def run_kernel(
     target: str = "cpu",
     threads: int = 1,
     name: str = "test.lem",
+    copied: bool = True,
     **given: Any,
 ) -> dict[str, Any]:
     """Results by name (arrays; scalar results as Python numbers). `given`: arrays, scalars, dimensions by name.
 
-    Arrays of `inout` parameters are copied first. `target` is "cpu" or "interp".
+    Arrays are copied first unless `copied` is False. `target` is "cpu" or "interp".
     """
     made = program(source_text, name)
     entry = entry or entry_of(made)
     generic = made.typed.generics.get(entry)
     signature = generic.signature if generic else made.typed.functions[entry].signature
-    arrays = {n: np.array(v, copy=True, order="K") for n, v in given.items() if isinstance(v, np.ndarray)}
+    arrays = {n: np.array(v, copy=True, order="K") if copied else v for n, v in given.items() if isinstance(v, np.ndarray)}
     dtypes = _dtypes(signature, dict(generic.params) if generic else {}, arrays)
     scalars = {n: v for n, v in given.items() if n not in arrays and n not in signature.dims}
     named = {n: v for n, v in given.items() if n in signature.dims}

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 Setting = int | str | tuple[int, ...]
 
+MAX_LANES = 64  # lanes of one vector value in loop IR, over all its registers
+
 
 @dataclass(frozen=True, slots=True)
 class GridPlan:

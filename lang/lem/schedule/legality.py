@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from lem import ir
 from lem.ir import ops
-from lem.schedule.core import GridPlan, Schedule
+from lem.schedule.core import MAX_LANES, GridPlan, Schedule
 from lem.schedule.products import find_form
+from lem.schedule.tilings import find_tiling
 
-_SETTINGS = {"spmd": {"vector", "lanes", "rest", "cost", "tile"}, "contraction": {"mb", "nb", "mc"}}
-_MAX_LANES = 64
+_SETTINGS = {"spmd": {"vector", "lanes", "rest", "cost", "tile"}, "contraction": {"mb", "nb", "mc"}, "tiled": {"rows"}}
 _MAX_BLOCK = 1 << 16
 
 
@@ -47,6 +47,9 @@ def _check_grid(fn: ir.Function, grid: ops.Grid, plan: GridPlan, strategies: fro
     if plan.strategy == "contraction":
         if find_form(fn, grid) is None:
             yield "it is not a matrix product, so `contraction` cannot run it"
+    if plan.strategy == "tiled" and find_tiling(fn, grid) is None:
+        yield "it holds no matrix product that `tiled` can run"
+    if plan.strategy in ("contraction", "tiled"):
         for name, value in plan.settings:
             if not isinstance(value, int) or not 0 < value <= _MAX_BLOCK:
                 yield f"`{name}={value}`: must be a number from 1 to {_MAX_BLOCK}"
@@ -59,9 +62,9 @@ def _check_spmd(grid: ops.Grid, plan: GridPlan) -> Iterator[str]:
         yield f"`vector={vector}` is not an axis of this grid"
     for name in ("lanes", "rest"):
         n = plan.number(name, 8)
-        if n < 2 or n > _MAX_LANES or n & (n - 1):
-            yield f"`{name}={n}`: must be a power of two from 2 to {_MAX_LANES}"
-    if plan.number("rest", 2) > plan.number("lanes", _MAX_LANES):
+        if n < 2 or n > MAX_LANES or n & (n - 1):
+            yield f"`{name}={n}`: must be a power of two from 2 to {MAX_LANES}"
+    if plan.number("rest", 2) > plan.number("lanes", MAX_LANES):
         yield "`rest` must not be larger than `lanes`"
     if any(n < 1 for n in plan.numbers("tile")) or len(plan.numbers("tile")) not in (0, 2):
         yield "`tile` is two positive numbers: rows and columns"

@@ -14,7 +14,7 @@ from lem import ir
 from lem.ir import ops
 from lem.ir.core import Affine, Axis, Value
 from lem.ir.updates import shared_updates
-from lem.schedule.core import GridPlan, Schedule, Setting
+from lem.schedule.core import MAX_LANES, GridPlan, Schedule, Setting
 from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.source import Facts
 
@@ -83,7 +83,7 @@ class _Spmd:
         settings: dict[str, Setting] = {"vector": vector.name if vector else "", "cost": 0}
         if vector is not None:
             base = self.machine.vector_bits // self.widest()
-            lanes = base * self.registers()
+            lanes = min(base * self.registers(), MAX_LANES)
             settings |= {"lanes": lanes, "rest": min(lanes, base)}
             if self.crosses(vector):
                 settings["tile"] = _CROSSING_TILE

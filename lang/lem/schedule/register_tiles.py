@@ -6,12 +6,15 @@ them; results never depend on what stands here.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from lem.ir.constants import CONTRACT_CHUNK
 from lem.schedule.core import Setting
 from lem_runtime.abi.dtypes import DType
 from lem_runtime.abi.machine import Machine
+
+_TILED_ROWS = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +56,11 @@ def contraction_settings(dtype: DType, machine: Machine) -> dict[str, Setting]:
     mc = max(tile.mr, machine.l2_bytes // 4 // (CONTRACT_CHUNK * size) // tile.mr * tile.mr)
     nb = max(tile.nr, machine.l2_bytes // (CONTRACT_CHUNK * size) // tile.nr * tile.nr)
     return {"mb": 4 * tile.mr, "nb": min(nb, 32 * tile.nr), "mc": min(mc, 24 * tile.mr)}
+
+
+def tiled_settings(dtype: DType, machine: Machine) -> dict[str, Setting]:
+    """What the cost model proposes for "tiled": so many rows that packing what they share pays, in whole register tiles
+    and whole vectors."""
+    tile = register_tile(dtype, machine)
+    step = math.lcm(tile.mr, tile.lanes)
+    return {"rows": step * max(1, round(_TILED_ROWS / step))}

@@ -14,7 +14,8 @@ from lem.diagnostics import InternalError
 from lem.ir import ops, printer, queries
 from lem.schedule import Schedule, Setting
 from lem.schedule.products import find_form
-from lem.schedule.register_tiles import contraction_settings
+from lem.schedule.register_tiles import contraction_settings, tiled_settings
+from lem.schedule.tilings import find_tiling
 from lem.targets import llvm
 from lem.targets.base import Limits, Target
 from lem.targets.cpu import lower
@@ -35,7 +36,14 @@ def want_contraction(
     return None if form is None else ("contraction", contraction_settings(form.products[0].op.dtype, machine))
 
 
-SPECIAL = (want_contraction,)
+def want_tiled(
+    fn: ir.Function, grid: ops.Grid, facts: Facts, machine: Machine
+) -> tuple[str, Mapping[str, Setting]] | None:
+    tiling = find_tiling(fn, grid)
+    return None if tiling is None else ("tiled", tiled_settings(tiling.dtype, machine))
+
+
+SPECIAL = (want_contraction, want_tiled)
 STRATEGY_NAMES = frozenset({"spmd", *lower.STRATEGIES})
 
 

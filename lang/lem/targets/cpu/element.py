@@ -268,9 +268,15 @@ class Element(Weaver):
             raise InternalError("cpu lower", f"{v} is used before it is known")
         if isinstance(known.op, ops.Dim | ops.Scalar):
             return self.cx.named(known.op)
-        with self.at(max(self.depth(known.op), known.floor)):
+        with self.at(max(self.depth(known.op), known.floor, self.bound_level(known.op))):
             self.tables.demand[type(known.op)](self, known.op)
             return self.memo[v]
+
+    def bound_level(self, o: ir.Op) -> int:
+        """Where the axes of an op's results are bound. Its subscripts may be known further out, but what may be read is
+        known here only: the scope of the innermost of them masks positions that some lanes do not have."""
+        axes: set[Axis] = set().union(*(r.axes for r in o.results))
+        return max((self.bound[a].level for a in axes if a in self.bound), default=0)
 
     def index(self, axis: Axis) -> Expr:
         """The index of a bound axis as a number."""
@@ -374,14 +380,14 @@ class Element(Weaver):
         if not lanes:
             with self.guarded_loop(axis.name, lo, hi, step) as k:
                 position = lb.sub(k, lo) if step == 1 else lb.floordiv(lb.sub(k, lo), step)
-                with self.bind(axis, k, position), self.valid_only(d, k):
+                with self.valid_only(d, k), self.bind(axis, k, position):
                     body()
             return
         n = self.count(lo, hi, step)
         whole = self.put(lb.mul(lb.floordiv(n, lanes), lb.const(lanes)), "whole")
         with self.guarded_loop(axis.name, 0, whole, lanes) as p:
             base = self.put(lb.add(lo, lb.mul(p, step)))
-            with self.bind(axis, base, p, lanes, step), self.valid_only(d, base, lanes, step):
+            with self.valid_only(d, base, lanes, step), self.bind(axis, base, p, lanes, step):
                 body()
         rest = self.put(lb.sub(n, whole), "rest")
         self.over_rest(axis, rest, whole, lb.add(lo, lb.mul(whole, step)), lanes, step, body)
@@ -395,8 +401,8 @@ class Element(Weaver):
         with self.branch(lb.compare("gt", rest, 0)):
             base = self.put(base, "base")
             mask = self.put(first_lanes(rest, lanes), "active")
-            with self.scope("masked", self.b.here, mask), self.bind(axis, base, position, lanes, step):
-                with self.valid_only(self.domains[axis], base, lanes, step):
+            with self.scope("masked", self.b.here, mask), self.valid_only(self.domains[axis], base, lanes, step):
+                with self.bind(axis, base, position, lanes, step):
                     body()
 
     def over_ragged(self, axis: Axis, lo: Expr, hi: Expr, step: int, body: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ from lem import ir
 from lem.diagnostics import InternalError
 from lem.ir import ops
 from lem.schedule.core import GridPlan, Schedule
-from lem.targets.cpu import contraction, control, places, reduce, spmd
+from lem.targets.cpu import contraction, control, places, reduce, spmd, tiled
 from lem.targets.cpu.context import ArrayRef, Context
 from lem.targets.cpu.element import Element, Tables
 from lem.targets.loops import build as lb
@@ -27,7 +27,10 @@ from lem_runtime.abi.sizes import Size
 from lem_runtime.abi.source import Facts
 
 # Strategies other than "spmd": they get the context, with what sequential code knows in `cx.values`.
-STRATEGIES: dict[str, Callable[[Context, ops.Grid, GridPlan], None]] = {"contraction": contraction.lower}
+STRATEGIES: dict[str, Callable[[Context, ops.Grid, GridPlan], None]] = {
+    "contraction": contraction.lower,
+    "tiled": tiled.lower,
+}
 
 
 @dataclass(frozen=True, slots=True)

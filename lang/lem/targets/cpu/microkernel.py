@@ -26,21 +26,24 @@ def product(
     zero = lb.const(0.0 if tile.dtype.is_float else 0, tile.dtype, tile.lanes)
     sums = [[b.var(zero, f"c{r}_{v}") for v in range(tile.nv)] for r in range(rows)]
 
+    line = b.var(0, "line")  # moves on by b_stride: cheaper than a product in every step
+
     def step(k: Expr) -> None:
-        row = b.let(lb.mul(k, b_stride), "row")
-        ys = [b.let(lb.load(at, lb.add(row, v * tile.lanes), tile.lanes), f"b{v}") for v in range(tile.nv)]
+        here = b.let(line, "here")
+        ys = [b.let(lb.load(at, lb.add(here, v * tile.lanes), tile.lanes), f"b{v}") for v in range(tile.nv)]
         for r in range(rows):
             x = b.let(lb.splat(lb.load(starts[r], k), tile.lanes), "x")
             for v in range(tile.nv):
                 b.set(sums[r][v], multiply_add(x, ys[v], sums[r][v]))
+        b.set(line, lb.add(here, b_stride))
 
-    even: Expr = n
+    even: Expr = lb.const(0)
     if unroll > 1:
         even = b.let(lb.mul(lb.floordiv(n, unroll), unroll), "even")
         with b.for_("k", 0, even, unroll) as k:
             for u in range(unroll):
                 step(b.let(lb.add(k, u), "k"))
-    with b.for_("k", even if unroll > 1 else lb.const(0), n) as k:
+    with b.for_("k", even, n) as k:
         step(k)
     return sums
 
@@ -55,3 +58,44 @@ def keep(b: lb.Build, sums: list[list[Var]], into: Buffer, stride: int) -> None:
     for r, row in enumerate(sums):
         for v, x in enumerate(row):
             b.store(into, r * stride + v * x.type.lanes, x)
+
+
+def ragged_product(
+    b: lb.Build, tile: RegisterTile, rows: int, a: Buffer, a_stride: Expr, at: Buffer, b_stride: Expr, height: Expr,
+    lows: list[Expr] | None, highs: list[Expr],
+) -> list[list[Var]]:  # fmt: skip
+    """As :func:`product`, with the chain of row r over k in lows[r] .. highs[r] only (lows None: from 0).
+
+    What all rows share runs together; what comes before and after it runs row by row, so that no product enters a chain
+    it does not belong to: 0 * inf would spoil it.
+    """
+    last = b.let(lb.sub(height, 1), "last")
+    starts = [b.view(a, lb.mul(a_stride, lb.minimum(last, r) if r else lb.const(0)), f"a{r}") for r in range(rows)]
+    zero = lb.const(0.0 if tile.dtype.is_float else 0, tile.dtype, tile.lanes)
+    sums = [[b.var(zero, f"c{r}_{v}") for v in range(tile.nv)] for r in range(rows)]
+
+    def step(k: Expr, members: range) -> None:
+        line = b.let(lb.mul(k, b_stride), "line")
+        ys = [b.let(lb.load(at, lb.add(line, v * tile.lanes), tile.lanes), f"b{v}") for v in range(tile.nv)]
+        for r in members:
+            x = b.let(lb.splat(lb.load(starts[r], k), tile.lanes), "x")
+            for v in range(tile.nv):
+                b.set(sums[r][v], multiply_add(x, ys[v], sums[r][v]))
+
+    first: Expr = lb.const(0)
+    if lows is not None:
+        for low in lows:
+            first = b.let(lb.maximum(first, low), "first")
+        for r, low in enumerate(lows):
+            with b.for_("k", low, b.let(lb.minimum(highs[r], first))) as k:
+                step(k, range(r, r + 1))
+    end: Expr = highs[0]
+    for high in highs[1:]:
+        end = b.let(lb.minimum(end, high), "end")
+    end = b.let(lb.maximum(first, end), "end")
+    with b.for_("k", first, end) as k:
+        step(k, range(rows))
+    for r, high in enumerate(highs):
+        with b.for_("k", end, high) as k:
+            step(k, range(r, r + 1))
+    return sums

@@ -162,8 +162,8 @@ class _Reduction:
         d = w.domains[self.axis]
         with w.guarded_loop(self.axis.name, 0, whole, LANES) as p:
             base = base_of(p)
-            with w.bind(self.axis, base, w.put(lb.add(first, p)), LANES, self.step):
-                with w.valid_only(d, base, LANES, self.step):
+            with w.valid_only(d, base, LANES, self.step):
+                with w.bind(self.axis, base, w.put(lb.add(first, p)), LANES, self.step):
                     self.advance(state)
         rest = w.put(lb.sub(n, whole), "rest")
         last = lb.add(first, whole)
@@ -211,7 +211,7 @@ class _Reduction:
             position = lb.sub(k, self.lo)
             if self.step != 1:
                 position = lb.floordiv(position, self.step)
-            with w.bind(self.axis, k, position, 0, self.step), w.valid_only(d, k):
+            with w.valid_only(d, k), w.bind(self.axis, k, position, 0, self.step):
                 body()
 
     def total(self, n: Expr | None) -> Expr:
