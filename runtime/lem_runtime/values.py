@@ -50,10 +50,9 @@ def holds(dtype: np.dtype[Any], name: str) -> bool:
 def numbers_of(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     """The elements of an array of lem's dtype `name` as numbers that NumPy can count with: bf16 and f8 become f32."""
     if name == "bf16":
-        wide: np.ndarray[Any, Any] = (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-        return wide
+        return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     if name in ("f8e4m3", "f8e5m2"):
-        return np.array(_f8_values(name), np.float32)[array.view(np.uint8)]
+        return np.take(np.array(_f8_values(name), np.float32), array.view(np.uint8))
     return array
 
 
