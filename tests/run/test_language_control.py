@@ -577,3 +577,42 @@ kernel f[N](x: i64[N], y: out i64[N]):
     x[12] = 0
     fault = fault_of(text, target=target, x=x)
     assert (fault.code, fault.indices) == ("E0602", (12,))
+
+
+CHECKS_IN_TURNS = {
+    "two": """
+kernel f[N](a: i64[N], b: i64[N], y: out i64[N]):
+    for i in grid(N):
+        y[i] = 10 // a[i] + 10 // b[i]
+""",
+    "loop": """
+kernel f[N](a: i64[N], b: i64[N], y: out i64[N]):
+    for i in grid(N):
+        t: i64 = 100
+        for k in range(2):
+            t = t // (a[i] if k == 0 else b[i])
+        y[i] = t
+""",
+    "sum": """
+kernel f[N](a: i64[N], b: i64[N], y: out i64[N]):
+    for i in grid(N):
+        y[i] = sum(10 // (a[i] if k == 0 else b[i]) for k in range(2))
+""",
+    "in place": """
+kernel f[N](a: inout i64[N], b: i64[N]):
+    for i in grid(N):
+        a[i] = 10 // a[i]
+        a[i] = 10 // (a[i] + b[i] - 9)
+""",
+}
+
+
+@pytest.mark.parametrize("kind", CHECKS_IN_TURNS)
+@pytest.mark.parametrize("late, early", [(3, 5), (0, 31), (62, 63), (15, 40), (99, 98)])
+def test_rule_39_the_smallest_element_is_reported_whichever_check_it_fails(
+    target: str, kind: str, late: int, early: int
+) -> None:
+    a, b = np.full(100, 1, np.int64), np.full(100, 1, np.int64)
+    a[early] = 0  # fails at the first check that elements come to
+    b[late] = 0 if kind != "in place" else -1
+    assert fault_of(CHECKS_IN_TURNS[kind], target=target, a=a, b=b).indices == (min(late, early),)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from lem import ir
 from lem.ir import ops
+from lem.ir.faults import run_one_by_one
 from lem.schedule.core import MAX_LANES, GridPlan, Schedule
 from lem.schedule.products import find_form
 from lem.schedule.tilings import find_tiling
@@ -69,6 +70,8 @@ def _check_spmd(grid: ops.Grid, plan: GridPlan) -> Iterator[str]:
     if any(n < 1 for n in plan.numbers("tile")) or len(plan.numbers("tile")) not in (0, 2):
         yield "`tile` is two positive numbers: rows and columns"
     can_fault = any(isinstance(o, ops.Assert) for o in ir.walk_ops(grid.body))
+    if vector and run_one_by_one(grid.body):
+        yield "elements change what later checks read, so they must run one by one: the first fault is reported"
     if can_fault and (plan.numbers("tile") or vector and vector != names[-1]):
         yield "its elements can fault, so they must run in order, vectors along the last axis: the first fault is reported"
 

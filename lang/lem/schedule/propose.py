@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from lem import ir
 from lem.ir import ops
 from lem.ir.core import Affine, Axis, Value
+from lem.ir.faults import run_one_by_one
 from lem.ir.updates import shared_updates
 from lem.schedule.core import MAX_LANES, GridPlan, Schedule, Setting
 from lem_runtime.abi.machine import Machine
@@ -128,7 +129,7 @@ class _Spmd:
         """The best axis; None when vectors are better used inside the elements."""
         choices = list(self.grid.axes)
         shared = shared_updates(self.grid)
-        if any(not self._by_lanes(a) for a in shared):
+        if any(not self._by_lanes(a) for a in shared) or run_one_by_one(self.grid.body):
             return None
         if shared or any(isinstance(o, ops.Assert) for o in self.all):
             choices = choices[-1:]

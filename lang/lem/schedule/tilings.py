@@ -15,6 +15,7 @@ from lem import ir
 from lem.ir import ops
 from lem.ir.constants import CHAIN_CHUNK, LANES_CHUNK, TILES_BLOCK
 from lem.ir.core import Axis, union_axes
+from lem.ir.faults import faults_in_turns
 from lem.schedule.products import Defs, Side, below, defs_of, is_simple
 from lem_runtime.abi.dtypes import F32, F64, DType
 
@@ -46,7 +47,7 @@ def find_tiling(fn: ir.Function, grid: ops.Grid) -> Tiling | None:
     dtype = contracts[0].dtype
     if dtype not in (F32, F64) or any(c.dtype != dtype for c in contracts):
         return None
-    if not _reads_what_stays(fn, body):
+    if not _reads_what_stays(fn, body) or faults_in_turns(grid.body):
         return None
     defs = defs_of(fn.body)
     for n in reversed(range(len(grid.axes))):

@@ -149,6 +149,7 @@ class _Function:
         self.temps: list[str] = []  # slots of temporaries to free at the end
         self.head = ""
         self.temp_slots: dict[int, str] = {}
+        self.again: tuple[Var, str] | None = None  # of the attempt around: where a fault leaves its lane, and goes to
 
     # -- frame of the text
     def open(self, name: str, second: str, is_public: bool) -> tuple[str, str]:
@@ -430,8 +431,23 @@ class _Function:
         rest = "".join(f", i64 {v}" for v in [*values, "0", "0", "0", "0"][: layout.FAULT_MAX_VALUES])
         code = self.shared.codes[s.site]
         self.line(f"call void @lem.fault(ptr %ctx, i32 {code}, i32 {s.site}, i64 {order}, i32 {len(values)}{rest})")
-        self.finish(str(layout.FAULTED))
+        if self.again is not None and s.order_step is not None:
+            self.line(f"store i64 {lane}, ptr {self.v.names[self.again[0].uid]}")
+            self.line(f"br label %{self.again[1]}")
+        else:
+            self.finish(str(layout.FAULTED))
         self.start(fine)
+
+    def attempt(self, s: lp.Attempt) -> None:
+        again, done = self.label("again"), self.label("done")
+        outer, self.again = self.again, (s.lane, again)
+        self.block(s.body)
+        self.again = outer
+        self.line(f"br label %{done}")
+        self.start(again)
+        self.block(s.again)
+        self.finish(str(layout.FAULTED))
+        self.start(done)
 
     def first_lane(self, which: str, lanes: int) -> str:
         bits = max(lanes, 8)
@@ -619,6 +635,7 @@ _TABLE: dict[type[Stmt], Callable[[_Function, Any], None]] = {
     lp.While: _Function.while_,
     lp.If: _Function.if_,
     lp.Fault: _Function.fault,
+    lp.Attempt: _Function.attempt,
     lp.Poll: _Function.poll,
     lp.Print: _Function.print_,
     lp.Mark: _Function.mark,

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from lem import ir
 from lem.ir import ops
 from lem.ir.core import Axis, Value
+from lem.ir.faults import faults_in_turns
 from lem.ir.updates import shared_updates
 from lem.schedule.core import GridPlan
 from lem.targets.cpu import control, partial, places, reduce
@@ -152,6 +153,7 @@ class _Body:
         for arg, axis in zip(grid.body.args, grid.axes, strict=True):
             self.w.index_of[arg] = axis
         self.strides: list[Expr] = []
+        self.vector_at: lp.Var | None = None  # start of the vector at hand, kept where its elements may be asked again
 
     def write(self, first: Expr, last: Expr) -> None:
         w = self.w
@@ -220,10 +222,33 @@ class _Body:
             return
         end = w.put(lb.minimum(lb.add(start, shape.block), shape.counts[shape.vector]), "end")
         found = find_interior(w, self.grid.body, self.axis) if bounded_loads(self.grid.body) else None
-        if found is None:
-            self.segment(start, end, order)
-        else:
-            self.around(found, start, end, order)
+
+        def body() -> None:
+            if found is None:
+                self.segment(start, end, order)
+            else:
+                self.around(found, start, end, order)
+
+        self.attempt(body, order)
+
+    def attempt(self, body: Callable[[], None], order: Expr) -> None:
+        """The vectors that `body` writes; when one of them faults, the elements before the faulty lane are asked again,
+        one by one: one of them may fault at a later point, and it is the smaller one."""
+        w = self.w
+        if not faults_in_turns(self.grid.body):
+            body()
+            return
+        self.vector_at = w.var(lb.const(0), "vector_at")
+        lane = w.var(lb.const(0), "lane")
+        node = lp.Attempt(lp.Block(), lane, lp.Block())
+        with w.scope("loop", node.body):
+            body()
+        with w.scope("branch", node.again):
+            begin = w.fix(self.vector_at, "begin")
+            with w.loop(self.axis.name, begin, w.fix(lb.add(begin, lane), "end"), kind="loop") as p:
+                self.vector(p, 0, order)
+        self.vector_at = None
+        w.b.add(node)
 
     def around(self, found: Interior, start: Expr, end: Expr, order: Expr) -> None:
         """The interior in whole vectors, what lies left and right of it in masked ones that look at the boundary."""
@@ -287,6 +312,8 @@ class _Body:
         stride = self.strides[n]
         w.order = w.put(lb.add(order, lb.mul(position, stride)), "order")
         w.order_step = stride
+        if self.vector_at is not None:
+            w.b.set(self.vector_at, position)
         with w.bind(self.axis, base, position, lanes, step):
             w.run(self.grid.body)
 
@@ -321,7 +348,7 @@ class _Part(_Body):
             return
         start = w.put(lb.maximum(lb.sub(self.begin, order), 0), "start")
         end = w.put(lb.minimum(lb.sub(self.end, order), self.shape.block), "end")
-        self.segment(start, end, order)
+        self.attempt(lambda: self.segment(start, end, order), order)
 
 
 __all__ = ["TABLES", "Domain", "Value", "lower", "written_arrays"]

@@ -392,6 +392,16 @@ class Fault(Stmt):
 
 
 @dataclass(slots=True, eq=False)
+class Attempt(Stmt):
+    """Run `body`. A fault of several lanes at once in it does not end the function: its first lane is written to `lane`
+    and `again` runs, which asks the lanes before that one once more, one by one. Then the function ends with FAULTED."""
+
+    body: Block
+    lane: Var
+    again: Block
+
+
+@dataclass(slots=True, eq=False)
 class Poll(Stmt):
     """End with CANCELLED when the call was cancelled. every: look only each so many times (a counter in a register)."""
 

@@ -95,6 +95,12 @@ class _Printer:
             self.line(d, "else:")
             self.block(s.orelse, d + 1)
 
+    def attempt(self, s: lp.Attempt, d: int) -> None:
+        self.line(d, "attempt:")
+        self.block(s.body, d + 1)
+        self.line(d, f"after a fault in lane {self.name(s.lane)}:")
+        self.block(s.again, d + 1)
+
     def parallel(self, s: lp.ParallelFor, d: int) -> None:
         direct = f", direct if {self.e(s.direct)}" if s.direct is not None else ""
         piece = f"{self.name(s.lo)}, {self.name(s.hi)}"
@@ -182,6 +188,7 @@ _STMTS: dict[type[Stmt], Callable[[_Printer, Any, int], None]] = {
     lp.While: _Printer.while_,
     lp.If: _Printer.if_,
     lp.Fault: _Printer.fault,
+    lp.Attempt: _Printer.attempt,
     lp.Poll: lambda p, s, d: p.line(d, "poll" if s.every == 1 else f"poll every {s.every}"),
     lp.Print: _Printer.print_,
     lp.Mark: lambda p, s, d: p.line(d, f"mark {s.site}, {s.phase}"),
