@@ -13,6 +13,7 @@ import hashlib
 import os
 import platform
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Final
 
@@ -49,6 +50,7 @@ class Core:
         self.call_drop = _OnPtr(self._code.address("lem_call_drop"))
         self.trim = _OnPtr(self._code.address("lem_trim"))
         self.renew()
+        _all_cores.add(self)
 
     def renew(self) -> None:
         """Start over with a new pool and no calls: after a fork the old one's threads do not exist."""
@@ -147,6 +149,7 @@ def default_threads() -> int:
 
 _lock = threading.Lock()
 _cores: dict[str, Core] = {}
+_all_cores: weakref.WeakSet[Core] = weakref.WeakSet()  # also those that somebody made for himself: a fork concerns all
 _provider: list[Provider] = []
 
 
@@ -201,12 +204,12 @@ def _arch() -> str:
 def _after_fork() -> None:
     global _lock
     _lock = threading.Lock()
-    for c in _cores.values():
+    for c in _all_cores:
         c.renew()
 
 
 def _at_exit() -> None:
-    for c in list(_cores.values()):
+    for c in list(_all_cores):
         c.stop()
 
 
