@@ -34,7 +34,7 @@ from lem.targets.loops.core import Const, Expr
 
 _PIECES = 128  # blocks that few rows are cut into, at most
 _BLOCK_COST = 1 << 15  # elementwise operations that a block of columns should have at least
-_PIECE_COST = 1 << 17  # and a piece of work for one thread
+_PIECE_COST = 1 << 19  # and a piece of work for one thread: neighbouring rows share what they read
 _DIRECT_COST = 1 << 16  # below this a grid stays on the calling thread
 
 TABLES = Tables()
