@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lem_runtime.values import lem_dtype as lem_dtype
     from lem_runtime.values import numbers_of as numbers_of
     from lem_runtime.values import numpy_dtype as numpy_dtype
+    from lem_runtime.values import rounded as rounded
 
 _HOME = {
     "CallError": "abi.signature", "facts_of": "binding",
@@ -42,6 +43,7 @@ _HOME = {
     "Mark": "runner", "Progress": "runner", "Runner": "runner", "RunResult": "runner", "run": "runner",
     "Store": "store", "StoreRefused": "store", "open_default": "store",
     "lem_dtype": "values", "numbers_of": "values", "numpy_dtype": "values",
+    "rounded": "values",
 }  # fmt: skip
 
 

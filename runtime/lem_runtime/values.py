@@ -85,6 +85,11 @@ def decode(raw: bytes, name: str) -> Scalar:
     return int.from_bytes(raw[: t.size_bytes], "little")
 
 
+def rounded(value: Scalar, name: str) -> Scalar:
+    """What a scalar of that type holds for `value`. Raises as :func:`encode`."""
+    return decode(encode(value, name), name)
+
+
 def _encode_float(x: float, t: DType) -> bytes:
     if t.name in ("f16", "f32", "f64"):
         try:

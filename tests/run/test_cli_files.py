@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,10 @@ def test_colons_in_a_name_are_a_name(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- text
 @pytest.mark.parametrize(
     ("text", "shape"),
-    [("1,2\n3,4\n", (2, 2)), ("\ufeff1,2\n", (1, 2)), ("a,b\n1,2\n", (1, 2)), ("1\n2\n3", (3, 1)), ("1,2,3\r\n", (1, 3))],
+    [
+        ("1,2\n3,4\n", (2, 2)), ("\ufeff1,2\n", (1, 2)), ("a,b\n1,2\n", (1, 2)), ("1\n2\n3", (3, 1)), ("1,2,3\r\n", (1, 3)),
+        ("# made by hand\n1,2\n\n3,4  # the last\n", (2, 2)), (",a\n0,1\n", (1, 2)),
+    ],  # fmt: skip
 )
 def test_tables(tmp_path: Path, text: str, shape: tuple[int, ...]) -> None:
     (tmp_path / "a.csv").write_bytes(text.encode())
@@ -162,10 +166,15 @@ def test_tables(tmp_path: Path, text: str, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     ("text", "dtype", "said"),
     [
-        ("1,2\n3\n", "f32", "the number of columns changed from 2 to 1"),
-        ("1,2\n3,x\n", "f32", "could not convert string 'x'"),
-        ("1,300\n", "u8", "could not convert string '300'"),
-        ("1.5\n", "i32", "could not convert string '1.5'"),
+        ("1,2\n3\n", "f32", "line 2 has 1 column, not 2 as those before"),
+        ("a,b\n1,2\n\n3,4,5\n", "f32", "line 4 has 3 columns, not 2 as those before"),
+        ("1,2\n3,x\n", "f32", "line 2, column 2: `x` cannot be read as f32"),
+        ("a,b\n1,2\n3,\n", "f32", "line 3, column 2 is empty"),
+        ("1,,3\n4,5,6\n", "f32", "line 1, column 2 is empty"),
+        ("1,300\n", "u8", "line 1, column 2: `300` cannot be read as u8"),
+        ("1.5\n", "i32", "line 1, column 1: `1.5` cannot be read as i32"),
+        ("1\nyes\n", "bool", "line 2, column 1: `yes` cannot be read as bool"),
+        ("x;y\n1;2\n", "f32", "line 2, column 1: `1;2` cannot be read as f32 | columns of a .csv file are separated"),
         ("1\n", "bf16", "cannot be read as bf16"),
     ],
 )
@@ -251,6 +260,18 @@ def test_colours_of_16_bits_are_not_cut(tmp_path: Path) -> None:
     assert "16 bits per colour" in refused(path)
 
 
+@pytest.mark.parametrize(("mode", "suffix"), [("CMYK", ".jpg"), ("YCbCr", ".jpg")])
+def test_colours_that_would_be_taken_for_others(tmp_path: Path, mode: str, suffix: str) -> None:
+    from PIL import Image
+
+    path = tmp_path / f"a{suffix}"
+    Image.new("RGB", (8, 8), "red").convert(mode).save(path)
+    if mode == "CMYK":
+        assert "has the colours CMYK" in refused(path, dtype="u8", rank=3)
+    else:  # how a .jpg holds its colours is an encoding
+        assert read(path, dtype="u8", rank=3).array[0, 0, 0] > 240
+
+
 # ---------------------------------------------------------------- writing
 NOT_PICTURES: dict[str, Array] = {
     "floats": np.zeros((2, 2), np.float32),
@@ -290,6 +311,18 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path, monkeypatch:
     with pytest.raises(KeyboardInterrupt):
         files.write_results({str(path): results(x=np.zeros(3))})
     assert [p.name for p in tmp_path.iterdir()] == ["a.npy"] and path.read_bytes() == b"before"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", ".safetensors", ".png", ".jpg"])
+def test_a_full_disk_is_named(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = tmp_path / f"a{suffix}"
+    kept.write_bytes(b"before")
+    monkeypatch.setattr("tempfile.mkstemp", lambda **_: (os.open("/dev/full", os.O_WRONLY), str(tmp_path / "part")))
+    with pytest.raises(FileProblem, match="no space left on device") as e:
+        files.write_results({str(kept): results(x=np.ones((200, 300), np.uint8))})
+    assert e.value.help == "make room, or write to another disk"
+    assert [p.name for p in tmp_path.iterdir()] == [kept.name] and kept.read_bytes() == b"before"
 
 
 def test_new_files_get_usual_rights(tmp_path: Path) -> None:

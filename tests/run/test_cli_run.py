@@ -86,10 +86,11 @@ def test_inout_starts_from_the_file_and_leaves_it(here: Path) -> None:
 
 
 def test_several_results_in_one_file(here: Path) -> None:
-    said = run(here, "pair.lem x=x.npy hi=x.npy -o lo=both.npz -o hi=both.npz")
-    assert said.code == 0, said.err
-    with np.load(here / "both.npz") as both:
-        assert np.array_equal(both["lo"], x123 - 1) and np.array_equal(both["hi"], 2 * x123)
+    for other in ("both.npz", "./both.npz"):
+        said = run(here, f"pair.lem x=x.npy hi=x.npy -o lo=both.npz -o hi={other}")
+        assert said.code == 0, said.err
+        with np.load(here / "both.npz") as both:
+            assert np.array_equal(both["lo"], x123 - 1) and np.array_equal(both["hi"], 2 * x123)
 
 
 def test_dtype_of_a_generic_kernel_comes_from_its_argument(here: Path) -> None:
@@ -97,9 +98,21 @@ def test_dtype_of_a_generic_kernel_comes_from_its_argument(here: Path) -> None:
         np.save(here / "t.npy", x123.astype(dtype))
         assert run(here, "generic.lem x=t.npy -o y=y.npy").code == 0
         assert np.load(here / "y.npy").dtype == dtype
-    assert "holds f64" in refused(here, "generic.lem x=t.npy --dtype T=f32", "E0607")
+    said = refused(here, "generic.lem x=t.npy --dtype T=f32", "E0607")
+    assert "holds f64" in said and "help: convert the file (lem never does)" in said
     assert "no type parameter `S`" in refused(here, "generic.lem x=t.npy --dtype S=f32", "E0609")
     assert "no type `f23`" in refused(here, "generic.lem x=t.npy --dtype T=f23", "E0305")
+
+
+def test_scalars_of_a_generic_kernel_have_the_type_of_its_arrays(here: Path) -> None:
+    (here / "times.lem").write_text(
+        "kernel times[T: number, N](x: T[N], a: T, y: out T[N]):\n    for i in grid(N):\n        y[i] = x[i] * a\n"
+    )
+    np.save(here / "i.npy", x123.astype(np.int64))
+    assert run(here, "times.lem x=x.npy a=2.5").out == "y: f32[3]  min 2.5  max 7.5  mean 5\n"
+    assert run(here, "times.lem a=9007199254740993 x=i.npy -o y=y.npy").code == 0
+    assert np.load(here / "y.npy")[0] == 2**53 + 1, "an integer is not read as a float"
+    assert "`a` is one i64; `2.5` is not a whole number" in refused(here, "times.lem x=i.npy a=2.5", "E0607")
 
 
 @pytest.mark.parametrize("array", [x123[:0], x123[::-1], np.zeros(1, np.float32)], ids=["empty", "reversed", "one"])
@@ -150,6 +163,19 @@ def test_report_of_a_task_has_a_row_per_kernel(here: Path) -> None:
     )
     rows = run(here, "task.lem y=x.npy --report").out.splitlines()[2:4]
     assert [row.split()[:2] for row in rows] == [["fill_with", "2"], ["main", "1"]]
+
+
+def test_scalar_results_are_shown_as_values(here: Path) -> None:
+    (here / "total.lem").write_text(
+        "kernel total[N](x: f32[N]) -> (s: f32, n: i64):\n    s = sum(x[i] for i in N)\n    n = N\n\n"
+        "task main[N](x: f32[N]) -> s: f32:\n    n: i64 = 0\n    s, n = total(x)\n"
+    )
+    assert run(here, "total.lem:total x=x.npy").out == "s: f32 = 6.0\nn: i64 = 3\n"
+    told = run(here, "total.lem:total x=x.npy --json -o s=s.npy").json
+    assert told["outputs"]["s"] == {"dtype": "f32", "shape": [], "value": 6.0, "path": "s.npy"}
+    assert np.load(here / "s.npy") == np.float32(6)
+    rows = run(here, "total.lem x=x.npy --report").out.splitlines()[2:4]
+    assert [row.split()[0] for row in rows] == ["total", "main"] and "-" not in rows[1].split(), "all its work is known"
 
 
 def test_prints_come_before_results(here: Path) -> None:
@@ -205,6 +231,11 @@ def test_damaged_cache_entries_are_made_anew(here: Path) -> None:
         ("scale.lem x=x.npy x=x.npy", "E0620", "given twice"),
         ("scale.lem x=3", "E0607", "it takes a file"),
         ("scale.lem x=x.npy factor=", "E0607", "is not a number"),
+        ("scale.lem x=", "E0610", "no file is named"),
+        ("scale.lem x=x.npy -o y=", "E0611", "no file is named"),
+        ("scale.lem =x.npy", "E0620", "`=x.npy` is not of the form name=value"),
+        ("scale.lem x=x.npy factor=1e39", "E0607", "`factor` is f32, which holds 1e39 as inf"),
+        ("scale.lem x=x.npy factor=-1e999", "E0607", "if that is meant, write factor=-inf"),
         ("scale.lem x=x.npy factor=two", "E0607", "`two` is not a number"),
         ("scale.lem x=x.npy shift=1.5", "E0607", "`1.5` is not a whole number"),
         ("scale.lem x=x.npy shift=9223372036854775808", "E0607", "holds -9223372036854775808 to"),
@@ -222,6 +253,7 @@ def test_damaged_cache_entries_are_made_anew(here: Path) -> None:
         ("scale.lem x=x.npy --reprot", "E0620", "did you mean `--report`?"),
         ("pair.lem x=x.npy hi=x.npy -o both.npz", "E0620", "gives `lo` and `hi`"),
         ("pair.lem x=x.npy hi=x.npy -o lo=a.npy -o hi=a.npy", "E0611", "holds one array"),
+        ("pair.lem x=x.npy hi=x.npy -o lo=a.npy -o hi=./a.npy", "E0611", "holds one array"),
         ("fill.lem", "E0314", "give it by name: N=..."),
         ("fill.lem N=-1", "E0615", "cannot be -1"),
         ("fill.lem N=1000000000000000", "E0614", "needs"),
@@ -269,6 +301,8 @@ def test_byte_order_and_types_lem_does_not_have(here: Path) -> None:
     assert "big-endian" in refused(here, "scale.lem x=big.npy", "E0610")
     assert "which lem does not have" in refused(here, "scale.lem x=complex.npy", "E0607")
     assert "which lem does not have" in refused(here, "scale.lem x=text.npy", "E0607")
+    said = refused(here, "generic.lem x=complex.npy", "E0607")
+    assert "`complex.npy` holds complex128, which lem does not have" in said and "--dtype" not in said
 
 
 def test_number_of_axes(here: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -66,11 +67,14 @@ def test_version(here: Path) -> None:
         ("frobnicate", "there are run, check"),
         ("right.lem", "to run it: lem run right.lem"),
         ("--jsno", "no option `--jsno` before the verb"),
-        ("check", "FILE"),
+        ("check", "`lem check` needs FILE"),
+        ("help frobnicate", "there is no verb `frobnicate`"),
         ("check right.lem --josn", "did you mean `--json`?"),
-        ("cache", "action"),
-        ("cache empty", "invalid choice"),
-        ("explain", "E0312"),
+        ("cache", "`lem cache` needs list|clear|path"),
+        ("cache empty", "`lem cache` does not know `empty`"),
+        ("cache list all", "`all` is one word too many"),
+        ("explain Python", "`lem explain` lists all codes"),
+        ("build right.lem -o", "-o needs a value after it"),
         ("build right.lem --emit llvm", "there are ast, ir, schedule"),
         ("build right.lem --emit as", "--emit does not know `as`"),
         ("build right.lem --show lower", "expected after=STAGE"),
@@ -231,10 +235,20 @@ def test_build_of_wrong_programs_writes_nothing(here: Path) -> None:
     assert not list(here.rglob("*.o"))
 
 
+def test_build_never_overwrites_a_program(here: Path) -> None:
+    os.link(here / "right.lem", here / "again.o")
+    texts = [(here / name).read_bytes() for name in ("right.lem", "wrong.lem")]
+    for line in ("--emit ast -o right.lem", "-o ./right.lem", "--emit ir -o wrong.lem", "-o again.o"):
+        said = on(here, f"build right.lem {line}")
+        assert said.code == Exit.USAGE and "would overwrite a program" in said.err
+    assert [(here / name).read_bytes() for name in ("right.lem", "wrong.lem")] == texts
+
+
 def test_build_of_a_generic_kernel(here: Path) -> None:
     (here / "g.lem").write_text("kernel g[T: float, N](y: out T[N]):\n    for i in grid(N):\n        y[i] = T(1)\n")
     assert "give its type: --dtype T=f32" in on(here, "build g.lem --emit ir").err
     assert "f64" in on(here, "build g.lem --emit ir --dtype T=f64").out
+    assert on(here, "build g.lem --dtype T=f64").out.startswith("g-f64.o: ")
 
 
 # ---------------------------------------------------------------- the rest
@@ -242,6 +256,7 @@ def test_every_code_has_its_page(here: Path) -> None:
     for code in CODES:
         assert on(here, f"explain {code}").out.startswith(f"# {code}: ")
     assert on(here, "explain e0312").out.startswith("# E0312")
+    assert [line.split()[0] for line in on(here, "explain").out.splitlines()] == list(CODES)
     unknown = on(here, "explain E0399")
     assert unknown.code == Exit.USAGE and "there is no code `E0399`" in unknown.err
 

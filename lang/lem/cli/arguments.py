@@ -24,6 +24,15 @@ exit codes:
   0 done   1 the program is wrong, or a test failed   2 the command line or an input does not fit
   3 the program faulted while running   70 an error of lem itself   124 time is up   130 interrupted
 """
+_RUN_EPILOG = """\
+values:
+  an array parameter    a file: .npy .npz .png .jpg .csv .safetensors; FILE::member where it holds several arrays
+  a scalar parameter    a number, or true or false
+  a dimension           a whole number, where the arguments do not tell it
+
+Shapes and element types must be those of the signature; nothing is converted, and no input file is changed.
+`lem --help` shows examples and exit codes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +48,24 @@ class Verb:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         message = message.removeprefix("argument ")
-        _, unknown, rest = message.partition("unrecognized arguments: ")
-        guess = nearest(rest.split()[0].partition("=")[0], self._option_string_actions) if unknown else None
-        if unknown:
-            message = f"`{self.prog}` has no option `{rest.split()[0]}`"
-        help = f"did you mean `{guess}`?" if guess else f"`{self.prog} --help` shows the options"
+        guess = None
+        if unknown := _after(message, "unrecognized arguments: "):
+            word = unknown.split()[0]
+            guess = nearest(word.partition("=")[0], self._option_string_actions)
+            message = f"`{self.prog}` has no option `{word}`" if word.startswith("-") else f"`{word}` is one word too many"
+        elif missing := _after(message, "the following arguments are required: "):
+            message = f"`{self.prog}` needs {missing}"
+        elif choice := _after(message, ": invalid choice: "):
+            word = choice.partition(" (")[0].strip("'")
+            message = f"`{self.prog}` does not know `{word}`"
+        elif message.endswith(": expected one argument"):
+            message = f"{message.partition(':')[0]} needs a value after it"
+        help = f"did you mean `{guess}`?" if guess else f"`{self.prog} --help` shows what it takes"
         output.fail("E0620", message, help=help)
+
+
+def _after(message: str, words: str) -> str:
+    return message.partition(words)[2]
 
 
 def dispatch(argv: list[str]) -> int:
@@ -68,10 +89,12 @@ def dispatch(argv: list[str]) -> int:
 
 
 def _help(topics: list[str]) -> int:
-    for verb in VERBS:
-        if topics == [verb.name]:
-            _parser(verb).print_help()
-            return Exit.DONE
+    for topic in topics:
+        verb = next((v for v in VERBS if v.name == topic), None)
+        if verb is None:
+            _refuse_verb(topic)
+        _parser(verb).print_help()
+        return Exit.DONE
     print("lem: write what each element is; run it on every processor.\n")
     print("usage: lem VERB ...       lem VERB --help       lem --version\n\nverbs:")
     for verb in VERBS:
@@ -92,7 +115,10 @@ def _refuse_verb(word: str) -> NoReturn:
 
 
 def _parser(verb: Verb) -> _Parser:
-    made = _Parser(prog=f"lem {verb.name}", description=f"{verb.text[0].upper()}{verb.text[1:]}.", allow_abbrev=False)
+    made = _Parser(
+        prog=f"lem {verb.name}", description=f"{verb.text[0].upper()}{verb.text[1:]}.", allow_abbrev=False,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=100),
+    )  # fmt: skip
     verb.fill(made)
     if sys.version_info >= (3, 14):
         made.color = False
@@ -101,10 +127,12 @@ def _parser(verb: Verb) -> _Parser:
 
 # ---------------------------------------------------------------- the verbs
 def _run(p: argparse.ArgumentParser) -> None:
-    p.usage = "lem run FILE[:entry] [name=value ...] [options]"
-    text = "a .lem file (entry: a kernel or task of it); then a file for each array, a number for each scalar or dimension"
+    p.usage = "lem run FILE[:entry] [name=value ...] [-o name=path ...] [options]"
+    p.epilog = _RUN_EPILOG
+    text = "a .lem file (entry: a kernel or task of it), then a value for each parameter"
     p.add_argument("words", nargs="*", metavar="FILE[:entry] name=value", help=text)
-    p.add_argument("-o", dest="outputs", action="append", default=[], metavar="name=path", help="where a result is written")
+    text = "where a result is written; what has no -o is summed up on stdout"
+    p.add_argument("-o", dest="outputs", action="append", default=[], metavar="name=path", help=text)
     p.add_argument("--threads", type=_positive, metavar="N", help="workers (default: the processors of this machine)")
     p.add_argument("--timeout", type=_seconds, metavar="S", help="stop the program after S seconds")
     p.add_argument("--report", action="store_true", help="time, GFLOP/s and GB/s of each kernel")
@@ -134,11 +162,13 @@ def _test(p: argparse.ArgumentParser) -> None:
 
 
 def _explain(p: argparse.ArgumentParser) -> None:
-    p.add_argument("code", metavar="E0312", help="the code in a report")
+    p.add_argument("code", nargs="?", metavar="CODE", help="the code in a report, such as E0312; left out: all codes")
 
 
 def _cache(p: argparse.ArgumentParser) -> None:
-    p.add_argument("action", choices=["list", "clear", "path"])
+    actions = ("list", "clear", "path")
+    text = "show the entries, remove them, or show the folder"
+    p.add_argument("action", choices=actions, metavar="|".join(actions), help=text)
     _json(p)
 
 

@@ -6,6 +6,8 @@ Takes a file and the kinds to show; prints texts (under headings, where there ar
 from __future__ import annotations
 
 import argparse
+import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NoReturn
@@ -39,7 +41,7 @@ def command(args: argparse.Namespace) -> int:
     shown += [(kind, build.text(kind)) for kind in kinds if kind != "obj"]
     to_file = args.output if "obj" not in kinds else None
     if shown:
-        _show(shown, to_file)
+        _show(build, shown, to_file)
     if "obj" in kinds:
         _write_object(build, args.output)
     return Exit.DONE
@@ -149,24 +151,31 @@ class _Build:
 
 
 # ---------------------------------------------------------------- where it goes
-def _show(shown: list[tuple[str, str]], path: str | None) -> None:
+def _show(build: _Build, shown: list[tuple[str, str]], path: str | None) -> None:
     parts = [body.rstrip("\n") + "\n" for _, body in shown]
     if len(shown) > 1:
         parts = [f"{f'==== {title} ':=<80}\n{part}" for (title, _), part in zip(shown, parts, strict=True)]
     if path is None:
         print("\n".join(parts), end="")
     else:
-        _write(path, "\n".join(parts).encode())
+        _write(build, path, "\n".join(parts).encode())
 
 
 def _write_object(build: _Build, path: str | None) -> None:
     code = build.code()
-    path = path or f"{build.entry.name}.o"
-    _write(path, code)
+    path = path or f"{_plain(build.entry.name)}.o"
+    _write(build, path, code)
     print(f"{path}: {len(code):,} bytes of code of `{build.entry.name}` for {detect().cpu}")
 
 
-def _write(path: str, data: bytes) -> None:
+def _plain(entry: str) -> str:
+    """The name of an entry as a file name that no shell minds: `copy[f32]` gives `copy-f32`."""
+    return re.sub(r"[^\w.]+", "-", entry).strip("-")
+
+
+def _write(build: _Build, path: str, data: bytes) -> None:
+    if os.path.exists(path) and (path.endswith(".lem") or os.path.samefile(path, build.source.name)):
+        output.fail("E0611", f"-o {path} would overwrite a program", help="choose another name")
     try:
         files.write_bytes(path, data)
     except files.FileProblem as e:

@@ -69,6 +69,8 @@ class Planned:
 def check_writable(path: str, planned: Sequence[Planned]) -> None:
     """Refuse an output path, or what cannot be written there, early. Raises :class:`FileProblem`."""
     suffix = suffix_of(path)
+    if not path:
+        raise FileProblem("E0611", "no file is named", "write -o name=path")
     if suffix not in SUFFIXES:
         what = f"no writer for {suffix}" if suffix else "the name tells no format"
         raise FileProblem("E0611", f"`{path}`: {what}", "the formats are " + " ".join(SUFFIXES))
@@ -181,7 +183,18 @@ def _write_npy(f: IO[bytes], results: Sequence[Result]) -> None:
     import numpy as np
 
     _refuse_narrow(results, ".npy")
-    np.save(f, results[0].array, allow_pickle=False)
+    # Through an object that is no file: NumPy writes to files itself, and then cannot say why that failed.
+    np.save(_Stream(f), results[0].array, allow_pickle=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """The one method of a file that NumPy needs."""
+
+    file: IO[bytes]
+
+    def write(self, data: bytes) -> int:
+        return self.file.write(data)
 
 
 def _write_npz(f: IO[bytes], results: Sequence[Result]) -> None:

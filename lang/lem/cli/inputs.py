@@ -6,6 +6,7 @@ parameter. Everything that can be refused before compiling is refused here.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from lem.cli import output, reading
 from lem.cli.files import NARROW, FileProblem
 from lem.cli.session import Entry, Session
 from lem.diagnostics.suggest import nearest
-from lem_runtime import CallError, facts_of, numpy_dtype
+from lem_runtime import CallError, facts_of, numpy_dtype, rounded
 from lem_runtime.abi import signature, sizes
 from lem_runtime.abi.dtypes import DTYPES
 from lem_runtime.abi.signature import Param, Place, Signature
@@ -40,7 +41,7 @@ def bind(session: Session, values: Sequence[str], type_params: Sequence[tuple[st
     given: dict[str, str] = {}
     for text in values:
         name, equals, value = text.partition("=")
-        if not equals:
+        if not (name and equals):
             _refuse_form(text, sig)
         if name in given:
             output.fail("E0620", f"`{name}` is given twice: {given[name]} and {value}")
@@ -53,6 +54,8 @@ def bind(session: Session, values: Sequence[str], type_params: Sequence[tuple[st
     for p in sig.inputs:
         if p.name in found.arrays:
             _check_dtype(p, found)
+        elif p.name in given and p.dtype in found.dtypes:
+            found.scalars[p.name] = _scalar(p, found.dtypes[p.dtype], given[p.name])
     return found
 
 
@@ -123,7 +126,8 @@ def _take(found: Inputs, session: Session, name: str, value: str) -> None:
     if param is None:
         found.dims[name] = _dimension(name, value)
     elif not param.is_array:
-        found.scalars[name] = _scalar(param, value)
+        if param.dtype in DTYPES:  # of a type parameter's one the type is known when all files are read
+            found.scalars[name] = _scalar(param, param.dtype, value)
     else:
         dtype = found.dtypes.get(param.dtype, "") if param.dtype in session.entry.type_params else param.dtype
         if _real(value) is not None and not os.path.exists(value):
@@ -146,23 +150,32 @@ def _dimension(name: str, text: str) -> int:
     return number
 
 
-def _scalar(param: Param, text: str) -> int | float | bool:
-    """A number or bool as written on the command line; exactly what the type can hold, or a report."""
-    t = DTYPES.get(param.dtype)
-    if t is None or t.is_float:  # a type parameter takes any number
-        return _known(param, _real(text), text, "a number")
+def _scalar(param: Param, dtype: str, text: str) -> int | float | bool:
+    """A number or bool as written on the command line; what the type can hold, or a report."""
+    t = DTYPES[dtype]
     if t.is_bool:
-        return _known(param, _BOOLS.get(text.lower()), text, "true or false")
-    number = _known(param, _whole(text), text, "a whole number")
+        return _known(param, dtype, _BOOLS.get(text.lower()), text, "true or false")
+    if not t.is_int:
+        return _float(param, dtype, _known(param, dtype, _real(text), text, "a number"), text)
+    number = _known(param, dtype, _whole(text), text, "a whole number")
     if not t.min_int <= number <= t.max_int:
-        label = f"`{param.name}` is {param.dtype}, which holds {t.min_int} to {t.max_int}, not {number}"
+        label = f"`{param.name}` is {dtype}, which holds {t.min_int} to {t.max_int}, not {number}"
         output.fail("E0607", label, place=param.place)
     return number
 
 
-def _known(param: Param, value: N | None, text: str, kind: str) -> N:
+def _float(param: Param, dtype: str, value: float, text: str) -> float:
+    """A number too large for its type would become infinity without a word."""
+    held = float(rounded(value, dtype)) if DTYPES[dtype].is_float else value
+    if not math.isfinite(held) and not any(word in text.lower() for word in ("inf", "nan")):
+        label = f"`{param.name}` is {dtype}, which holds {text} as {held}"
+        output.fail("E0607", label, place=param.place, help=f"if that is meant, write {param.name}={held}")
+    return value
+
+
+def _known(param: Param, dtype: str, value: N | None, text: str, kind: str) -> N:
     if value is None:
-        label = f"`{param.name}` is one {param.dtype}; `{text}` is not {kind}"
+        label = f"`{param.name}` is one {dtype}; `{text}` is not {kind}"
         output.fail("E0607", label, place=param.place)
     return value
 
@@ -205,7 +218,10 @@ def _infer_dtypes(entry: Entry, found: Inputs) -> None:
     """A type parameter is what the first array declared with it holds, where the command line does not say."""
     for p in entry.signature.inputs:
         loaded = found.loaded.get(p.name)
-        if p.dtype in entry.type_params and loaded is not None and loaded.dtype is not None:
+        if p.dtype in entry.type_params and loaded is not None:
+            if loaded.dtype is None:
+                label = f"`{p.name}` is declared {p.dtype}, but `{loaded.path}` holds {_foreign(loaded)}"
+                output.fail("E0607", label, place=p.place)
             found.dtypes.setdefault(p.dtype, loaded.dtype)
     for t in entry.type_params:
         if t not in found.dtypes:
@@ -220,12 +236,17 @@ def _check_dtype(p: Param, found: Inputs) -> None:
     want = found.dtypes.get(p.dtype, p.dtype)
     if loaded.dtype == want:
         return
-    holds = loaded.dtype or f"{loaded.array.dtype}, which lem does not have"
+    holds = loaded.dtype or _foreign(loaded)
     label = f"`{p.name}` is declared {want}, but `{loaded.path}` holds {holds}"
     helps = []
     if loaded.dtype is not None and p.dtype in DTYPES:
         helps.append(f"declare `{p.name}` as {loaded.dtype}, and write {want}(...) where it is used")
     if loaded.path.endswith(".npy") and want not in NARROW:
         kind = f"np.{numpy_dtype(want).name}"
-        helps.append(f"or convert the file (lem never does): np.save('new.npy', np.load({loaded.path!r}).astype({kind}))")
+        first = "or convert" if helps else "convert"
+        helps.append(f"{first} the file (lem never does): np.save('new.npy', np.load({loaded.path!r}).astype({kind}))")
     output.fail("E0607", label, place=p.place, help=helps)
+
+
+def _foreign(loaded: reading.Loaded) -> str:
+    return f"{loaded.array.dtype}, which lem does not have"

@@ -78,6 +78,8 @@ def _split(argument: str) -> tuple[str, str]:
 
 
 def _check_readable(path: str, suffix: str) -> None:
+    if not path:
+        raise FileProblem("E0610", "no file is named")
     if not os.path.exists(path):
         raise FileProblem("E0610", f"`{path}` does not exist", similar_file(path))
     if os.path.isdir(path):
@@ -194,6 +196,9 @@ def _read_picture(path: str, name: str, wanted: Wanted) -> tuple[Array, str]:
             picture: Image.Image = opened
             if picture.mode == "P":  # a palette is an encoding, not a colour space: decode it
                 picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
+            if picture.mode not in _COLOURS:
+                help = "convert it to RGB with a picture program, or save its numbers as .npy"
+                raise FileProblem("E0610", f"`{path}` has the colours {picture.mode}, which lem does not read", help)
             array = np.array(picture)
     # Some versions of the library give 16-bit grey as i32.
     return array.astype(np.uint16) if array.dtype == np.int32 and picture.mode == "I" else array, ""
@@ -207,28 +212,61 @@ def _read_csv(path: str, name: str, wanted: Wanted) -> tuple[Array, str]:
     if wanted.dtype in NARROW:
         raise FileProblem("E0610", f"`{path}`: .csv cannot be read as {wanted.dtype}", "use .safetensors")
     with open(path, encoding="utf-8-sig") as f:
-        first = f.readline()
-    header = 0 if _is_numbers(first) else 1
+        header = int(_is_header(f.readline()))
     dtype = numpy_dtype(wanted.dtype) if wanted.dtype else np.dtype(float)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "input contained no data": an empty array is one
         try:
             made = np.loadtxt(path, delimiter=",", skiprows=header, dtype=dtype, ndmin=2, encoding="utf-8-sig")
         except ValueError as e:
-            raise _Damaged(f"{reason(e).partition('; use')[0]}") from None
+            raise _table_problem(path, header, dtype) or _Damaged(reason(e)) from None
     if wanted.rank == 1 and 1 in made.shape:
         made = made.reshape(-1)
     return made, ""
 
 
-def _is_numbers(line: str) -> bool:
+def _is_header(line: str) -> bool:
+    """Whether a first line names columns: a line with one number in it is data, so that no number is left out silently."""
+    return bool(line.strip()) and not any(_is_number(cell, float) for cell in line.split(","))
+
+
+def _is_number(cell: str, kind: Callable[[str], object]) -> bool:
     try:
-        [float(cell) for cell in line.strip().split(",")]
-    except ValueError:
+        kind(cell.strip())
+    except (ValueError, OverflowError):
         return False
     return True
 
 
+def _table_problem(path: str, header: int, dtype: np.dtype[Any]) -> FileProblem | None:
+    """What is wrong with a table that could not be read, with the line as an editor counts it."""
+    columns = 0
+    with open(path, encoding="utf-8-sig", errors="replace") as f:
+        for n, line in enumerate(f, 1):
+            cells = line.partition("#")[0].strip().split(",")
+            if n <= header or cells == [""]:
+                continue
+            columns = columns or len(cells)
+            if len(cells) != columns:
+                said = f"line {n} has {len(cells)} column{'s' if len(cells) != 1 else ''}, not {columns} as those before"
+                return FileProblem("E0610", f"`{path}`: {said}")
+            for column, cell in enumerate(cells, 1):
+                if not _is_number(cell, int if dtype.kind == "b" else dtype.type):
+                    return _wrong_cell(f"`{path}`: line {n}, column {column}", cell.strip(), dtype)
+    return None
+
+
+def _wrong_cell(where: str, cell: str, dtype: np.dtype[Any]) -> FileProblem:
+    from lem_runtime import lem_dtype
+
+    if not cell:
+        return FileProblem("E0610", f"{where} is empty")
+    help = "columns of a .csv file are separated by commas" if any(sign in cell for sign in "; \t") else ""
+    shown = cell if len(cell) <= 40 else f"{cell[:37]}..."
+    return FileProblem("E0610", f"{where}: `{shown}` cannot be read as {lem_dtype(dtype)}", help)
+
+
+_COLOURS = ("1", "L", "LA", "RGB", "RGBA", "I", "I;16", "F")  # modes of pillow whose numbers mean what they seem to
 _WITH_MEMBERS = (".npz", ".safetensors")
 _READERS: dict[str, Callable[[str, str, Wanted], tuple[Array, str]]] = {
     ".npy": _read_npy,

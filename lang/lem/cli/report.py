@@ -67,11 +67,14 @@ class Progress:
 
 # ---------------------------------------------------------------- results
 def summary(r: Result) -> dict[str, Any]:
-    """Shape, dtype, least, greatest and mean of a result; the last three are left out where there is nothing to count."""
+    """Shape, dtype, least, greatest and mean of a result; the last three are left out where there is nothing to count. Of
+    one number: its value."""
     import numpy as np
 
     made: dict[str, Any] = {"dtype": r.dtype, "shape": list(r.array.shape)}
     numbers = _numbers(r)
+    if not numbers.ndim:
+        return made | {"value": numbers.item()}
     if numbers.size and numbers.dtype.kind in "biuf":
         with np.errstate(all="ignore"):
             mean = float(numbers.mean(dtype="f8"))
@@ -111,14 +114,17 @@ def print_results(ran: Ran) -> None:
     for note in ran.notes:
         print(f"note: {note}", file=sys.stderr)
     for r in sorted(ran.results, key=lambda r: r.name in ran.paths):  # a person looks last for what was written
-        kind = f"{r.name}: {r.dtype}[{', '.join(map(str, r.array.shape))}]"
-        print(f"{kind} written to {ran.paths[r.name]}" if r.name in ran.paths else f"{kind}  {_statistics(summary(r))}")
+        kind = f"{r.name}: {r.dtype}" + (f"[{', '.join(map(str, r.array.shape))}]" if r.array.ndim else "")
+        print(f"{kind} written to {ran.paths[r.name]}" if r.name in ran.paths else f"{kind}{_told(r)}")
 
 
-def _statistics(s: Mapping[str, Any]) -> str:
+def _told(r: Result) -> str:
+    s = summary(r)
+    if "value" in s:
+        return f" = {_numbers(r)}"  # all digits that its type has
     if "min" not in s:
-        return "no elements"
-    return f"min {_number(s['min'])}  max {_number(s['max'])}  mean {_number(s['mean'])}"
+        return "  no elements"
+    return f"  min {_number(s['min'])}  max {_number(s['max'])}  mean {_number(s['mean'])}"
 
 
 def _number(x: float) -> str:
@@ -128,22 +134,25 @@ def _number(x: float) -> str:
 # ---------------------------------------------------------------- the report
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kernel of a run. flops and bytes are 0 where the program does not tell."""
+    """One kernel of a run. flops and bytes are None where the program does not tell."""
 
     kernel: str
     calls: int
     seconds: float
-    flops: float
-    bytes: float
+    flops: float | None
+    bytes: float | None
+
+
+_Cost = tuple[float | None, float | None]
 
 
 def rows(ran: Ran) -> list[Row]:
     """A row per called kernel, then one for the whole run."""
     artifact, result = ran.artifact, ran.result
-    work: dict[str, list[tuple[float, float]]] = {}
+    work: dict[str, list[_Cost]] = {}
     for w in artifact.work:
         flops, read, written = (_value(size, ran.numbers) for size in (w.flops, w.bytes_read, w.bytes_written))
-        work.setdefault(w.label, []).append((flops, read + written))
+        work.setdefault(w.label, []).append((flops, None if read is None or written is None else read + written))
     calls: dict[str, list[float]] = {}
     for m in result.marks:
         entry = calls.setdefault(artifact.sites[m.site].text.removeprefix("call of "), [0, 0.0])
@@ -154,17 +163,22 @@ def rows(ran: Ran) -> list[Row]:
     return [*found, Row(artifact.name, 1, result.elapsed_ns / 1e9, *_total(every))]
 
 
-def _total(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Flops and bytes of all parts; 0 where that of one part is not known, because a part of the work is no rate."""
+def _total(parts: Sequence[_Cost]) -> _Cost:
+    """Flops and bytes of all parts; None where that of one part is not known, because a part of the work is no rate."""
     flops, n_bytes = ([part[i] for part in parts] for i in (0, 1))
-    return (math.fsum(flops) if all(flops) else 0.0), (math.fsum(n_bytes) if all(n_bytes) else 0.0)
+    return _sum(flops), _sum(n_bytes)
 
 
-def _value(size: sizes.Size, known: Mapping[str, int]) -> float:
+def _sum(amounts: Sequence[float | None]) -> float | None:
+    known = [a for a in amounts if a is not None]
+    return math.fsum(known) if known and len(known) == len(amounts) else None
+
+
+def _value(size: sizes.Size | None, known: Mapping[str, int]) -> float | None:
     try:
-        return float(sizes.evaluate(size, known))
+        return None if size is None else float(sizes.evaluate(size, known))
     except sizes.SizeError:
-        return 0.0
+        return None
 
 
 def print_report(ran: Ran) -> None:
@@ -188,7 +202,7 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e9:.0f} ns"
 
 
-def _rate(amount: float, seconds: float) -> str:
+def _rate(amount: float | None, seconds: float) -> str:
     return f"{amount / seconds / 1e9:.3g}" if amount and seconds else "-"
 
 

@@ -109,12 +109,17 @@ def _output_paths(args: argparse.Namespace, sig: Signature) -> dict[str, str]:
             output.fail("E0620", f"-o {text}: `{name}` is already written to {found[name]}")
         found[name] = os.path.expanduser(path)
     for path in found.values():
-        planned = [_planned(sig, name) for name, other in found.items() if other == path]
+        planned = [_planned(sig, name) for name, other in found.items() if _is_same(other, path)]
         try:
             files.check_writable(path, planned)
         except files.FileProblem as e:
             output.fail(e.code, e.message, help=e.help)
     return found
+
+
+def _is_same(a: str, b: str) -> bool:
+    """Whether two paths name one file, which may not exist yet."""
+    return a == b or os.path.realpath(a) == os.path.realpath(b)
 
 
 def _planned(sig: Signature, name: str) -> files.Planned:
@@ -143,7 +148,8 @@ def _write(paths: Mapping[str, str], results: list[files.Result]) -> None:
     by_path: dict[str, list[files.Result]] = {}
     for r in results:
         if r.name in paths:
-            by_path.setdefault(paths[r.name], []).append(r)
+            path = next((path for path in by_path if _is_same(path, paths[r.name])), paths[r.name])
+            by_path.setdefault(path, []).append(r)
     try:
         files.write_results(by_path)
     except files.FileProblem as e:

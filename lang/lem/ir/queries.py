@@ -60,7 +60,7 @@ class ContractionInfo:
 
 def work(fn: Function, module: Module | None = None) -> tuple[Work, ...]:
     """Flops and bytes of each step of `fn`: a grid, a call (whose cost is known with its module), and what sequential
-    code computes itself. Bytes count each element of an array once per step. 0 where unknown."""
+    code computes itself. Bytes count each element of an array once per step. None where unknown."""
     facts = _Facts(fn)
     found: list[Work] = []
     rest = facts.cost([o for o in fn.body.ops if not isinstance(o, ops.Grid | ops.Call)], 1, skip=True)
@@ -114,7 +114,7 @@ class _Cost:
 
 
 def _work(label: str, c: _Cost) -> Work:
-    return Work(label, c.flops or 0, c.read or 0, c.written or 0)
+    return Work(label, c.flops, c.read, c.written)
 
 
 class _Facts:
@@ -369,18 +369,19 @@ def _call_work(facts: _Facts, o: ops.Call, times: Size | None, module: Module | 
     """The cost of a call in the caller's sizes: the sum over the callee's steps."""
     callee = module.functions.get(o.callee) if module is not None else None
     if callee is None:
-        return Work(o.callee, 0, 0, 0)
+        return Work(o.callee, None, None, None)
     given: dict[str, Size | None] = {n: facts.size(v) for n, v in zip(callee.dims, o.dims, strict=True)}
     given |= {n: facts.size(v) for (n, _), v in zip(callee.scalars, o.scalars, strict=True)}
     inner = work(callee, module)
 
-    def total(parts: Iterable[Size]) -> Size:
+    known = {n: v for n, v in given.items() if v is not None}
+
+    def total(parts: Iterable[Size | None]) -> Size | None:
         amount: Size | None = 0
         for p in parts:
-            unknown = p == 0 or any(given.get(n) is None for n in names_in(p))
-            known = {n: v for n, v in given.items() if v is not None}
-            amount = _plus(amount, None if unknown else substitute(p, known))
-        return _times(amount, times) or 0
+            unknown = p is None or not names_in(p) <= known.keys()
+            amount = _plus(amount, None if p is None or unknown else substitute(p, known))
+        return _times(amount, times)
 
     return Work(
         o.callee, total(w.flops for w in inner), total(w.bytes_read for w in inner),

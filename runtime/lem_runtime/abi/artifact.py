@@ -44,12 +44,12 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Static cost of one step (a grid or a called kernel) as size expressions; 0 where unknown."""
+    """Static cost of one step (a grid or a called kernel) as size expressions; None where unknown."""
 
     label: str
-    flops: Size
-    bytes_read: Size
-    bytes_written: Size
+    flops: Size | None
+    bytes_read: Size | None
+    bytes_written: Size | None
 
 
 @dataclass(frozen=True, slots=True)
