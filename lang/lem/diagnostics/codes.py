@@ -87,6 +87,7 @@ E0407 = _code("E0407", "scalar of the kernel assigned in a grid")
 E0408 = _code("E0408", "result is not assigned")
 E0409 = _code("E0409", "not part of a task")
 E0410 = _code("E0410", "`out` is never written")
+E0411 = _code("E0411", "claim of `unique` cannot be tested")
 
 # --- E05 targets
 E0501 = _code("E0501", "target cannot run this")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lem import ir
 from lem.ir import ops
 from lem.ir.core import Axis, Block, TileType, Value
-from lem.lower import flow
+from lem.lower import claims, flow
 from lem.lower.expressions import Expressions, is_plain
 from lem.lower.flow import Stmts, always_exits, exits_in, exits_of
 from lem.lower.state import State
@@ -152,6 +152,9 @@ class Statements:
         value = self.ex.value(s.value)
         subs = self.ex.subscripts(s.array, s.subs)
         self.st.do(ops.Update(s.op, self.st.arrays[s.array], subs, value, loc=self.st.place(s.span)))
+
+    def _CheckUnique(self, s: typed.CheckUnique) -> None:
+        claims.require_unique(self.st, s)
 
     # ------------------------------------------------------------ branches
     def _If(self, s: typed.If) -> None:

@@ -18,7 +18,7 @@ from lem_runtime.abi.dtypes import DTYPES, DType
 
 # Part of the language, known by name, and not yet run.
 LATER = {
-    "scan": "scans", "cumsum": "scans", "unique": "`unique`", "quantize": "quantised arrays",
+    "scan": "scans", "cumsum": "scans", "quantize": "quantised arrays",
     "dequantize": "quantised arrays", "blocks": "blocks of arrays",
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ from lem.names import Bound, ModuleScope
 from lem.source import Span
 from lem.syntax import ast
 from lem.types import typed
-from lem.types.linear import Lin, Symbols
+from lem.types.linear import Lin, Sym, Symbols
 from lem.types.prove import Context, Residual
 from lem.types.races import Access
 from lem.types.scope import Dim, Entity, Index, Local, Scopes
@@ -44,14 +44,25 @@ class LocalType:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """``unique(array)[subs]``: its elements differ where one of `subs` does."""
+
+    array: typed.ArrayVar
+    subs: tuple[Lin, ...]
+    span: Span
+
+
 @dataclass(slots=True)
 class Grid:
-    """The grid whose body is checked. `outer`: facts at the grid statement; `accesses`: what its elements touch."""
+    """The grid whose body is checked. `outer`: facts at the grid statement; `accesses`: what its elements touch; `claims`:
+    tests of ``unique`` by what they are about, to be made before it."""
 
     span: Span
     outer: Context
     indices: tuple[Index, ...]
     accesses: list[Access] = field(default_factory=list)
+    claims: dict[object, typed.CheckUnique] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -151,6 +162,8 @@ class Ctx:
     skips_rest: a branch decided at compile time has left: what follows in its block is for other types.
     mask:    value axes that the conditions around depend on.
     blocks:  axes of the `tiles` loops around, outermost first.
+    claims, elements: what ``unique`` says, by the symbol of the element it was said of, and these symbols by their loads.
+    tested:  for claims about what the function never changes, the flag that says that they hold.
     """
 
     session: Session
@@ -174,6 +187,9 @@ class Ctx:
     index_values: dict[typed.IndexVar, Lin] = field(default_factory=dict)
     index_infos: dict[typed.IndexVar, Index] = field(default_factory=dict)
     arrays: dict[typed.ArrayVar, tuple[Lin | None, ...]] = field(default_factory=dict)
+    claims: dict[Sym, Claim] = field(default_factory=dict)
+    elements: dict[typed.Load, Lin] = field(default_factory=dict)
+    tested: dict[object, typed.LocalVar] = field(default_factory=dict)
     dims: dict[str, Dim] = field(default_factory=dict)
     dim_values: dict[str, Lin] = field(default_factory=dict)
     scalar_values: dict[str, Lin] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from lem.diagnostics.suggest import nearest
 from lem.names import Definition, ModuleScope
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import effects, expressions, generics, numbers, passes, type_exprs, typed
+from lem.types import claims, effects, expressions, generics, numbers, passes, type_exprs, typed
 from lem.types.context import Ctx, LocalType, NotYet, Session, place_of
 from lem.types.convert import coerce, is_error, settle
 from lem.types.linear import Lin
@@ -98,6 +98,7 @@ def _finish(
         (*header.conditions, *effects.conditions(ctx, session.diags)), place_of(fn.name.span), fn.doc or "",
     )  # fmt: skip
     attrs = {d.name: d for d in fn.decorators}
+    body = (*claims.nothing_tested(ctx), *body)
     return typed.Function(
         name, fn.kind, signature, tuple(header.arrays), tuple(header.scalars), body, fn.span, dims,
         {"decorators": attrs, **effects.facts_about_arrays(ctx, header.arrays)},

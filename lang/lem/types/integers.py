@@ -50,7 +50,11 @@ def _linear(ctx: Ctx, e: typed.Expr) -> Lin | None:
             return ctx.index_values.get(e.var)
         case typed.Cast():
             have = e.x.type.dtype
-            return linear(ctx, e.x) if have.is_int and numbers.holds(e.type.dtype, have) else None
+            if have.is_int and numbers.holds(e.type.dtype, have):
+                return linear(ctx, e.x)
+            return _wrapped(ctx, e, e.x) if have.bits == e.type.dtype.bits else None
+        case typed.Load():
+            return ctx.elements.get(e)
         case typed.Unary(op="neg") if e.type.dtype == I64:
             x = linear(ctx, e.x)
             return None if x is None else -x
@@ -58,6 +62,18 @@ def _linear(ctx: Ctx, e: typed.Expr) -> Lin | None:
             x, y = linear(ctx, e.x), linear(ctx, e.y)
             return None if x is None or y is None else _binary(ctx, e.op, x, y)
     return None
+
+
+def _wrapped(ctx: Ctx, e: typed.Cast, x: typed.Expr) -> Lin | None:
+    """u64 as i64: another value, but different ones stay different, and a claim that they are stands."""
+    form = linear(ctx, x) if x.type.dtype.is_int else None
+    claim = ctx.claims.get(form.only_sym) if form is not None and form.only_sym is not None else None
+    if claim is None:
+        return None
+    made = unknown(ctx, e.span.text, e.type.dtype)
+    assert made.only_sym is not None
+    ctx.claims[made.only_sym] = claim
+    return made
 
 
 def _binary(ctx: Ctx, op: str, x: Lin, y: Lin) -> Lin | None:

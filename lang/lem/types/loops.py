@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lem.diagnostics.codes import E0307, E0310, E0319, E0322, E0323, E0402, E0403, E0409
 from lem.syntax import ast
-from lem.types import domains, expressions, flow, integers, subscripts, typed
+from lem.types import claims, domains, expressions, flow, integers, subscripts, typed
 from lem.types.context import Ctx, Flow, Grid
 from lem.types.convert import is_error
 from lem.types.races import Access, Conflict, find_conflicts
@@ -259,9 +259,10 @@ def _check_grid(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt]
     ctx.facts = outer
     ctx.flow = Flow(before.assigned, before.live)
     _report_conflicts(ctx, grid, bound)
+    tests = claims.tests_before(ctx, grid)
     if len(bound) < len(indices):
         return []
-    return [typed.ForGrid(node.span, tuple(i.var for i in bound), tuple(r.domain for r in ranges), tile, body)]
+    return [*tests, typed.ForGrid(node.span, tuple(i.var for i in bound), tuple(r.domain for r in ranges), tile, body)]
 
 
 def _grid_allowed(ctx: Ctx, call: ast.Call) -> bool:

@@ -199,6 +199,9 @@ class _Pair:
         guarded = any(a.ctx.is_guarded_since(self.outer) for a in (self.first, self.second))
         unknown = any(s.is_unknown for a in (self.first, self.second) for sub in a.subs for f in _forms(sub)
                       for s in f.leaves())  # fmt: skip
+        # Elements of two index arrays may be equal or not.
+        pairs = zip(self.first.subs, self.second.subs, strict=False)
+        unknown |= any(isinstance(a, UniqueOf) and not _same(a, b) for a, b in pairs)
         certain = not guarded and not unknown
         return Conflict(kind, self.first, self.second, self._tell(values, copies, kind, certain), certain)
 

@@ -5,11 +5,11 @@ Takes ``c[i, j] = e``, ``y[k] += e``, ``y[k] = max(y[k], e)``; gives typed state
 
 from __future__ import annotations
 
-from lem.diagnostics.codes import E0310, E0317, E0319, E0401, E0405, E0409
+from lem.diagnostics.codes import E0310, E0317, E0319, E0401, E0405, E0409, E0411
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import expressions, subscripts, typed
-from lem.types.context import Ctx, NotYet
+from lem.types import claims, expressions, subscripts, typed
+from lem.types.context import Ctx
 from lem.types.convert import coerce, is_error
 from lem.types.locals import assign_name, report_axes, report_scalar_in_grid
 from lem.types.scope import Array, Local
@@ -19,8 +19,8 @@ REDUCE_OPS = {"+": "add", "|": "or", "&": "and", "max": "max", "min": "min"}
 
 
 def check_store(ctx: Ctx, span: Span, target: ast.Subscript, value: ast.Expr) -> list[typed.Stmt]:
-    if _is_unique_or_view(target.value):
-        raise NotYet("`unique`", target.value.span)
+    if _is_claim(ctx, target.value):
+        return []
     array = subscripts.array_named(ctx, target.value)
     if array is None:
         ctx.expr(value)
@@ -30,8 +30,16 @@ def check_store(ctx: Ctx, span: Span, target: ast.Subscript, value: ast.Expr) ->
     return store(ctx, span, array, target, ctx.expr(value))
 
 
-def _is_unique_or_view(node: ast.Expr) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "unique"
+def _is_claim(ctx: Ctx, node: ast.Expr) -> bool:
+    """Report ``unique(idx)[i] = v``."""
+    if not claims.is_claim(node):
+        return False
+    text = node.span.text
+    ctx.diags.error(
+        E0411, node.span, "`unique` says something of indices, and nothing is stored into it",
+        help=f"store into the array that they name places of: `y[{text}[i]] = ...`",
+    )  # fmt: skip
+    return True
 
 
 def may_write(ctx: Ctx, array: Array, target: ast.Subscript) -> bool:
@@ -111,8 +119,8 @@ def check_aug_assign(ctx: Ctx, node: ast.AugAssign) -> list[typed.Stmt]:
     if not isinstance(target, ast.Subscript):
         refuse_target(ctx, target)
         return []
-    if _is_unique_or_view(target.value):
-        raise NotYet("`unique`", target.value.span)
+    if _is_claim(ctx, target.value):
+        return []
     array = subscripts.array_named(ctx, target.value)
     value = ctx.expr(node.value)
     if array is None:

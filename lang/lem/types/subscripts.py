@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from lem.diagnostics.codes import E0306, E0307, E0310, E0311, E0312, E0315, E0320, E0405
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import expressions, integers, typed
+from lem.types import claims, expressions, integers, typed
 from lem.types.context import Ctx, Need, NotYet, Touch
 from lem.types.convert import NO_AXES, Literal, coerce, error, is_error
-from lem.types.linear import Lin, Sym
+from lem.types.linear import Sym
 from lem.types.prove import Verdict, classify_index
 from lem.types.races import WHOLE, Access, SubForm
 from lem.types.scope import Array, Broken, Dim, Index
@@ -38,6 +38,8 @@ def check_subscript(ctx: Ctx, node: ast.Subscript) -> typed.Expr:
     """A load ``x[i, :]``, with or without a boundary policy around the array."""
     if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name) and node.value.func.id in POLICIES:
         return _check_with_policy(ctx, node, node.value)
+    if isinstance(node.value, ast.Call) and claims.is_claim(node.value):
+        return _check_claimed(ctx, node, node.value)
     if _is_shape(node.value):
         raise NotYet("`.shape` of an array", node.span)
     array = array_named(ctx, node.value)
@@ -46,6 +48,21 @@ def check_subscript(ctx: Ctx, node: ast.Subscript) -> typed.Expr:
         return error(node.span)
     place = check_place(ctx, array, node)
     return error(node.span) if place is None else load(ctx, node.span, place)
+
+
+def _check_claimed(ctx: Ctx, node: ast.Subscript, call: ast.Call) -> typed.Expr:
+    """``unique(idx)[i]``."""
+    named = claims.named_array(ctx, call)
+    array = array_named(ctx, named) if named is not None else None
+    if array is None or named is None or not claims.is_index(ctx, named, array):
+        _check_rest(ctx, node)
+        return error(node.span)
+    place = check_place(ctx, array, node)
+    if place is None:
+        return error(node.span)
+    loaded = load(ctx, node.span, place)
+    claims.note(ctx, call, loaded, place.forms)
+    return loaded
 
 
 def load(ctx: Ctx, span: Span, place: Place) -> typed.Expr:
@@ -90,8 +107,6 @@ def array_named(ctx: Ctx, node: ast.Expr) -> Array | None:
                 E0306, node.span, f"`{node.id}` is {what} and takes no subscript", also=[(entity.span, "declared here")]
             )
         return None
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "unique":
-        raise NotYet("`unique`", node.span)
     if isinstance(node, ast.Attribute | ast.Subscript):
         raise NotYet("a view of an array", node.span)
     x = ctx.expr(node)
@@ -180,7 +195,7 @@ def whole_axis_of(ctx: Ctx, array: Array, axis: int) -> typed.ValueAxis:
 
 def _check_at(
     ctx: Ctx, array: Array, axis: int, node: ast.Subscript, policy: str, is_store: bool
-) -> tuple[typed.At | None, Lin | None]:
+) -> tuple[typed.At | None, SubForm]:
     item = node.items[axis]
     x = ctx.expr(item)
     if isinstance(x, Literal) and isinstance(x.value, int) and x.value < 0 and not policy:
@@ -201,7 +216,7 @@ def _check_at(
         return None, None
     # An fn has no signature that could carry a condition: what is not proven is checked where it runs.
     check = verdict.kind == "run" or (verdict.kind == "call" and ctx.kind == "fn")
-    return typed.At(index, check, item.span), form
+    return typed.At(index, check, item.span), claims.as_subscript(ctx, array, axis, form)
 
 
 def _bare_dim(ctx: Ctx, index: typed.Expr) -> Sym | None:

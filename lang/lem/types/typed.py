@@ -376,6 +376,15 @@ class ForGrid(Stmt):
 
 
 @dataclass(eq=False, slots=True)
+class CheckUnique(Stmt):
+    """Fault unless all elements of the integer array `index` that name a place of `target`'s axis `axis` differ."""
+
+    index: ArrayVar
+    target: ArrayVar
+    axis: int
+
+
+@dataclass(eq=False, slots=True)
 class Break(Stmt):
     pass
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lem.diagnostics.codes import E0301, E0307, E0317
 from lem.syntax import ast
-from lem.types import numbers, typed
+from lem.types import claims, numbers, typed
 from lem.types.context import Builtin, Ctx
 from lem.types.convert import (
     Literal,
@@ -226,5 +226,7 @@ ENTRIES = (
             "y[i] = clamp(x)[i - 1]", _not_alone),
     Builtin("wrap", "wrap(x)[...]", "Subscripts outside of x go round.", "y[i] = wrap(x)[i - 1]", _not_alone),
     Builtin("fill", "fill(x, v)[...]", "Subscripts outside of x give v.", "y[i] = fill(x, 0)[i - 1]", _not_alone),
+    Builtin("unique", "unique(idx)[...]", "Claims that all elements of idx differ; tested before the grid runs.",
+            "y[unique(idx)[i]] = x[i]", claims.refuse_bare),
 )  # fmt: skip
 
