@@ -102,6 +102,8 @@ class _Function:
         self.arguments()
         w = Element(cx, self.tables())
         w.used = _used(cx.fn)
+        # What a loop of sequential code reads must not move out of it where the loop writes, be it through a grid or a call.
+        w.written = _written(cx.fn)
         if self.is_entry and is_single_grid(cx.fn):
             cx.slice = (self.lo, self.hi)
         w.run(cx.fn.body)
@@ -165,6 +167,12 @@ class _Function:
 def is_single_grid(fn: ir.Function) -> bool:
     """Does a function consist of one grid whose size follows from its dimensions and scalars?"""
     return False
+
+
+def _written(fn: ir.Function) -> set[ir.Array]:
+    """Arrays that the function or what it calls may change."""
+    passed = {a for o in ir.walk_ops(fn.body) if isinstance(o, ops.Call) for a in o.arrays}
+    return spmd.written_arrays(fn.body) | {a for a in passed if a.effect != "read"}
 
 
 def _used(fn: ir.Function) -> set[ir.Value]:

@@ -1,0 +1,46 @@
+"""LANGUAGE 16: outside of grids code runs in the order in which it stands, and sees what grids, stores and calls before it
+have written."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.support.rules import run_both
+
+
+def test_rule_16_a_loop_reads_again_what_its_grid_has_written() -> None:
+    text = """
+kernel rounds[N](T: int, y: inout f32[N]) -> s: f32:
+    s = 0
+    for t in range(T):
+        for i in grid(N):
+            y[i] += f32(i)
+        y[0] += 1
+        s += y[0] + sum(y[i] for i in N)
+"""
+    got = run_both(text, T=4, y=np.zeros(3, np.float32))
+    assert got["y"].tolist() == [4, 4, 8] and got["s"] == 1 + 2 + 3 + 4 + 4 * 10
+
+
+def test_rule_16_a_loop_reads_again_what_a_call_has_written() -> None:
+    text = """
+kernel bump[N](y: inout f32[N]):
+    for i in grid(N):
+        y[i] += 1
+
+kernel main[N](y: inout f32[N], z: out f32[4]):
+    for t in range(4):
+        bump(y)
+        z[t] = y[0]
+"""
+    assert run_both(text, "main", y=np.zeros(3, np.float32))["z"].tolist() == [1, 2, 3, 4]
+
+
+def test_rule_16_a_whole_axis_value_keeps_what_it_read() -> None:
+    text = """
+kernel kept[N](y: inout f32[N], z: out f32[N]):
+    v = y[:] + 1
+    y[0] = 50
+    z[:] = v
+"""
+    assert run_both(text, y=np.arange(3, dtype=np.float32))["z"].tolist() == [1, 2, 3]
