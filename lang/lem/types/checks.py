@@ -118,7 +118,9 @@ def _check_fails(ctx: Ctx, node: ast.Check) -> list[typed.Stmt]:
     if found is None or not isinstance(node.cond, ast.Call):
         ctx.diags.error(E0319, node.cond.span, "`check fails` needs the call of a kernel or task")
         return []
+    ctx.expects_fault = True
     stmts = kernel_calls.check_statement(ctx, node.cond, found, (), node.span)
+    ctx.expects_fault = False
     call = next((s for s in stmts if isinstance(s, typed.CallKernel)), None)
     if call is None:
         return []

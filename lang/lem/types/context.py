@@ -160,6 +160,7 @@ class Ctx:
     returns: of an fn: the declared result types, or None where they are found from the returns.
     start:   facts at the start of the body: about sizes and scalars alone.
     skips_rest: a branch decided at compile time has left: what follows in its block is for other types.
+    expects_fault: the call at hand shall fail when it runs: what certainly fails is no mistake.
     mask:    value axes that the conditions around depend on.
     blocks:  axes of the `tiles` loops around, outermost first.
     claims, elements: what ``unique`` says, by the symbol of the element it was said of, and these symbols by their loads.
@@ -205,6 +206,7 @@ class Ctx:
     masked_loops: list[frozenset[typed.ValueAxis]] = field(default_factory=list)
     needs_restart: bool = False
     skips_rest: bool = False
+    expects_fault: bool = False
     pending_reads: bool = False
     params: list[typed.LocalVar | typed.ArrayVar] = field(default_factory=list)
     owner: ast.Function | None = None

@@ -176,7 +176,16 @@ def read_local(ctx: Ctx, span: Span, local: Local) -> typed.Expr:
 
 
 def _outlives_blocks(ctx: Ctx, span: Span, local: Local) -> bool:
-    """Report E0326 where a local is read that a `tiles` loop left with something of its last block only."""
+    """Report E0326 where a local is read that a `tiles` loop left with something of its last block only, or with the
+    number of its blocks."""
+    if local.counts is not None:
+        ctx.diags.error(
+            E0326, span, f"`{local.name}` depends on the number of blocks",
+            also=[(local.counts, "each block of this loop changes something it is made of, whatever is in the block")],
+            help=f"combine it with something of the block, for example `{local.name} += sum(..., over=...)`",
+        )  # fmt: skip
+        local.counts = None
+        return False
     if local.overwritten is None:
         return True
     ctx.diags.error(

@@ -97,7 +97,7 @@ def _finish(
         name, fn.kind, dims, tuple(header.params), solution.rules,
         (*header.conditions, *effects.conditions(ctx, session.diags)), place_of(fn.name.span), fn.doc or "",
     )  # fmt: skip
-    attrs = {d.name: d for d in fn.decorators}
+    attrs = {d.name: d.span.text for d in fn.decorators}
     body = (*claims.nothing_tested(ctx), *body)
     return typed.Function(
         name, fn.kind, signature, tuple(header.arrays), tuple(header.scalars), body, fn.span, dims,

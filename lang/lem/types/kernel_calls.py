@@ -233,7 +233,7 @@ def _report_sizes(ctx: Ctx, call: Call, fn: ast.Function, sig: Signature, bound:
         param = sig.param(m.param)
         assert param is not None
         array = call.arrays[m.param]
-        if m.certain:
+        if m.certain and not ctx.expects_fault:
             ok = False
             ctx.diags.error(
                 E0313, _arg_span(call, fn, param),
@@ -246,7 +246,7 @@ def _report_sizes(ctx: Ctx, call: Call, fn: ast.Function, sig: Signature, bound:
             residual = Residual(cond, cond)
             ctx.needs.append(Need(residual, f"the call of `{call.callee.name}` needs it", call.span))
     for still in bound.open_conditions:
-        if still.certain:
+        if still.certain and not ctx.expects_fault:
             ok = False
             condition = still.condition
             ctx.diags.error(
@@ -262,7 +262,7 @@ def _conditions(ctx: Ctx, call: Call, bound: CallDims) -> tuple[tuple[typed.Expr
     out: list[tuple[typed.Expr, str]] = []
     for still in bound.open_conditions:
         condition, size = still.condition, still.expr
-        if still.certain:
+        if still.certain and not ctx.expects_fault:
             continue
         why = f"`{call.callee.name}` needs `{sizes.show(condition.expr)}` ({condition.why})"
         if size is not None and ctx.kind == "kernel" and not ctx.facts.is_guarded_since(ctx.start) and not ctx.branches:

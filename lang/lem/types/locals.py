@@ -90,7 +90,7 @@ def set_local(ctx: Ctx, target: ast.Name, value: typed.Expr) -> tuple[Local, typ
         _refuse_name(ctx, target, entity)
         return None
     ctx.assign(local)
-    local.overwritten = None
+    local.overwritten = local.counts = None
     if is_error(value):
         local.var.type = typed.ValueType(ERROR) if not local.is_annotated else local.var.type
         return None

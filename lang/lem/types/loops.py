@@ -191,18 +191,29 @@ def _is_tuning(node: ast.Expr) -> bool:
 
 
 def _mark_overwritten(changed: list[Local], node: ast.ForStmt) -> None:
-    """Locals that a block overwrites without use of their old value hold something of the last block only: reading them
-    after the loop is an error (LANGUAGE 11)."""
+    """Locals that a block overwrites without use of their old value hold something of the last block only, and those that
+    it changes by nothing of its own count blocks: reading them after the loop is an error (LANGUAGE 11)."""
     needs = _needs_of(node.body)
+    made_of = {local.name: _closure(needs, local.name) for local in changed}
+    block = {t.id for t in node.targets}
+    counting = {name for name in _updated(node.body) if block.isdisjoint(made_of.get(name, block))}
     for local in changed:
-        reached, todo = set(), list(needs.get(local.name, ()))
-        while todo:
-            name = todo.pop()
-            if name not in reached:
-                reached.add(name)
-                todo.extend(needs.get(name, ()))
-        if local.name not in reached:
+        if local.name not in made_of[local.name]:
             local.overwritten = node.targets[0].span
+        elif not counting.isdisjoint(made_of[local.name]):
+            local.counts = node.targets[0].span
+
+
+def _closure(needs: dict[str, set[str]], name: str) -> set[str]:
+    """All names that new values of `name` are made of."""
+    reached: set[str] = set()
+    todo = list(needs.get(name, ()))
+    while todo:
+        found = todo.pop()
+        if found not in reached:
+            reached.add(found)
+            todo.extend(needs.get(found, ()))
+    return reached
 
 
 def _needs_of(stmts: tuple[ast.Stmt, ...]) -> dict[str, set[str]]:
@@ -233,6 +244,19 @@ def _needs_of(stmts: tuple[ast.Stmt, ...]) -> dict[str, set[str]]:
 
     for stmt in stmts:
         visit(stmt, False)
+    return out
+
+
+def _updated(stmts: tuple[ast.Stmt, ...]) -> set[str]:
+    """Names that get a new value made of their old one, somewhere in the statements."""
+    out: set[str] = set()
+    for node in (n for s in stmts for n in ast.walk(s)):
+        match node:
+            case ast.AugAssign(target=ast.Name(id=name)):
+                out.add(name)
+            case ast.Assign(targets=targets, value=value):
+                used = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
+                out |= used & {t.id for t in targets if isinstance(t, ast.Name)}
     return out
 
 

@@ -78,6 +78,7 @@ class Local:
     is_annotated: bool = False
     is_param: bool = False
     overwritten: Span | None = None  # set after a `tiles` loop that left only its last block's value here
+    counts: Span | None = None  # set after a `tiles` loop whose blocks changed it by nothing of their own
 
     @property
     def name(self) -> str:

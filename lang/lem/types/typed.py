@@ -484,7 +484,7 @@ class Function:
     body: tuple[Stmt, ...]
     span: Span
     dims: tuple[str, ...] = ()
-    attrs: dict[str, object] = field(default_factory=dict)  # decorators, kept
+    attrs: dict[str, object] = field(default_factory=dict)  # decorators as they were written
 
 
 @dataclass(eq=False, slots=True)

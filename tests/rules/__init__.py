@@ -1,0 +1,1 @@
+"""Programs for each rule of the language."""
