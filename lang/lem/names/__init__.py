@@ -17,12 +17,14 @@ from lem import syntax
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0201, E0202, E0203, E0204, E0208
 from lem.diagnostics.suggest import nearest
+from lem.names import habits
 from lem.source import SourceFile, Span
 from lem.syntax import ast
 
 __all__ = ["Bound", "Definition", "Loader", "ModuleScope", "bind", "unknown_name"]
 
 Loader = Callable[[str], SourceFile | None]
+_LITERALS = ("True", "False")  # keywords, and what `true` is meant to be
 ALWAYS = "math"  # the library module whose names need no import
 # What the compiler itself provides. To a reader these are names of `math` too: they can be imported from there.
 BUILTINS = frozenset(
@@ -103,10 +105,15 @@ def bind(tree: ast.Module, diags: Diagnostics, loader: Loader) -> Bound:
     return Bound(tree, scope)
 
 
-def unknown_name(diags: Diagnostics, scope: ModuleScope, span: Span, name: str, near: Iterable[str] = ()) -> None:
-    """Report E0201 with the nearest name among `near` (locals, builtins) and the module's."""
-    guess = nearest(name, {*near, *scope.visible()})
-    diags.error(E0201, span, f"`{name}` is not defined", help=f"did you mean `{guess}`?" if guess else ())
+def unknown_name(
+    diags: Diagnostics, scope: ModuleScope, span: Span, name: str, near: Iterable[str] = (), otherwise: str = ""
+) -> None:
+    """Report E0201 with what lem says instead; else the nearest name among `near` (locals, builtins) and the module's;
+    else the help `otherwise`."""
+    help = habits.name_help(name)
+    guess = "" if help else nearest(name, {*near, *scope.visible(), *_LITERALS})
+    help = f"did you mean `{guess}`?" if guess else help or otherwise
+    diags.error(E0201, span, f"`{name}` is not defined", help=help or ())
 
 
 def _module_name(source: SourceFile) -> str:
@@ -221,5 +228,7 @@ class _Session:
         scope.imported[new.name] = new
 
     def _near_module(self, name: str) -> str:
+        if habits.is_python_module(name):
+            return f"lem has no modules of Python; {habits.name_help('numpy')}"
         guess = nearest(name, [*self.done, ALWAYS])
         return f"did you mean `{guess}`?" if guess else "check the name, and the folder of the file"

@@ -216,7 +216,9 @@ class Actions:
         if isinstance(expr, (ast.Name, ast.Subscript, ast.Attribute, ast.ErrorExpr)):
             return expr
         what = _WHAT.get(type(expr), "an expression")
-        self.error(E0101, expr.span, f"expected a name or an element to assign to, found {what}")
+        is_element = isinstance(expr, ast.Call) and isinstance(expr.func, ast.Name) and expr.args
+        help = "subscripts stand in square brackets: `y[i] = ...`" if is_element else ""
+        self.error(E0101, expr.span, f"expected a name or an element to assign to, found {what}", help=help)
         return ast.ErrorExpr(expr.span)
 
     def declare(self, span: Span, name: ast.Name, typed: Typed, value: ast.Expr | None) -> ast.Declare:

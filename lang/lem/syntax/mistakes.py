@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from lem.diagnostics import Code
 from lem.diagnostics.codes import E0101, E0102, E0104, E0105, E0109, E0110
+from lem.diagnostics.suggest import nearest
 from lem.source import Span
 from lem.syntax.lexer import (
     BROKEN_LINE,
@@ -281,9 +282,23 @@ def _refused_word(spot: Spot) -> Mistake | None:
     if spot.kind != UNKNOWN or spot.found not in _REFUSED:
         return None
     what, help = _REFUSED[spot.found]
+    if spot.found == "None" and spot.text(spot.opener() or spot.at) == "[":
+        help = "axes are matched by name, so none is ever inserted: write `v[j]`"
     if spot.found == "def" and _is_in_body(spot):
         what, help = "a function inside a body", "define it at the top level, as an `fn`"
     return spot.mistake(E0104, f"found {what}", help=help)
+
+
+def _print_statement(spot: Spot) -> Mistake | None:
+    if spot.head != "print" or spot.at != spot.first + 1 or spot.kind not in (STRING, FSTRING, NAME, NUMBER):
+        return None
+    return spot.mistake(E0101, f"expected `(` after `print`, found {finding(spot)}", help="write `print(...)`")
+
+
+def _foreign_comment(spot: Spot) -> Mistake | None:
+    if spot.found != "//" or spot.at != spot.first:
+        return None
+    return spot.mistake(E0101, "found `//` at the beginning of a line", help="a comment begins with `#`")
 
 
 _OPERATORS_ELSEWHERE = {"!": "not", "<>": "!=", "?": "a if c else b", "$": "", "`": ""}
@@ -426,7 +441,8 @@ def _statement_at_top(spot: Spot) -> Mistake | None:
     first = spot.span(spot.first)
     note = "statements stand in the body of a kernel, fn, task or test"
     label = f"expected a kernel, fn, task, struct, test, import or constant, found `{first.text}`"
-    return Mistake(E0101, first, label, note=(note,))
+    guess = nearest(first.text, (*_ITEM_WORDS, "test", "import", "from")) if spot.kind in (NAME, STRING) else None
+    return Mistake(E0101, first, label, (f"did you mean `{guess}`?",) if guess else (), (note,) if not guess else ())
 
 
 def _import_list(spot: Spot) -> Mistake | None:
@@ -506,6 +522,8 @@ MISTAKES: tuple[Entry, ...] = (
     Entry("kernel k():\n    if c:\n        pass\n    else if d:\n        pass\n", _else_if),
     Entry("kernel k():\n    for i in range(3):\n        pass\n    else:\n        pass\n", _stray_else),
     Entry("kernel k():\n    y = lambda x: x\n", _refused_word),
+    Entry("kernel k():\n    print 'text'\n", _print_statement),
+    Entry("// text\n", _foreign_comment),
     Entry("kernel k():\n    y = a && b\n", _foreign_operator),
     Entry("kernel k():\n    y = {1: 2}\n", _brace),
     Entry("kernel k():\n    y = f(*a)\n", _starred),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lem.diagnostics.codes import E0208, E0307, E0315, E0321
 from lem.diagnostics.suggest import nearest
-from lem.names import Definition, unknown_name
+from lem.names import Definition, habits, unknown_name
 from lem.source import Span
 from lem.syntax import ast
 from lem.types import expressions, fns, numbers, typed
@@ -28,11 +28,7 @@ def check_call(ctx: Ctx, node: ast.Call) -> typed.Expr:
     callee = find_callee(ctx, node)
     match callee:
         case None:
-            for arg in node.args:
-                if isinstance(arg, ast.Comprehension | ast.ListExpr):
-                    continue
-                if not (isinstance(arg, ast.Name) and isinstance(ctx.find(arg.id), Array)):
-                    ctx.expr(arg)
+            _check_given(ctx, node)
             return error(node.span)
         case DType():
             return convert_to(ctx, node, callee)
@@ -45,6 +41,16 @@ def check_call(ctx: Ctx, node: ast.Call) -> typed.Expr:
     if callee.node.kind == "fn":
         return fns.call_fn(ctx, node, callee)
     return _refuse_kernel(ctx, node, callee, callee.node.kind)
+
+
+def _check_given(ctx: Ctx, node: ast.Call) -> None:
+    """Report what is wrong with arguments of something unknown: it might take arrays, types and text."""
+    for arg in node.args:
+        names = [n.id for n in ast.walk(arg) if isinstance(n, ast.Name)]
+        if isinstance(arg, ast.Comprehension | ast.ListExpr | ast.String | ast.FString):
+            continue
+        if not any(isinstance(ctx.find(n), Array | TypeName) or n in DTYPES for n in names):
+            ctx.expr(arg)
 
 
 def find_callee(ctx: Ctx, node: ast.Call) -> Definition | Builtin | DType | None:
@@ -124,9 +130,11 @@ def _in_module(ctx: Ctx, func: ast.Attribute) -> Definition | Builtin | None:
 def definition_of_attribute(ctx: Ctx, node: ast.Attribute) -> Definition | None:
     """What ``module.name`` stands for; None when reported."""
     if not isinstance(node.value, ast.Name) or ctx.find(node.value.id) is not None:
-        if node.name in ("shape", "rows", "cols"):
+        if node.name in ("shape", "rows", "cols") and ctx.kind not in ("kernel", "fn"):
             raise NotYet("shapes of arrays as values", node.span)
-        ctx.diags.error(E0315, node.span, "values have no attributes")
+        ctx.diags.error(
+            E0315, node.span, f"arrays and values have no `.{node.name}`", help=habits.attribute_help(node.name) or ()
+        )
         return None
     found = ctx.module.find(node.value.id)
     if found is None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lem.diagnostics.codes import E0104, E0206, E0207, E0301, E0303, E0304, E0308, E0315, E0317, E0326
-from lem.names import Definition, unknown_name
+from lem.names import Definition, habits, unknown_name
 from lem.source import Span
 from lem.syntax import ast
 from lem.types import constants, integers, numbers, typed
@@ -70,7 +70,8 @@ def refuse_value(ctx: Ctx, node: ast.Expr) -> typed.Expr:
         ast.Slice: "a range", ast.FormatField: "text", ast.Comprehension: "a comprehension",
     }  # fmt: skip
     code = E0104 if isinstance(node, ast.ListExpr) else E0315
-    ctx.diags.error(code, node.span, f"expected one value, found {what.get(type(node), 'this')}")
+    help = "an element's own array is declared: `v: f32[3] = 0`" if isinstance(node, ast.ListExpr) else ()
+    ctx.diags.error(code, node.span, f"expected one value, found {what.get(type(node), 'this')}", help=help)
     return error(node.span)
 
 
@@ -91,10 +92,7 @@ def check_name(ctx: Ctx, node: ast.Name) -> typed.Expr:
         case Array():
             if entity.var.kind == "param" and not entity.var.shape and entity.var.effect == "result":
                 return read_result(ctx, node.span, entity)
-            ctx.diags.error(
-                E0315, node.span, f"`{node.id}` is a whole array, and a value of one element is needed",
-                help=f"write its element: `{node.id}[{_some_indices(ctx, entity)}]`",
-            )  # fmt: skip
+            _refuse_whole(ctx, node, entity)
             return error(node.span)
         case TypeName():
             ctx.diags.error(E0315, node.span, f"`{node.id}` is a type", help=f"convert with `{node.id}(...)`")
@@ -113,11 +111,23 @@ def _check_module_name(ctx: Ctx, node: ast.Name) -> typed.Expr:
         return _out_of_scope(ctx, node)
     found = near or ctx.module.find(node.id)
     if found is None:
-        near_names = {*ctx.scopes.names(), *ctx.session.handlers.builtins, *CONSTANTS}
-        unknown_name(ctx.diags, ctx.module, node.span, node.id, near_names)
-        ctx.scopes.stack[0][node.id] = Broken(node.id, node.span)
+        report_unknown(ctx, node)
         return error(node.span)
     return value_of_definition(ctx, node.span, found)
+
+
+def is_known(ctx: Ctx, name: str) -> bool:
+    """Whether a name means anything here, now or in a scope that has ended."""
+    handlers = ctx.session.handlers
+    known = name in handlers.builtins or name in CONSTANTS or numbers.dtype_named(name) is not None
+    return known or name in ctx.scopes.ended or ctx.find(name) is not None or ctx.module.find(name) is not None
+
+
+def report_unknown(ctx: Ctx, node: ast.Name, otherwise: str = "") -> None:
+    """E0201, once per name. `otherwise`: the help when no name is near."""
+    near = {*ctx.scopes.names(), *ctx.session.handlers.builtins, *CONSTANTS}
+    unknown_name(ctx.diags, ctx.module, node.span, node.id, near, otherwise)
+    ctx.scopes.stack[0][node.id] = Broken(node.id, node.span)
 
 
 def value_of_definition(ctx: Ctx, span: Span, found: Definition) -> typed.Expr:
@@ -232,7 +242,15 @@ def _is_positive(e: typed.Expr) -> bool:
     return isinstance(e, typed.Const) and e.value > 0
 
 
-def _some_indices(ctx: Ctx, array: Array) -> str:
+def _refuse_whole(ctx: Ctx, node: ast.Name, array: Array) -> None:
+    if ctx.in_sequence and ctx.grid is None and array.var.shape:
+        help = f"for all of them write `{node.id}[{', '.join(':' for _ in array.var.shape)}]`"
+    else:
+        help = f"write its element: `{node.id}[{some_indices(ctx, array)}]`"
+    ctx.diags.error(E0315, node.span, f"`{node.id}` is a whole array, and a value of one element is needed", help=help)
+
+
+def some_indices(ctx: Ctx, array: Array) -> str:
     """Index variables that fit the array's axes, for a message."""
     out = []
     for axis, size in enumerate(array.var.shape):
@@ -273,19 +291,28 @@ def _fold_unary(ctx: Ctx, node: ast.Unary, x: Literal) -> typed.Expr:
 
 
 def check_binary(ctx: Ctx, node: ast.Binary) -> typed.Expr:
+    if node.op == "@":
+        return refuse_product(ctx, node.span, node.op_span, node.left, node.right)
+    if node.op in ("%", "+") and isinstance(node.left, ast.String):
+        ctx.diags.error(E0315, node.left.span, "expected one value, found text", help=habits.name_help("str"))
+        return error(node.span)
     a, b = ctx.expr(node.left), ctx.expr(node.right)
     return binary(ctx, node.span, node.op, node.op_span, a, b)
+
+
+def refuse_product(ctx: Ctx, span: Span, op_span: Span, left: ast.Expr, right: ast.Expr) -> typed.Expr:
+    """``a @ b``: said before the operands are looked at, which are whole arrays and no second mistake."""
+    a, b = (left.id, right.id) if isinstance(left, ast.Name) and isinstance(right, ast.Name) else ("a", "b")
+    ctx.diags.error(
+        E0317, op_span, "`@` has no index variables to say which axis is summed",
+        help=f"write the sum, per element of a grid: `sum({a}[i, k] * {b}[k, j] for k in K)`",
+    )  # fmt: skip
+    return error(span)
 
 
 def binary(ctx: Ctx, span: Span, op: str, op_span: Span, a: typed.Expr, b: typed.Expr) -> typed.Expr:
     """``a op b`` for two checked operands."""
     if is_error(a, b):
-        return error(span)
-    if op == "@":
-        ctx.diags.error(
-            E0317, op_span, "`@` has no index variables to say which axis is summed",
-            help="write the sum: `sum(a[i, k] * b[k, j] for k in K)`",
-        )  # fmt: skip
         return error(span)
     if isinstance(a, Literal) and isinstance(b, Literal):
         folded = _fold(span, op, a, b)
@@ -376,6 +403,8 @@ def _no_operator(ctx: Ctx, span: Span, op: str, x: typed.Expr) -> typed.Expr:
     dtype: DType | str = x.type.dtype
     if dtype == BOOL and op not in "&|^~":
         help = "use `and`, `or`, `not`, or convert with `i32(...)`"
+    elif op == "^" and isinstance(dtype, DType) and dtype.is_float:
+        help = "a power is `x ** y`; for its bits take `bits(x, u32)`"
     elif op in ("&", "|", "^", "~", "<<", ">>"):
         help = "convert to an integer first, or take the bits with `bits(x, u32)`"
     else:
@@ -390,10 +419,9 @@ def check_condition(ctx: Ctx, node: ast.Expr, who: str) -> typed.Expr:
     x = ctx.expr(node)
     if is_error(x) or x.type.dtype.is_bool:
         return x
-    ctx.diags.error(
-        E0304, node.span, f"{who} takes a bool, and this is {_type_text(x)}",
-        help=f"say what is compared: `{node.span.text} != 0`",
-    )  # fmt: skip
+    literal = x.value if isinstance(x, Literal) else None
+    help = f"write `{literal != 0}`" if literal is not None else f"say what is compared: `{node.span.text} != 0`"
+    ctx.diags.error(E0304, node.span, f"{who} takes a bool, and this is {_type_text(x)}", help=help)
     return error(node.span)
 
 

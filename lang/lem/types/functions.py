@@ -236,6 +236,10 @@ def _size(ctx: Ctx, node: ast.Expr) -> Size | None:
     size = type_exprs.size_of(ctx, node)
     if size is not None:
         return size
+    if isinstance(node, ast.Name) and not expressions.is_known(ctx, node.id):
+        help = f"declare the dimension in brackets: `{ctx.kind} {ctx.name}[{node.id}](...)`"
+        expressions.report_unknown(ctx, node, help)
+        return None
     x = expressions.check_int(ctx, node, "a size")
     if not is_error(x):
         ctx.diags.error(

@@ -311,7 +311,7 @@ def _grid_ranges(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[domains.Ra
         n, m = len(node.targets), len(call.args)
         ctx.diags.error(
             E0322, span, f"{n} {'variable' if n == 1 else 'variables'} for {m} {'range' if m == 1 else 'ranges'}",
-            also=[(call.span, "of this grid")],
+            also=[(call.span, "of this grid")], help=_ranges_help(call),
         )  # fmt: skip
         return None
     own = {t.id for t in node.targets}
@@ -329,6 +329,12 @@ def _grid_ranges(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[domains.Ra
             return None
         out.append(made)
     return out
+
+
+def _ranges_help(call: ast.Call) -> str | tuple[()]:
+    """For ``grid(x.shape)`` and ``grid((M, N))``, which is how shapes are written elsewhere."""
+    packed = len(call.args) == 1 and isinstance(call.args[0], ast.TupleExpr | ast.Attribute)
+    return "each range is an argument of its own, and a dimension: `grid(M, N)`" if packed else ()
 
 
 def _tile_hint(ctx: Ctx, call: ast.Call, n: int) -> tuple[int | None, ...] | None:

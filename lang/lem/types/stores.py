@@ -105,11 +105,18 @@ def _store_axes_fit(ctx: Ctx, place: subscripts.Place, value: typed.Expr) -> boo
 def check_aug_assign(ctx: Ctx, node: ast.AugAssign) -> list[typed.Stmt]:
     """``a += e``, ``y[i] += e``."""
     target = node.target
+    if node.op == "@":
+        expressions.refuse_product(ctx, node.span, node.span, target, node.value)
+        return []
     if isinstance(target, ast.Name):
         entity = ctx.find(target.id)
         if isinstance(entity, Local) and entity.grid is None and ctx.grid is not None:
             ctx.expr(node.value)
             report_scalar_in_grid(ctx, target, entity.span)
+            return []
+        if not expressions.is_known(ctx, target.id):
+            ctx.expr(node.value)
+            expressions.report_unknown(ctx, target, f"give it a value first: `{target.id} = 0`")
             return []
         old = ctx.expr(target)
         value = expressions.binary(ctx, node.span, node.op, node.span, old, ctx.expr(node.value))

@@ -40,7 +40,7 @@ def check_subscript(ctx: Ctx, node: ast.Subscript) -> typed.Expr:
         return _check_with_policy(ctx, node, node.value)
     if isinstance(node.value, ast.Call) and claims.is_claim(node.value):
         return _check_claimed(ctx, node, node.value)
-    if _is_shape(node.value):
+    if _is_shape(node.value) and ctx.kind not in ("kernel", "fn"):
         raise NotYet("`.shape` of an array", node.span)
     array = array_named(ctx, node.value)
     if array is None:
@@ -108,11 +108,26 @@ def array_named(ctx: Ctx, node: ast.Expr) -> Array | None:
             )
         return None
     if isinstance(node, ast.Attribute | ast.Subscript):
+        if ctx.kind in ("kernel", "fn"):
+            _refuse_view(ctx, node)
+            return None
         raise NotYet("a view of an array", node.span)
     x = ctx.expr(node)
     if not is_error(x):
         ctx.diags.error(E0306, node.span, "this is one value and takes no subscript")
     return None
+
+
+def _refuse_view(ctx: Ctx, node: ast.Attribute | ast.Subscript) -> None:
+    """``x[i][j]`` and ``x.T[i, j]`` in a kernel: an element takes all its subscripts at once."""
+    if isinstance(node, ast.Attribute):
+        ctx.expr(node)
+        return
+    if array_named(ctx, node.value) is not None:
+        ctx.diags.error(
+            E0306, node.span, "a part of an array takes no further subscripts",
+            help=f"give all of them at once: `{node.span.text.removesuffix(']')}, ...]`",
+        )  # fmt: skip
 
 
 def _check_rest(ctx: Ctx, node: ast.Subscript) -> None:

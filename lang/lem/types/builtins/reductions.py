@@ -11,7 +11,7 @@ from lem.types import domains, expressions, integers, numbers, type_exprs, typed
 from lem.types.builtins.elementwise import check_extreme
 from lem.types.context import Builtin, Ctx
 from lem.types.convert import Literal, cast, const, error, is_error, settle
-from lem.types.scope import Index
+from lem.types.scope import Array, Index
 from lem_runtime.abi.dtypes import F64, I64, DType
 
 TEXTS = {
@@ -58,7 +58,11 @@ def _neither(ctx: Ctx, node: ast.Call, kind: str) -> typed.Expr:
             help=f"write `{kind}(x[k] for k in K)` or `{kind}(x, over=k)`",
         )  # fmt: skip
         return error(node.span)
-    x = ctx.expr(node.args[0])
+    arg = node.args[0]
+    array = ctx.find(arg.id) if isinstance(arg, ast.Name) else None
+    if isinstance(array, Array) and array.var.shape:
+        return _whole_array(ctx, node, kind, array)
+    x = ctx.expr(arg)
     if is_error(x):
         return error(node.span)
     names = sorted(a.name for a in x.type.axes)
@@ -67,6 +71,18 @@ def _neither(ctx: Ctx, node: ast.Call, kind: str) -> typed.Expr:
         f"bind an index variable: `{kind}(... for k in K)`"
     )
     ctx.diags.error(E0316, node.span, f"nothing says what `{kind}` runs over; {shown}", help=help)
+    return error(node.span)
+
+
+def _whole_array(ctx: Ctx, node: ast.Call, kind: str, array: Array) -> typed.Expr:
+    """``sum(x)``, as NumPy says all axes at once."""
+    clauses = [f"for {k} in {size}" for k, size in zip("klmn", array.var.shape, strict=False) if isinstance(size, str)]
+    rank = len(array.var.shape)
+    form = f"{array.name}[{', '.join('klmn'[:rank])}] {' '.join(clauses)}" if len(clauses) == rank else "... for k in K"
+    ctx.diags.error(
+        E0316, node.span, f"nothing says what `{kind}` runs over; `{array.name}` is a whole array",
+        help=f"bind its indices: `{kind}({form})`",
+    )  # fmt: skip
     return error(node.span)
 
 
