@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from lem_runtime.store import Store as Store
     from lem_runtime.store import StoreRefused as StoreRefused
     from lem_runtime.store import open_default as open_default
+    from lem_runtime.structs import dtype_of as dtype_of
+    from lem_runtime.structs import field_dtypes as field_dtypes
+    from lem_runtime.structs import join as join
+    from lem_runtime.structs import joined as joined
+    from lem_runtime.structs import split as split
     from lem_runtime.values import lem_dtype as lem_dtype
     from lem_runtime.values import numbers_of as numbers_of
     from lem_runtime.values import numpy_dtype as numpy_dtype
@@ -42,6 +47,7 @@ _HOME = {
     "NoCompiler": "native", "default_threads": "native", "use_compiler": "native",
     "Mark": "runner", "Progress": "runner", "Runner": "runner", "RunResult": "runner", "run": "runner",
     "Store": "store", "StoreRefused": "store", "open_default": "store",
+    "dtype_of": "structs", "field_dtypes": "structs", "join": "structs", "joined": "structs", "split": "structs",
     "lem_dtype": "values", "numbers_of": "values", "numpy_dtype": "values",
     "rounded": "values",
 }  # fmt: skip

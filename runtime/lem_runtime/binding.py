@@ -2,8 +2,8 @@
 
 Takes arrays, scalars and named dimensions; gives a :class:`Bound`: the argument block, the arrays it points into and
 those that are results. Every misfit is a :class:`~lem_runtime.abi.signature.CallError` that names the parameter.
-Arrays are passed where they lie; the only copy is of a read-only argument whose elements are not aligned, and it is
-noted.
+Arrays are passed where they lie; the only copies are of a read-only argument and of fields of structs whose elements are not
+aligned, and they are noted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lem_runtime import values
+from lem_runtime import structs, values
 from lem_runtime.abi.artifact import Artifact
 from lem_runtime.abi.signature import CallError, Param, Scalar, Signature, bind, shape_of
 from lem_runtime.abi.source import Facts
@@ -30,38 +30,52 @@ _UNIQUE_LIMIT = 1 << 22  # elements counted one by one where strides alone do no
 
 @dataclass(slots=True)
 class Bound:
-    """A call that fits. `block` is the argument block; the rest keeps alive what it points to."""
+    """A call that fits. `block` is the argument block; the rest keeps alive what it points to.
+
+    given:   the arrays as the caller named them; `arrays` has the fields of structs by their own names.
+    copied:  arrays of the caller that are written, with the aligned copies that the code writes instead.
+    """
 
     sig: Signature
     dims: dict[str, int]
     known: dict[str, int]  # dimensions and integer scalars, for size expressions
+    given: Mapping[str, Any]
     arrays: dict[str, Array]
     cells: dict[str, ctypes.Array[ctypes.c_char]]  # scalar results
     block: ctypes.Array[ctypes.c_char]
     notes: list[str] = field(default_factory=list)
+    copied: list[tuple[Array, Array]] = field(default_factory=list)
 
     @property
     def address(self) -> int:
         return ctypes.addressof(self.block)
 
-    def outputs(self) -> dict[str, Array]:
-        """Arrays that the call has written."""
-        return {p.name: self.arrays[p.name] for p in self.sig.params if p.is_array and p.is_written}
+    def outputs(self) -> dict[str, Any]:
+        """Arrays that the call has written; a struct's are the array given, or one array per field."""
+        for theirs, ours in self.copied:
+            theirs[...] = ours
+        written = {p.name: self.arrays[p.name] for p in self.sig.params if p.is_array and p.is_written}
+        return structs.join(self.sig, written, self.given)
 
-    def scalars(self) -> dict[str, Scalar]:
-        """Scalar results."""
-        return {p.name: values.decode(self.cells[p.name].raw, p.dtype) for p in self.sig.params if p.name in self.cells}
+    def scalars(self) -> dict[str, Any]:
+        """Scalar results; a struct is its fields by name."""
+        found = {p.name: values.decode(self.cells[p.name].raw, p.dtype) for p in self.sig.params if p.name in self.cells}
+        return structs.join(self.sig, found, {})
 
 
 def bind_call(
-    artifact: Artifact, arrays: Mapping[str, Array], scalars: Mapping[str, Any], dims: Mapping[str, int] | None = None
+    artifact: Artifact, arrays: Mapping[str, Any], scalars: Mapping[str, Any], dims: Mapping[str, int] | None = None
 ) -> Bound:
-    """Check and pack one call. Raises :class:`CallError`."""
+    """Check and pack one call: arrays and scalars by argument, a struct's as ``structs.split`` takes them. Raises
+    :class:`CallError`."""
     sig = artifact.signature
     _check_names(sig, arrays, scalars)
+    given = dict(arrays)
+    arrays, scalars = structs.split(sig, arrays), structs.split(sig, scalars)
     given_scalars = _scalars(sig, scalars)
     notes: list[str] = []
-    taken = {p.name: _array(sig, p, arrays[p.name], notes) for p in sig.params if p.is_array and p.name in arrays}
+    copied: list[tuple[Array, Array]] = []
+    taken = {p.name: _array(p, arrays[p.name], notes, copied) for p in sig.params if p.is_array and p.name in arrays}
     sizes = bind(sig, {n: a.shape for n, a in taken.items()}, given_scalars, dims)
     known = {n: v for n, v in given_scalars.items() if isinstance(v, int) and not isinstance(v, bool)} | sizes
     _allocate(sig, taken, known)
@@ -72,11 +86,13 @@ def bind_call(
         for p in sig.params
         if not p.is_array and p.is_written
     }
-    return Bound(sig, sizes, known, taken, cells, _pack(sig, taken, given_scalars, cells, sizes), notes)
+    block = _pack(sig, taken, given_scalars, cells, sizes)
+    return Bound(sig, sizes, known, given, taken, cells, block, notes, copied)
 
 
-def facts_of(sig: Signature, arrays: Mapping[str, Array], dims: Mapping[str, int]) -> Facts:
+def facts_of(sig: Signature, arrays: Mapping[str, Any], dims: Mapping[str, int]) -> Facts:
     """The facts that hold for these arguments; arrays not given will be allocated, so their last axis is "inner"."""
+    arrays = structs.split(sig, arrays)
     layouts = tuple(
         "inner" if p.name not in arrays or _is_inner(arrays[p.name]) else "any" for p in sig.params if p.is_array
     )
@@ -85,8 +101,9 @@ def facts_of(sig: Signature, arrays: Mapping[str, Array], dims: Mapping[str, int
 
 
 def _check_names(sig: Signature, arrays: Mapping[str, Array], scalars: Mapping[str, Any]) -> None:
+    by_name = {p.name: p for p in sig.arguments}
     for name in (*arrays, *scalars):
-        p = sig.param(name)
+        p = by_name.get(name)
         if p is None:
             raise CallError("E0609", f"`{sig.name}` has no parameter `{name}`", sig.place)
         if p.is_array != (name in arrays):
@@ -108,17 +125,42 @@ def _scalars(sig: Signature, given: Mapping[str, Any]) -> dict[str, Scalar]:
         try:
             values.encode(value, p.dtype)
         except OverflowError:
-            raise CallError("E0607", f"`{p.name}` is {p.dtype}, which cannot hold {value}", p.place) from None
+            raise CallError("E0607", f"{_called(p)} is {p.dtype}, which cannot hold {value}", p.place) from None
         except (TypeError, ValueError):
             what = type(value).__name__
-            raise CallError("E0607", f"`{p.name}` expects {p.dtype}, found {value!r} ({what})", p.place) from None
+            raise CallError("E0607", f"{_called(p)} expects {p.dtype}, found {value!r} ({what})", p.place) from None
         out[p.name] = value
     return out
 
 
-def _array(sig: Signature, p: Param, a: Any, notes: list[str]) -> Array:
+def _called(p: Param) -> str:
+    """A parameter as a caller knows it."""
+    return f"field `{p.field}` of `{p.argument}`" if p.struct else f"`{p.name}`"
+
+
+def _array(p: Param, a: Any, notes: list[str], copied: list[tuple[Array, Array]]) -> Array:
+    """An array as compiled code takes it: itself, or an aligned copy."""
+    _check_array(p, a)
+    if _is_regular(a):
+        return a  # type: ignore[no-any-return]
+    if p.is_written and not p.struct:
+        raise CallError(
+            "E0607", f"`{p.name}` is `{p.effect}`, but its elements are not aligned in memory", p.place,
+            "give a plain array and copy the result",
+        )  # fmt: skip
+    made = np.array(a, order="C")
+    if p.is_written:
+        copied.append((a, made))
+    # Fields of different widths without padding between them are common, and nothing that a caller did on purpose.
+    back = " and copied back" if p.is_written else ""
+    advice = " (np.dtype(..., align=True) avoids that)" if p.struct else ""
+    notes.append(f"{_called(p)} was copied{back}: its elements are not aligned in memory{advice}")
+    return made
+
+
+def _check_array(p: Param, a: Any) -> None:
     if not isinstance(a, np.ndarray):
-        raise CallError("E0607", f"`{p.name}` expects an array of {p.dtype}, found {type(a).__name__}", p.place)
+        raise CallError("E0607", f"{_called(p)} expects an array of {p.dtype}, found {type(a).__name__}", p.place)
     if not values.holds(a.dtype, p.dtype):
         found = values.lem_dtype(a.dtype) or str(a.dtype)
         raise CallError(
@@ -127,20 +169,11 @@ def _array(sig: Signature, p: Param, a: Any, notes: list[str]) -> Array:
         )  # fmt: skip
     if not a.dtype.isnative:
         raise CallError(
-            "E0607", f"`{p.name}` has the byte order of another machine", p.place,
-            f"convert it: {p.name}.astype({p.name}.dtype.newbyteorder('='))",
+            "E0607", f"{_called(p)} has the byte order of another machine", p.place,
+            f"convert it: {p.argument}.astype({p.argument}.dtype.newbyteorder('='))",
         )  # fmt: skip
     if p.is_written and not a.flags.writeable:
-        raise CallError("E0607", f"`{p.name}` is `{p.effect}`, but the array given is read-only", p.place)
-    if _is_regular(a):
-        return a
-    if p.is_written:
-        raise CallError(
-            "E0607", f"`{p.name}` is `{p.effect}`, but its elements are not aligned in memory", p.place,
-            "give a plain array and copy the result",
-        )  # fmt: skip
-    notes.append(f"`{p.name}` was copied: its elements are not aligned in memory")
-    return np.array(a, order="C")
+        raise CallError("E0607", f"{_called(p)} is `{p.effect}`, but the array given is read-only", p.place)
 
 
 def _is_regular(a: Array) -> bool:
@@ -164,16 +197,16 @@ def _allocate(sig: Signature, taken: dict[str, Array], known: Mapping[str, int])
         n_bytes = math.prod(shape) * dtype.itemsize
         text = " * ".join(map(str, shape))
         if n_bytes > _MAX_BYTES or any(n > _MAX_BYTES for n in shape):
-            raise CallError("E0615", f"`{p.name}` would have {text} elements", p.place)
+            raise CallError("E0615", f"`{p.argument}` would have {text} elements", p.place)
         free = available_bytes()
         if free is not None and n_bytes > free:
             raise CallError(
-                "E0614", f"`{p.name}` ({text} of {p.dtype}) needs {_mib(n_bytes)}, available: {_mib(free)}", p.place
+                "E0614", f"{_called(p)} ({text} of {p.dtype}) needs {_mib(n_bytes)}, available: {_mib(free)}", p.place
             )
         try:
             taken[p.name] = np.zeros(shape, dtype)
         except (MemoryError, ValueError):
-            raise CallError("E0614", f"`{p.name}` ({text} of {p.dtype}) needs {_mib(n_bytes)}", p.place) from None
+            raise CallError("E0614", f"{_called(p)} ({text} of {p.dtype}) needs {_mib(n_bytes)}", p.place) from None
 
 
 def available_bytes() -> int | None:
@@ -199,14 +232,22 @@ def _check_overlap(sig: Signature, taken: Mapping[str, Array]) -> None:
     params = [p for p in sig.params if p.is_array]
     for n, p in enumerate(params):
         if p.is_written and _overlaps_itself(taken[p.name]):
-            raise CallError("E0619", f"`{p.name}` is `{p.effect}`, but elements of the array share memory", p.place)
+            raise CallError("E0619", f"{_called(p)} is `{p.effect}`, but elements of the array share memory", p.place)
         for q in params[n + 1 :]:
             if (p.is_written or q.is_written) and share_elements(taken[p.name], taken[q.name]):
-                written, other = (p, q) if p.is_written else (q, p)
-                raise CallError(
-                    "E0619", f"`{written.name}` is `{written.effect}` and shares elements with `{other.name}`",
-                    written.place, f"pass a copy: {other.name}.copy()",
-                )  # fmt: skip
+                raise _shared(*((p, q) if p.is_written else (q, p)))
+
+
+def _shared(written: Param, other: Param) -> CallError:
+    if written.argument == other.argument:
+        return CallError(
+            "E0619", f"fields `{written.field}` and `{other.field}` of `{written.argument}` share elements", written.place,
+            "give each field an array of its own",
+        )  # fmt: skip
+    return CallError(
+        "E0619", f"`{written.argument}` is `{written.effect}` and shares elements with `{other.argument}`", written.place,
+        f"pass a copy: {other.argument}.copy()",
+    )
 
 
 def share_elements(a: Array, b: Array) -> bool:

@@ -21,8 +21,8 @@ from typing import Any
 from lem_runtime import background, faults, loader, native
 from lem_runtime.abi import layout
 from lem_runtime.abi.artifact import Artifact
-from lem_runtime.abi.signature import CallError, Scalar
-from lem_runtime.binding import Array, Bound, bind_call
+from lem_runtime.abi.signature import CallError
+from lem_runtime.binding import Bound, bind_call
 from lem_runtime.faults import Interrupted, RunError, TimeUp
 
 _POLL_S = 0.05
@@ -54,13 +54,14 @@ class Mark:
 class RunResult:
     """What a run gave.
 
-    outputs:  arrays of `out`, `inout` and `reduce` parameters and array results, by name (the caller's own, if given)
-    scalars:  scalar results by name
+    outputs:  arrays of `out`, `inout` and `reduce` parameters and array results, by name (the caller's own, if given); an
+              array of structs that was made by the call is a dict of one array per field
+    scalars:  scalar results by name; a struct is a dict
     prints:   formatted lines in the order of the program, at most 1,000 of `n_printed`
     """
 
-    outputs: dict[str, Array]
-    scalars: dict[str, Scalar]
+    outputs: dict[str, Any]
+    scalars: dict[str, Any]
     prints: list[str] = field(default_factory=list)
     n_printed: int = 0
     marks: list[Mark] = field(default_factory=list)
@@ -85,7 +86,7 @@ class Runner:
     def run(
         self,
         artifact: Artifact,
-        arrays: Mapping[str, Array],
+        arrays: Mapping[str, Any],
         scalars: Mapping[str, Any] | None = None,
         dims: Mapping[str, int] | None = None,
         *,
@@ -121,7 +122,7 @@ class Runner:
 
 def run(
     artifact: Artifact,
-    arrays: Mapping[str, Array],
+    arrays: Mapping[str, Any],
     scalars: Mapping[str, Any] | None = None,
     dims: Mapping[str, int] | None = None,
     *,

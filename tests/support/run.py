@@ -14,7 +14,7 @@ from lem.diagnostics import Diagnostics
 from lem.diagnostics.text import render_all
 from lem.source import SourceFile
 from lem.targets import cpu, llvm
-from lem_runtime import KernelFault, detect, facts_of, lem_dtype, numpy_dtype, run, use_compiler
+from lem_runtime import KernelFault, detect, facts_of, join, lem_dtype, numpy_dtype, run, split, use_compiler
 from lem_runtime.abi import signature as sig
 from lem_runtime.abi.artifact import Artifact
 from lem_runtime.abi.source import Facts
@@ -93,10 +93,12 @@ def run_kernel(
     signature = generic.signature if generic else made.typed.functions[entry].signature
     arrays = {n: np.array(v, copy=True, order="K") if copied else v for n, v in given.items() if isinstance(v, np.ndarray)}
     dtypes = _dtypes(signature, dict(generic.params) if generic else {}, arrays)
+    columns = {n: v for n, v in given.items() if isinstance(v, dict) and (p := signature.param(n)) and p.is_array}
+    arrays |= {n: {f: np.array(a, copy=True, order="K") if copied else a for f, a in v.items()} for n, v in columns.items()}
     scalars = {n: v for n, v in given.items() if n not in arrays and n not in signature.dims}
     named = {n: v for n, v in given.items() if n in signature.dims}
     full = {p.name: p.default for p in signature.params if p.default is not None} | scalars
-    dims = sig.bind(signature, {n: a.shape for n, a in arrays.items()}, full, named)
+    dims = sig.bind(signature, {n: a.shape for n, a in split(signature, arrays).items()}, split(signature, full), named)
     if target == "interp":
         return _interpret(made, entry, dtypes, arrays, full, dims)
     facts = Facts(facts_of(signature, arrays, dims).layouts, (), tuple(sorted(dtypes.items())))
@@ -132,6 +134,7 @@ def _interpret(
     made, entry = instance(made, entry, dtypes)
     module = pipeline.optimised(made, entry)
     fn = module.functions[entry]
+    given, arrays, scalars = arrays, split(fn.signature, arrays), split(fn.signature, scalars)
     known = {n: v for n, v in scalars.items() if isinstance(v, int)} | dims
     full = dict(arrays)
     for p in fn.signature.params:
@@ -142,4 +145,5 @@ def _interpret(
     outcome = interpreter.run(module, entry, full, dict(scalars), dims)
     if outcome.fault is not None:
         raise Stopped(Fault(outcome.fault.code, outcome.fault.indices, outcome.fault.values), outcome.fault.text)
-    return {p.name: full[p.name] if p.is_array else full[p.name][()] for p in fn.signature.params if p.is_written}
+    written = {p.name: full[p.name] if p.is_array else full[p.name][()] for p in fn.signature.params if p.is_written}
+    return join(fn.signature, written, given)

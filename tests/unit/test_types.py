@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from lem.types import typed
 from lem.types.builtins import TABLE
 from lem.types.convert import CONSTANTS
 from lem_runtime.abi import sizes
+from lem_runtime.abi.dtypes import DTYPES
 from tests.support import ROOT
 from tests.support.typing import bind_text, check_text, kernel, nodes, typed_module
 
@@ -248,15 +250,40 @@ def test_instances_are_made_on_demand() -> None:
 
 def test_what_cannot_run_yet_is_told_with_its_reason() -> None:
     module, diags = check_text("""
-struct Body:
-    x: f32
-
-kernel first(b: Body[4], y: out f32[4]):
+kernel first(b: pal8[4], y: out f32[4]):
     for i in grid(4):
-        y[i] = b[i].x
+        y[i] = b[i]
 """)
     assert not diags.items
-    assert [(name, why) for name, why, _ in module.not_run] == [("Body", "structs"), ("first", "structs")]
+    assert [(name, why) for name, why, _ in module.not_run] == [("first", "quantised arrays")]
+
+
+def test_a_struct_is_its_fields_to_compiled_code_and_one_argument_to_callers() -> None:
+    module = typed_module("""
+struct Body:
+    x: f32
+    n: i64
+
+kernel first[N](b: Body[N], at: Body, y: out f32[N]):
+    for i in grid(N):
+        y[i] = b[i].x + at.x
+""")
+    sig = module.functions["first"].signature
+    assert [(p.name, p.dtype, p.struct) for p in sig.params] == [
+        ("b.x", "f32", "Body"), ("b.n", "i64", "Body"), ("at.x", "f32", "Body"), ("at.n", "i64", "Body"), ("y", "f32", ""),
+    ]  # fmt: skip
+    assert [(p.name, p.dtype, p.is_array) for p in sig.arguments] == [
+        ("b", "Body", True), ("at", "Body", False), ("y", "f32", True),
+    ]  # fmt: skip
+    assert [r.param for r in sig.rules] == ["b"]
+
+
+def test_structs_of_two_modules_are_two_types() -> None:
+    first = typed.StructType("Body", "struct", 0, 0, "Body", "one", (("x", DTYPES["f32"]),))
+    other = typed.StructType("Body", "struct", 0, 0, "Body", "two", (("x", DTYPES["f32"]),))
+    assert first != other and first == dataclasses.replace(first)
+    outer = typed.StructType("Pair", "struct", 0, 0, "Pair", "one", (("a", first), ("n", DTYPES["i64"])))
+    assert [path for path, _ in typed.leaves(outer)] == ["a.x", "n"]
 
 
 def test_tests_are_checked() -> None:

@@ -39,11 +39,15 @@ class FileProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """An array to be written. dtype: lem's name, which NumPy's may not tell (bf16 is held as u16)."""
+    """An array to be written. dtype: lem's name, which NumPy's may not tell (bf16 is held as u16).
+
+    fields: of an array of structs, one for each field, by its path; then `array` is the first, which tells the shape.
+    """
 
     name: str
     dtype: str
     array: Array
+    fields: tuple[Result, ...] = ()
 
 
 def suffix_of(path: str) -> str:
@@ -59,11 +63,12 @@ def reason(e: BaseException) -> str:
 # ---------------------------------------------------------------- before anything is computed
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A result that is going to be written. dtype: "" where only the arguments tell."""
+    """A result that is going to be written. dtype: "" where only the arguments tell. fields: of structs, their dtypes."""
 
     name: str
     dtype: str
     rank: int
+    fields: tuple[str, ...] = ()
 
 
 def check_writable(path: str, planned: Sequence[Planned]) -> None:
@@ -96,6 +101,11 @@ def _check_place(path: str) -> None:
 
 def _check_format(suffix: str, p: Planned) -> None:
     """Whether a format can hold such an array at all; sizes may refuse it later."""
+    if p.fields and suffix not in (".npy", *_SEVERAL):
+        what = f"`{p.name}` is an array of `{p.dtype}`, which {suffix} cannot hold"
+        raise FileProblem("E0611", what, "write .npy or .npz")
+    for dtype in p.fields:
+        _check_format(suffix, Planned(p.name, dtype, p.rank))
     if p.dtype in NARROW and suffix != ".safetensors":
         raise FileProblem("E0611", f"`{p.name}` is {p.dtype}, which {suffix} cannot hold", "write .safetensors")
     if suffix == ".csv" and p.rank > 2:
@@ -184,7 +194,7 @@ def _write_npy(f: IO[bytes], results: Sequence[Result]) -> None:
 
     _refuse_narrow(results, ".npy")
     # Through an object that is no file: NumPy writes to files itself, and then cannot say why that failed.
-    np.save(_Stream(f), results[0].array, allow_pickle=False)
+    np.save(_Stream(f), _whole(results[0]), allow_pickle=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,21 +207,41 @@ class _Stream:
         return self.file.write(data)
 
 
+def _whole(r: Result) -> Array:
+    """The array as one: structs with named fields."""
+    if not r.fields:
+        return r.array
+    from lem_runtime import dtype_of, joined
+
+    return joined(dtype_of((x.name, x.dtype) for x in r.fields), {x.name: x.array for x in r.fields})
+
+
+def _apart(results: Sequence[Result]) -> list[Result]:
+    """The arrays of a file that holds several: of structs one per field, with the name of the array where others are
+    there too."""
+    out: list[Result] = []
+    for r in results:
+        prefix = f"{r.name}." if len(results) > 1 else ""
+        out += [Result(prefix + x.name, x.dtype, x.array) for x in r.fields] if r.fields else [r]
+    return out
+
+
 def _write_npz(f: IO[bytes], results: Sequence[Result]) -> None:
     import numpy as np
 
     _refuse_narrow(results, ".npz")
-    np.savez(f, allow_pickle=False, **{r.name: r.array for r in results})
+    np.savez(f, allow_pickle=False, **{r.name: r.array for r in _apart(results)})
 
 
 def _refuse_narrow(results: Sequence[Result], suffix: str) -> None:
     for r in results:
+        _refuse_narrow(r.fields, suffix)
         if r.dtype in NARROW:
             raise FileProblem("E0611", f"`{r.name}` is {r.dtype}, which {suffix} cannot hold", "write .safetensors")
 
 
 def _write_safetensors(f: IO[bytes], results: Sequence[Result]) -> None:
-    tensors.write(f, [(r.name, r.dtype, r.array) for r in results])
+    tensors.write(f, [(r.name, r.dtype, r.array) for r in _apart(results)])
 
 
 def _write_csv(f: IO[bytes], results: Sequence[Result]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
@@ -16,7 +16,7 @@ from lem.cli import output, reading
 from lem.cli.files import NARROW, FileProblem
 from lem.cli.session import Entry, Session
 from lem.diagnostics.suggest import nearest
-from lem_runtime import CallError, facts_of, numpy_dtype, rounded
+from lem_runtime import CallError, facts_of, numpy_dtype, rounded, split
 from lem_runtime.abi import signature, sizes
 from lem_runtime.abi.dtypes import DTYPES
 from lem_runtime.abi.signature import Param, Place, Signature
@@ -27,8 +27,10 @@ N = TypeVar("N", int, float, bool)
 
 @dataclass(slots=True)
 class Inputs:
+    """A struct stands under its name, as a dict of its fields where they were given one by one."""
+
     arrays: dict[str, Any] = field(default_factory=dict)
-    scalars: dict[str, int | float | bool] = field(default_factory=dict)
+    scalars: dict[str, Any] = field(default_factory=dict)
     dims: dict[str, int] = field(default_factory=dict)
     loaded: dict[str, reading.Loaded] = field(default_factory=dict)  # where each array came from
     dtypes: dict[str, str] = field(default_factory=dict)  # of a generic kernel's type parameters
@@ -53,7 +55,7 @@ def bind(session: Session, values: Sequence[str], type_params: Sequence[tuple[st
     _infer_dtypes(session.entry, found)
     for p in sig.inputs:
         if p.name in found.arrays:
-            _check_dtype(p, found)
+            _check_dtype(sig, p, found)
         elif p.name in given and p.dtype in found.dtypes:
             found.scalars[p.name] = _scalar(p, found.dtypes[p.dtype], given[p.name])
     return found
@@ -64,7 +66,7 @@ def facts(session: Session, found: Inputs) -> Facts:
     sig = session.entry.signature
     scalars = {p.name: p.default for p in sig.params if p.default is not None} | found.scalars
     try:
-        dims = signature.bind(sig, {n: a.shape for n, a in found.arrays.items()}, scalars, found.dims)
+        dims = signature.bind(sig, {n: a.shape for n, a in split(sig, found.arrays).items()}, scalars, found.dims)
     except CallError as e:
         fail_call(e, found)
     return Facts(facts_of(sig, found.arrays, dims).layouts, (), tuple(sorted(found.dtypes.items())))
@@ -72,7 +74,7 @@ def facts(session: Session, found: Inputs) -> Facts:
 
 def fail_call(e: CallError, found: Inputs) -> NoReturn:
     """Report a call that does not fit. Where shapes clash, what the files hold stands below."""
-    holds = [f"`{x.path}` holds {x.dtype}{list(x.array.shape)}" for x in found.loaded.values()]
+    holds = [f"`{x.path}` holds {x.holds}" for x in found.loaded.values()]
     note = ", ".join(holds) if e.code == "E0606" else ""
     output.fail(e.code, e.message, place=e.place, also=e.also, help=e.help, note=note)
 
@@ -84,13 +86,25 @@ def _check_names(sig: Signature, given: dict[str, str]) -> None:
         if param is not None and param.effect in ("out", "result"):
             output.fail(
                 "E0609", f"`{name}` is a result of `{sig.name}`; it is not given", place=param.place,
-                help=f"to write it to a file: -o {name}={value}",
+                help=f"to write it to a file: -o {param.argument}={value}",
             )  # fmt: skip
         if param is None and name not in sig.dims:
             _refuse_name(sig, name)
-    missing = [p for p in sig.inputs if p.name not in given and p.default is None]
+        if param is not None and param.struct and param.argument in given:
+            output.fail("E0620", f"`{param.argument}` is given whole and field by field", place=param.place)
+    missing = [p for a in sig.inputs for p in _missing(sig, a, given)]
     if missing:
         _refuse_missing(sig, missing)
+
+
+def _missing(sig: Signature, a: Param, given: Mapping[str, str]) -> Sequence[Param]:
+    """What is still to be given of an argument: nothing, itself, or some fields of a struct."""
+    if a.name in given or a.default is not None:
+        return ()
+    fields = sig.fields(a.name)
+    absent = [f for f in fields if f.name not in given]
+    is_whole = not fields or (a.is_array and len(absent) == len(fields))
+    return (a,) if is_whole else absent
 
 
 def _refuse_form(text: str, sig: Signature) -> NoReturn:
@@ -100,7 +114,8 @@ def _refuse_form(text: str, sig: Signature) -> NoReturn:
 
 
 def _refuse_name(sig: Signature, name: str) -> NoReturn:
-    known = [p.name for p in sig.inputs] + list(sig.dims)
+    known = [p.name for a in sig.inputs for p in (a, *sig.fields(a.name)) if p.is_array or p.dtype in DTYPES]
+    known += sig.dims
     guess = nearest(name, known)
     takes = f"it takes {', '.join(known)}" if known else "it takes nothing"
     label = f"`{sig.name}` has no parameter or dimension `{name}`"
@@ -122,23 +137,40 @@ def described(p: Param) -> str:
 
 # ---------------------------------------------------------------- values
 def _take(found: Inputs, session: Session, name: str, value: str) -> None:
-    param = session.entry.signature.param(name)
+    sig = session.entry.signature
+    param = sig.param(name)
     if param is None:
         found.dims[name] = _dimension(name, value)
-    elif not param.is_array:
-        if param.dtype in DTYPES:  # of a type parameter's one the type is known when all files are read
-            found.scalars[name] = _scalar(param, param.dtype, value)
+    elif param.is_array:
+        loaded = found.loaded[name] = _read(found, session, param, value)
+        _put(found.arrays, param, loaded.array)
+    elif fields := sig.fields(name):
+        label = f"`{name}` is a `{param.dtype}`; `{value}` is none"
+        output.fail("E0607", label, place=param.place, help=f"give its fields: {' '.join(f'{p.name}=...' for p in fields)}")
+    elif param.dtype in DTYPES:  # of a type parameter's one the type is known when all files are read
+        _put(found.scalars, param, _scalar(param, param.dtype, value))
+
+
+def _put(values: dict[str, Any], param: Param, value: Any) -> None:
+    if param.struct:
+        values.setdefault(param.argument, {})[param.field] = value
     else:
-        dtype = found.dtypes.get(param.dtype, "") if param.dtype in session.entry.type_params else param.dtype
-        if _real(value) is not None and not os.path.exists(value):
-            label = f"`{name}` is {described(param)}, so it takes a file; `{value}` is none"
-            output.fail("E0607", label, place=param.place, help=f"write {name}=FILE.npy")
-        wanted = reading.Wanted(name, dtype, len(param.shape or ()))
-        try:
-            loaded = reading.read_array(value, wanted)
-        except FileProblem as e:
-            output.fail(e.code, e.message, help=e.help)
-        found.arrays[name], found.loaded[name] = loaded.array, loaded
+        values[param.name] = value
+
+
+def _read(found: Inputs, session: Session, param: Param, path: str) -> reading.Loaded:
+    """The array that a file holds for a parameter."""
+    name = param.name
+    dtype = found.dtypes.get(param.dtype, "") if param.dtype in session.entry.type_params else param.dtype
+    if _real(path) is not None and not os.path.exists(path):
+        label = f"`{name}` is {described(param)}, so it takes a file; `{path}` is none"
+        output.fail("E0607", label, place=param.place, help=f"write {name}=FILE.npy")
+    fields = tuple(f.field for f in session.entry.signature.fields(name))
+    wanted = reading.Wanted(param.field or name, dtype, len(param.shape or ()), fields)
+    try:
+        return reading.read_array(path, wanted)
+    except FileProblem as e:
+        output.fail(e.code, e.message, help=e.help)
 
 
 def _dimension(name: str, text: str) -> int:
@@ -231,7 +263,30 @@ def _infer_dtypes(entry: Entry, found: Inputs) -> None:
             )  # fmt: skip
 
 
-def _check_dtype(p: Param, found: Inputs) -> None:
+def _check_dtype(sig: Signature, p: Param, found: Inputs) -> None:
+    fields = sig.fields(p.name)
+    if not fields:
+        _check_plain(p, found)
+        return
+    try:
+        split(sig, {p.name: found.arrays[p.name]})
+    except CallError as e:
+        _fail_fields(p, found, e.message, e.help)
+    for f in fields:
+        if f.name in found.loaded:
+            _check_plain(f, found)
+        elif p.name in found.loaded and (holds := found.loaded[p.name].fields.get(f.field)) != f.dtype:
+            _fail_fields(p, found, f"field `{f.field}` of `{p.name}` is {f.dtype}, found {holds}")
+
+
+def _fail_fields(p: Param, found: Inputs, label: str, help: str = "") -> NoReturn:
+    """Report that a file does not hold the structs that are wanted."""
+    loaded = found.loaded.get(p.name)
+    output.fail("E0607", label, place=p.place, help=help, note=f"`{loaded.path}` holds {loaded.holds}" if loaded else "")
+
+
+def _check_plain(p: Param, found: Inputs) -> None:
+    """A file must hold what its parameter, or the field that it is given for, is."""
     loaded = found.loaded[p.name]
     want = found.dtypes.get(p.dtype, p.dtype)
     if loaded.dtype == want:
@@ -239,9 +294,9 @@ def _check_dtype(p: Param, found: Inputs) -> None:
     holds = loaded.dtype or _foreign(loaded)
     label = f"`{p.name}` is declared {want}, but `{loaded.path}` holds {holds}"
     helps = []
-    if loaded.dtype is not None and p.dtype in DTYPES:
+    if loaded.dtype is not None and not p.struct and p.dtype in DTYPES:
         helps.append(f"declare `{p.name}` as {loaded.dtype}, and write {want}(...) where it is used")
-    if loaded.path.endswith(".npy") and want not in NARROW:
+    if loaded.path.endswith(".npy") and want not in NARROW and not loaded.fields:
         kind = f"np.{numpy_dtype(want).name}"
         first = "or convert" if helps else "convert"
         helps.append(f"{first} the file (lem never does): np.save('new.npy', np.load({loaded.path!r}).astype({kind}))")
@@ -249,4 +304,4 @@ def _check_dtype(p: Param, found: Inputs) -> None:
 
 
 def _foreign(loaded: reading.Loaded) -> str:
-    return f"{loaded.array.dtype}, which lem does not have"
+    return f"structs {loaded.holds}" if loaded.fields else f"{loaded.array.dtype}, which lem does not have"

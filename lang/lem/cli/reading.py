@@ -10,8 +10,8 @@ import math
 import os
 import warnings
 import zipfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -27,20 +27,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a file is read for: its parameter's name (which picks a member), dtype ("" if any) and number of axes."""
+    """What a file is read for: its parameter's name (which picks a member), dtype ("" if any) and number of axes. fields:
+    of a struct, the paths of its fields: a file of several arrays may hold them apart."""
 
     name: str
     dtype: str
     rank: int
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """dtype: lem's name of the elements' type; None when lem has no such type. path: without the member."""
+    """dtype: lem's name of the elements' type; None when lem has no such type. path: without the member.
 
-    array: Array
+    fields: of structs (one array with named fields, or a dict of one array per field) the dtype of each.
+    """
+
+    array: Any
     dtype: str | None
     path: str
+    fields: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> str:
+        """What the file holds, for messages: `f32[3, 4]`, or `(x: f32, y: f32)[5]`."""
+        if not self.fields:
+            return f"{self.dtype}{list(self.array.shape)}"
+        first = next(iter(self.array.values())) if isinstance(self.array, dict) else self.array
+        shown = ", ".join(f"{name}: {dtype or 'another type'}" for name, dtype in self.fields.items())
+        return f"({shown}){list(first.shape)}"
 
 
 class _Damaged(Exception):
@@ -55,7 +70,9 @@ def read_array(argument: str, wanted: Wanted) -> Loaded:
     if member and suffix not in _WITH_MEMBERS:
         raise FileProblem("E0610", f"`{path}` holds one array and no `{member}`", f"leave out ::{member}")
     try:
-        array, dtype = _READERS[suffix](path, member or wanted.name, wanted)
+        array, dtype = (_read_apart(path, wanted) if not member else None) or _READERS[suffix](
+            path, member or wanted.name, wanted
+        )
     except FileProblem:
         raise
     except ImportError:
@@ -66,8 +83,13 @@ def read_array(argument: str, wanted: Wanted) -> Loaded:
         raise FileProblem("E0610", f"`{path}`: {e}") from None
     except Exception as e:  # a damaged file can fail in any way inside a reader that is not ours
         raise FileProblem("E0610", f"`{path}` is damaged, or no {suffix} file: {reason(e)}") from None
+    if isinstance(array, dict):
+        for name, (part, _) in array.items():
+            _check_order(f"{path}::{name}", part)
+        parts = {name: part for name, (part, _) in array.items()}
+        return Loaded(parts, None, path, {name: of or _dtype_of(part) for name, (part, of) in array.items()})
     _check_order(path, array)
-    return Loaded(array, dtype or _dtype_of(array), path)
+    return Loaded(array, dtype or _dtype_of(array), path, _fields_of(array))
 
 
 def _split(argument: str) -> tuple[str, str]:
@@ -121,10 +143,44 @@ def _check_order(path: str, array: Array) -> None:
         )  # fmt: skip
 
 
+def _fields_of(array: Array) -> dict[str, str | None]:
+    """The dtypes of the fields of a structured array."""
+    from lem_runtime import field_dtypes, lem_dtype
+
+    return {name: lem_dtype(dtype) for name, dtype in field_dtypes(array.dtype)} if array.dtype.names else {}
+
+
 def _dtype_of(array: Array) -> str | None:
     from lem_runtime import lem_dtype
 
     return lem_dtype(array.dtype)
+
+
+# ---------------------------------------------------------------- structs whose fields lie apart
+def _read_apart(path: str, wanted: Wanted) -> tuple[Any, str] | None:
+    """The fields of a struct that are arrays of their own in a file: `b.x`, or `x` where the file holds nothing else. None
+    where it is not so: then the file holds one array."""
+    suffix = suffix_of(path)
+    if not wanted.fields or suffix not in _WITH_MEMBERS:
+        return None
+    names = _MEMBERS[suffix](path)
+    for prefix in (f"{wanted.name}.", ""):
+        found = {f: prefix + f for f in wanted.fields if prefix + f in names}
+        if found and wanted.name not in names:
+            return {f: _READERS[suffix](path, member, wanted) for f, member in found.items()}, ""
+    return None
+
+
+def _npz_members(path: str) -> set[str]:
+    if not zipfile.is_zipfile(path):
+        raise _Damaged("it is no .npz file, or a truncated one")
+    with zipfile.ZipFile(path) as z:
+        return {name.removesuffix(".npy") for name in z.namelist()}
+
+
+def _safetensors_members(path: str) -> set[str]:
+    with open(path, "rb") as f:
+        return set(tensors.read_header(f)[0])
 
 
 # ---------------------------------------------------------------- the formats
@@ -209,6 +265,8 @@ def _read_csv(path: str, name: str, wanted: Wanted) -> tuple[Array, str]:
 
     from lem_runtime import numpy_dtype
 
+    if wanted.fields:
+        raise FileProblem("E0610", f"`{path}`: .csv holds numbers, and `{name}` is an array of `{wanted.dtype}`", "use .npy")
     if wanted.dtype in NARROW:
         raise FileProblem("E0610", f"`{path}`: .csv cannot be read as {wanted.dtype}", "use .safetensors")
     with open(path, encoding="utf-8-sig") as f:
@@ -267,7 +325,8 @@ def _wrong_cell(where: str, cell: str, dtype: np.dtype[Any]) -> FileProblem:
 
 
 _COLOURS = ("1", "L", "LA", "RGB", "RGBA", "I", "I;16", "F")  # modes of pillow whose numbers mean what they seem to
-_WITH_MEMBERS = (".npz", ".safetensors")
+_MEMBERS: dict[str, Callable[[str], set[str]]] = {".npz": _npz_members, ".safetensors": _safetensors_members}
+_WITH_MEMBERS = tuple(_MEMBERS)
 _READERS: dict[str, Callable[[str, str, Wanted], tuple[Array, str]]] = {
     ".npy": _read_npy,
     ".npz": _read_npz,

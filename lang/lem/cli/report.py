@@ -72,6 +72,8 @@ def summary(r: Result) -> dict[str, Any]:
     import numpy as np
 
     made: dict[str, Any] = {"dtype": r.dtype, "shape": list(r.array.shape)}
+    if r.fields:
+        return made | {"fields": {x.name: summary(x) for x in r.fields}}
     numbers = _numbers(r)
     if not numbers.ndim:
         return made | {"value": numbers.item()}
@@ -110,12 +112,24 @@ class Ran:
 
 def print_results(ran: Ran) -> None:
     for name, value in ran.result.scalars.items():
-        print(f"{name} = {value}")
+        print(f"{name} = {_scalar(value)}")
     for note in ran.notes:
         print(f"note: {note}", file=sys.stderr)
     for r in sorted(ran.results, key=lambda r: r.name in ran.paths):  # a person looks last for what was written
         kind = f"{r.name}: {r.dtype}" + (f"[{', '.join(map(str, r.array.shape))}]" if r.array.ndim else "")
-        print(f"{kind} written to {ran.paths[r.name]}" if r.name in ran.paths else f"{kind}{_told(r)}")
+        if r.name in ran.paths:
+            print(f"{kind} written to {ran.paths[r.name]}")
+        elif r.fields:
+            print(kind)
+            for x in r.fields:
+                print(f"  {x.name}: {x.dtype}{_told(x)}")
+        else:
+            print(f"{kind}{_told(r)}")
+
+
+def _scalar(value: Any) -> str:
+    """A scalar result; a struct as its fields: `x=1.0 y=2.0`."""
+    return " ".join(f"{n}={v}" for n, v in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _told(r: Result) -> str:

@@ -6,13 +6,13 @@ import argparse
 import os
 import time
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lem.cli import files, inputs, output, report
 from lem.cli.codes import Exit
 from lem.cli.session import Session, open_session
 from lem.diagnostics.suggest import nearest
-from lem_runtime import CallError, Interrupted, KernelFault, LoadError, NoCompiler, RunError, RunResult, TimeUp, run
+from lem_runtime import CallError, Interrupted, KernelFault, LoadError, NoCompiler, RunError, RunResult, TimeUp, run, split
 from lem_runtime.abi.artifact import Artifact
 from lem_runtime.abi.dtypes import DTYPES
 from lem_runtime.abi.signature import Param, Signature
@@ -29,7 +29,8 @@ def command(args: argparse.Namespace) -> int:
     artifact = session.artifact(inputs.facts(session, bound))
     ready = time.perf_counter()
     result = _run(args, session, artifact, bound)
-    results = [files.Result(p.name, p.dtype, result.outputs[p.name]) for p in artifact.signature.params if _is_result(p)]
+    given = artifact.signature
+    results = [_result(given, p, result.outputs[p.name]) for p in given.arguments if _is_result(p)]
     _write(paths, results)
     numbers = _numbers(sig, bound) | result.dims
     ran = report.Ran(artifact, result, results, paths, numbers, session.machine.cpu, (ready - started) * 1e3)
@@ -44,7 +45,7 @@ def command(args: argparse.Namespace) -> int:
 
 def _numbers(sig: Signature, bound: inputs.Inputs) -> dict[str, int]:
     """The integer scalars of the call, given or left to their defaults."""
-    values = {p.name: bound.scalars.get(p.name, p.default) for p in sig.params if not p.is_array}
+    values = {p.name: bound.scalars.get(p.name, p.default) for p in sig.arguments if not p.is_array}
     return {name: value for name, value in values.items() if isinstance(value, int) and not isinstance(value, bool)}
 
 
@@ -60,6 +61,15 @@ def _words(words: list[str]) -> tuple[str, list[str]]:
 
 def _is_result(p: Param) -> bool:
     return p.is_array and p.is_written
+
+
+def _result(sig: Signature, p: Param, value: Any) -> files.Result:
+    fields = sig.fields(p.name)
+    if not fields:
+        return files.Result(p.name, p.dtype, value)
+    parts = split(sig, {p.name: value})
+    made = tuple(files.Result(f.field, f.dtype, parts[f.name]) for f in fields)
+    return files.Result(p.name, p.dtype, made[0].array, made)
 
 
 # ---------------------------------------------------------------- running
@@ -94,7 +104,7 @@ def _fail_run(e: RunError, session: Session, code: int, progress: report.Progres
 # ---------------------------------------------------------------- what comes out
 def _output_paths(args: argparse.Namespace, sig: Signature) -> dict[str, str]:
     """name -> path; ``-o path`` alone names the only result."""
-    writable = [p.name for p in sig.params if _is_result(p)]
+    writable = [p.name for p in sig.arguments if _is_result(p)]
     found: dict[str, str] = {}
     for text in args.outputs:
         name, equals, path = text.partition("=")
@@ -125,7 +135,8 @@ def _is_same(a: str, b: str) -> bool:
 def _planned(sig: Signature, name: str) -> files.Planned:
     param = sig.param(name)
     assert param is not None and param.shape is not None
-    return files.Planned(name, param.dtype if param.dtype in DTYPES else "", len(param.shape))
+    fields = tuple(f.dtype for f in sig.fields(name))
+    return files.Planned(name, param.dtype if fields or param.dtype in DTYPES else "", len(param.shape), fields)
 
 
 def _only_result(sig: Signature, writable: list[str], path: str) -> str:

@@ -75,6 +75,9 @@ E0324 = _code("E0324", "function calls itself")
 E0325 = _code("E0325", "generic type cannot be determined")
 E0326 = _code("E0326", "depends on how the work is cut into blocks")
 E0327 = _code("E0327", "call holds only for some sizes")
+E0328 = _code("E0328", "no such field")
+E0329 = _code("E0329", "struct is not well formed")
+E0330 = _code("E0330", "field of a struct is assigned")
 
 # --- E04 effects, races, tasks
 E0401 = _code("E0401", "parameter is read-only")

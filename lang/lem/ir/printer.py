@@ -303,7 +303,8 @@ def _array(a: Array) -> str:
 def _param(p: Param) -> str:
     shape = "" if p.shape is None else _shape(p.shape)
     default = "" if p.default is None else f" = {data(p.default)}"
-    return f"param {word(p.name)}: {p.dtype}{shape} {_effect(p.effect, p.reduce_op)}{default}{_place(p.place)}"
+    struct = f" of {word(p.struct)}" if p.struct else ""
+    return f"param {word(p.name)}: {p.dtype}{shape} {_effect(p.effect, p.reduce_op)}{struct}{default}{_place(p.place)}"
 
 
 def _rule(r: DimRule) -> str:

@@ -109,8 +109,9 @@ class _Parser(Lexed):
         dtype = self._dtype()
         shape = tuple(self.listed("]", self.size)) if self.accept("[") else None
         effect, reduce_op = self._effect()
+        struct = self.name() if self.accept("word", "of") else ""
         default = self.datum() if self.accept("=") else None
-        h.params.append(Param(name, dtype.name, shape, effect, self._place(), default, reduce_op))
+        h.params.append(Param(name, dtype.name, shape, effect, self._place(), default, reduce_op, struct))
 
     def _h_rule(self, h: _Header) -> None:
         dim = self.name()

@@ -37,7 +37,8 @@ def _visit(st: State, s: typed.CheckUnique, marks: ir.Array, size: Value, at: tu
 
 
 def _meet(st: State, s: typed.CheckUnique, marks: ir.Array, size: Value, at: tuple[Value, ...]) -> None:
-    element = st.emit(ops.Load(st.arrays[s.index], tuple(st.affine(t) for t in at), loc=st.place(s.span)))
+    (index,) = st.arrays[s.index]
+    element = st.emit(ops.Load(index, tuple(st.affine(t) for t in at), loc=st.place(s.span)))
     named = element if element.dtype == I64 else st.emit(ops.Cast(element, I64))
     low = st.emit(ops.Compare("ge", named, st.const(0, I64)))
     high = st.emit(ops.Compare("lt", named, size))

@@ -8,7 +8,7 @@ from lem.ir import ops
 from lem.ir.accumulators import greatest, least
 from lem.ir.core import Affine, Axis, Value
 from lem.lower import reductions
-from lem.lower.state import State
+from lem.lower.state import State, flat_scalars
 from lem.types import typed
 from lem_runtime.abi.dtypes import BOOL, I64, DType
 
@@ -23,7 +23,14 @@ class Expressions:
         self.inline = inline
 
     def value(self, e: typed.Expr) -> Value:
-        return getattr(self, "_" + type(e).__name__)(e)  # type: ignore[no-any-return]
+        """The value of an expression that is one number."""
+        (value,) = self.values(e)
+        return value
+
+    def values(self, e: typed.Expr) -> tuple[Value, ...]:
+        """The value of an expression; of a struct the values of its fields, in the order of ``typed.leaves``."""
+        made = getattr(self, "_" + type(e).__name__)(e)
+        return made if isinstance(made, tuple) else (made,)
 
     # ------------------------------------------------------------ leaves
     def _Const(self, e: typed.Const) -> Value:
@@ -32,14 +39,24 @@ class Expressions:
     def _DimSize(self, e: typed.DimSize) -> Value:
         return self.st.size(e.dim)
 
-    def _ScalarRef(self, e: typed.ScalarRef) -> Value:
-        return self.st.scalar(e.name)
+    def _ScalarRef(self, e: typed.ScalarRef) -> tuple[Value, ...]:
+        return tuple(self.st.scalar(name) for name, _ in flat_scalars(((e.name, e.type.dtype),)))
 
-    def _LocalRef(self, e: typed.LocalRef) -> Value:
-        return self.st.env[e.local]
+    def _LocalRef(self, e: typed.LocalRef) -> tuple[Value, ...]:
+        return tuple(self.st.env[part] for part in self.st.parts(e.local))
 
     def _IndexRef(self, e: typed.IndexRef) -> Value:
         return self.st.indices[e.var]
+
+    # ------------------------------------------------------------ structs
+    def _MakeStruct(self, e: typed.MakeStruct) -> tuple[Value, ...]:
+        return tuple(part for v in e.values for part in self.values(v))
+
+    def _Field(self, e: typed.Field) -> tuple[Value, ...]:
+        whole, first, last = _within(e)
+        if isinstance(whole, typed.Load):
+            return self._loads(whole, slice(first, last))
+        return self.values(whole)[first:last]
 
     # ------------------------------------------------------------ element by element
     def _Unary(self, e: typed.Unary) -> Value:
@@ -63,8 +80,9 @@ class Expressions:
     def _Compare(self, e: typed.Compare) -> Value:
         return self.st.emit(ops.Compare(e.op, self.value(e.x), self.value(e.y), loc=self.st.place(e.span)))
 
-    def _Select(self, e: typed.Select) -> Value:
-        return self.st.emit(ops.Select(self.value(e.cond), self.value(e.x), self.value(e.y)))
+    def _Select(self, e: typed.Select) -> tuple[Value, ...]:
+        cond, xs, ys = self.value(e.cond), self.values(e.x), self.values(e.y)
+        return tuple(self.st.emit(ops.Select(cond, x, y)) for x, y in zip(xs, ys, strict=True))
 
     def _Fma(self, e: typed.Fma) -> Value:
         return self.st.emit(ops.Fma(self.value(e.x), self.value(e.y), self.value(e.z)))
@@ -92,28 +110,41 @@ class Expressions:
             return self.st.emit(ops.Binary("and", x, self.value(y)))
         return self.branch(x, lambda: self.value(y), lambda: self.st.const(False, BOOL))
 
-    def _IfExpr(self, e: typed.IfExpr) -> Value:
+    def _IfExpr(self, e: typed.IfExpr) -> tuple[Value, ...]:
         cond = self.value(e.cond)
         if is_plain(e.then) and is_plain(e.orelse):
-            return self.st.emit(ops.Select(cond, self.value(e.then), self.value(e.orelse)))
-        return self.branch(cond, lambda: self.value(e.then), lambda: self.value(e.orelse))
+            xs, ys = self.values(e.then), self.values(e.orelse)
+            return tuple(self.st.emit(ops.Select(cond, x, y)) for x, y in zip(xs, ys, strict=True))
+        return self._branches(cond, lambda: self.values(e.then), lambda: self.values(e.orelse))
 
     def branch(self, cond: Value, then: Callable[[], Value], orelse: Callable[[], Value]) -> Value:
         """A choice in which each side is evaluated for its own elements only."""
+        (value,) = self._branches(cond, lambda: (then(),), lambda: (orelse(),))
+        return value
+
+    def _branches(
+        self, cond: Value, then: Callable[[], tuple[Value, ...]], orelse: Callable[[], tuple[Value, ...]]
+    ) -> tuple[Value, ...]:
         with self.st.nested() as b:
-            yes = then()
-            then_block = b.block(yields=(yes,))
+            then_block = b.block(yields=then())
         with self.st.nested() as b:
-            no = orelse()
-            else_block = b.block(yields=(no,))
-        return self.st.emit(ops.If(cond, then_block, else_block))
+            else_block = b.block(yields=orelse())
+        return self.st.do(ops.If(cond, then_block, else_block))
 
     # ------------------------------------------------------------ arrays
-    def _Load(self, e: typed.Load) -> Value:
+    def _Load(self, e: typed.Load) -> tuple[Value, ...]:
+        return self._loads(e, slice(None))
+
+    def _loads(self, e: typed.Load, wanted: slice) -> tuple[Value, ...]:
+        """The wanted fields of an element (of an array of numbers: the element)."""
         subs = self.subscripts(e.array, e.subs)
-        fill = self.value(e.fill) if e.fill is not None else None
-        load = ops.Load(self.st.arrays[e.array], subs, e.boundary, fill, loc=self.st.place(e.span))
-        return self.st.emit(load)
+        arrays = self.st.arrays[e.array]
+        fills: tuple[Value | None, ...] = self.values(e.fill) if e.fill is not None else (None,) * len(arrays)
+        place = self.st.place(e.span)
+        return tuple(
+            self.st.emit(ops.Load(array, subs, e.boundary, fill, loc=place))
+            for array, fill in zip(arrays[wanted], fills[wanted], strict=True)
+        )
 
     def subscripts(self, array: typed.ArrayVar, subs: Iterable[typed.At | typed.Whole]) -> tuple[Affine, ...]:
         """Subscripts as affine forms, with the tests that a gather needs."""
@@ -129,9 +160,8 @@ class Expressions:
         return tuple(out)
 
     # ------------------------------------------------------------ calls
-    def _CallFn(self, e: typed.CallFn) -> Value:
-        (value,) = self.inline(self.st, e.fn, e.args)
-        return value
+    def _CallFn(self, e: typed.CallFn) -> tuple[Value, ...]:
+        return self.inline(self.st, e.fn, e.args)
 
     # ------------------------------------------------------------ reductions
     def _ReduceOver(self, e: typed.ReduceOver) -> Value:
@@ -204,6 +234,18 @@ class Expressions:
         return lo, hi
 
 
+def _within(e: typed.Field) -> tuple[typed.Expr, int, int]:
+    """The value that a (field of a) field belongs to, and which of that value's numbers it is: first and behind last."""
+    whole: typed.Expr = e
+    first, n = 0, sum(1 for _ in typed.leaves(e.type.dtype))
+    while isinstance(whole, typed.Field):
+        struct = whole.x.type.dtype
+        assert isinstance(struct, typed.StructType)
+        first += sum(1 for _, before in struct.fields[: whole.index] for _ in typed.leaves(before))
+        whole = whole.x
+    return whole, first, first + n
+
+
 def _neutral(kind: str, value: typed.Expr) -> int | float | bool:
     dtype = value.type.dtype
     table: dict[str, int | float | bool] = {"sum": 0, "mean": 0, "prod": 1, "any": False, "all": True}
@@ -218,5 +260,7 @@ def is_plain(e: typed.Expr) -> bool:
         return False
     if isinstance(e, typed.Binary) and e.check:
         return False
+    if isinstance(e, typed.MakeStruct):
+        return all(is_plain(v) for v in e.values)
     parts = (getattr(e, name, None) for name in ("x", "y", "z", "cond", "then", "orelse"))
     return all(is_plain(p) for p in parts if isinstance(p, typed.Expr))

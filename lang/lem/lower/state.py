@@ -17,14 +17,17 @@ from lem_runtime.abi.sizes import Size
 
 
 class State:
-    """One function being lowered. `env` maps locals to their value *here*; branches work on copies of it."""
+    """One function being lowered. `env` maps locals to their value *here*; branches work on copies of it.
+
+    Structs end here: a local that holds one is a local per field (:meth:`parts`), an array of them an array per field.
+    """
 
     def __init__(self, fn: typed.Function) -> None:
         self.fn = fn
         self.builder = Builder()
         self.prologue = Builder()  # values that hold in the whole function: whole axes, sizes
         self.env: dict[typed.LocalVar, Value] = {}
-        self.arrays: dict[typed.ArrayVar, ir.Array] = {}
+        self.arrays: dict[typed.ArrayVar, tuple[ir.Array, ...]] = {}  # one, or one per field
         self.array_sizes: dict[typed.ArrayVar, tuple[Value, ...]] = {}
         self.indices: dict[typed.IndexVar, Value] = {}
         self.axes: dict[typed.ValueAxis, Axis] = {}
@@ -40,6 +43,8 @@ class State:
         self._constants: dict[tuple[str, str], Value] = {}
         self._sizes: dict[Size, Value] = {}
         self._scalars: dict[str, Value] = {}
+        self._scalar_types = dict(flat_scalars(fn.scalars))
+        self._parts: dict[typed.LocalVar, tuple[typed.LocalVar, ...]] = {}
         self._places: dict[Span, Place] = {}
 
     # ------------------------------------------------------------ building
@@ -73,7 +78,7 @@ class State:
         """A scalar parameter."""
         found = self._scalars.get(name)
         if found is None:
-            found = self._scalars[name] = self._early(ops.Scalar(name, dict(self.fn.scalars)[name]))
+            found = self._scalars[name] = self._early(ops.Scalar(name, self._scalar_types[name]))
         return found
 
     def _early(self, op: ir.Op) -> Value:
@@ -90,6 +95,26 @@ class State:
             yield self.builder
         finally:
             self.builder, self.env = builder, env
+
+    # ------------------------------------------------------------ structs
+    def parts(self, local: typed.LocalVar) -> tuple[typed.LocalVar, ...]:
+        """The local itself, or the locals that hold the fields of a struct."""
+        if not isinstance(local.type.dtype, typed.StructType):
+            return (local,)
+        found = self._parts.get(local)
+        if found is None:
+            found = self._parts[local] = tuple(
+                typed.LocalVar(f"{local.name}.{path}", typed.ValueType(leaf, local.type.axes), local.span)
+                for path, leaf in typed.leaves(local.type.dtype)
+            )
+        return found
+
+    def all_parts(self, locals_: Iterable[typed.LocalVar]) -> list[typed.LocalVar]:
+        return [part for local in locals_ for part in self.parts(local)]
+
+    def is_known(self, local: typed.LocalVar) -> bool:
+        """Whether the local has a value here."""
+        return all(part in self.env for part in self.parts(local))
 
     def place(self, span: Span) -> Place:
         """A span as plain data, for artifacts."""
@@ -223,6 +248,21 @@ class State:
         self.require(ok, "E0601", text, span, (index, size))
 
 
+def flat_scalars(scalars: Iterable[tuple[str, DType]]) -> list[tuple[str, DType]]:
+    """Scalar parameters as the IR has them: a struct is its fields."""
+    return [(f"{name}.{path}" if path else name, leaf) for name, t in scalars for path, leaf in typed.leaves(t)]
+
+
+def arrays_of(
+    a: typed.ArrayVar, kind: str, effect: str, axes: frozenset[Axis] = frozenset()
+) -> tuple[ir.Array, ...]:
+    """The arrays that hold `a`: one, or one per field of a struct."""
+    return tuple(
+        ir.Array(f"{a.name}.{path}" if path else a.name, leaf, a.shape, kind, effect, a.reduce_op, axes)
+        for path, leaf in typed.leaves(a.dtype)
+    )
+
+
 def _record_kind(dtype: DType) -> str:
     if dtype == BOOL:
         return "bool"
@@ -250,4 +290,4 @@ def size_of(e: typed.Expr) -> Size | None:
     return None
 
 
-__all__ = ["State", "size_of"]
+__all__ = ["State", "arrays_of", "flat_scalars", "size_of"]

@@ -15,7 +15,7 @@ from lem.ir.core import Axis, Block, TileType, Value
 from lem.lower import claims, flow
 from lem.lower.expressions import Expressions, is_plain
 from lem.lower.flow import Stmts, always_exits, exits_in, exits_of
-from lem.lower.state import State
+from lem.lower.state import State, arrays_of
 from lem.source import SourceFile, Span
 from lem.types import typed
 from lem_runtime.abi.dtypes import BOOL, I64, DType
@@ -110,18 +110,20 @@ class Statements:
 
     # ------------------------------------------------------------ assignments
     def _SetLocal(self, s: typed.SetLocal) -> None:
-        self._assign((s.local,), (self.ex.value(s.value),))
+        self._assign((s.local,), self.ex.values(s.value))
 
     def _SetLocals(self, s: typed.SetLocals) -> None:
-        self._assign(s.locals, tuple(self.ex.value(v) for v in s.values))
+        self._assign(s.locals, tuple(part for v in s.values for part in self.ex.values(v)))
 
     def _CallFnStmt(self, s: typed.CallFnStmt) -> None:
-        self._assign(s.locals, self.inline(s.fn, s.args))
+        # A result that nobody wants still takes its place among the others.
+        targets = [local or _hidden("unused", r.dtype) for local, r in zip(s.locals, s.fn.results, strict=True)]
+        self._assign(targets, self.inline(s.fn, s.args))
 
-    def _assign(self, locals_: Iterable[typed.LocalVar | None], values: Iterable[Value]) -> None:
-        for local, value in zip(locals_, values, strict=True):
-            if local is not None:
-                self.st.env[local] = self._with_axes(value, local)
+    def _assign(self, locals_: Iterable[typed.LocalVar], values: Iterable[Value]) -> None:
+        """`values`: of each local one, or one per field."""
+        for local, value in zip(self.st.all_parts(locals_), values, strict=True):
+            self.st.env[local] = self._with_axes(value, local)
 
     def _with_axes(self, value: Value, local: typed.LocalVar) -> Value:
         """A local declared with axes has them, whatever it was assigned (`acc: f32[D] = 0`)."""
@@ -133,25 +135,28 @@ class Statements:
     def _MakeArray(self, s: typed.MakeArray) -> None:
         a = s.array
         axes = self.st.element_axes if a.kind == "local" else frozenset()
-        array = self.st.arrays[a] = ir.Array(a.name, a.dtype, a.shape, a.kind, "inout", a.reduce_op, axes)
+        arrays = self.st.arrays[a] = arrays_of(a, a.kind, "inout", axes)
         sizes = tuple(self.ex.value(e) for e in s.sizes)
         self.st.array_sizes[a] = sizes
-        fill = self.ex.value(s.fill) if s.fill is not None else None
+        fills: tuple[Value | None, ...] = self.ex.values(s.fill) if s.fill is not None else (None,) * len(arrays)
         for n, (size, e) in enumerate(zip(sizes, s.sizes, strict=True)):
             if not isinstance(e, (typed.Const, typed.DimSize)):
                 ok = self.st.emit(ops.Compare("ge", size, self.st.const(0, I64)))
                 self.st.require(ok, "E0615", f"axis {n} of `{a.name}` would have size {{0}}", e.span, (size,))
-        self.st.do(ops.Alloc(array, sizes, fill, loc=self.st.place(s.span)))
+        for array, fill in zip(arrays, fills, strict=True):
+            self.st.do(ops.Alloc(array, sizes, fill, loc=self.st.place(s.span)))
 
     def _Store(self, s: typed.Store) -> None:
-        value = self.ex.value(s.value)
+        values = self.ex.values(s.value)
         subs = self.ex.subscripts(s.array, s.subs)
-        self.st.do(ops.Store(self.st.arrays[s.array], subs, value, loc=self.st.place(s.span)))
+        for array, value in zip(self.st.arrays[s.array], values, strict=True):
+            self.st.do(ops.Store(array, subs, value, loc=self.st.place(s.span)))
 
     def _Update(self, s: typed.Update) -> None:
         value = self.ex.value(s.value)
         subs = self.ex.subscripts(s.array, s.subs)
-        self.st.do(ops.Update(s.op, self.st.arrays[s.array], subs, value, loc=self.st.place(s.span)))
+        (array,) = self.st.arrays[s.array]
+        self.st.do(ops.Update(s.op, array, subs, value, loc=self.st.place(s.span)))
 
     def _CheckUnique(self, s: typed.CheckUnique) -> None:
         claims.require_unique(self.st, s)
@@ -185,10 +190,10 @@ class Statements:
     def _outliving(self, inside: Stmts) -> list[typed.LocalVar]:
         """Locals that `inside` sets and that exist before it or are read elsewhere."""
         found = flow.locals_set(inside)
-        if all(v in self.st.env for v in found):
-            return list(found)
+        if all(self.st.is_known(v) for v in found):
+            return self.st.all_parts(found)
         here, everywhere = self._reads.of(inside), self._reads.of(self._body)
-        return [v for v in found if v in self.st.env or everywhere.get(v, 0) > here.get(v, 0)]
+        return self.st.all_parts(v for v in found if self.st.is_known(v) or everywhere.get(v, 0) > here.get(v, 0))
 
     # ------------------------------------------------------------ loops
     def _ForRange(self, s: typed.ForRange) -> None:
@@ -338,8 +343,8 @@ class Statements:
         self.st.env[flag] = self.st.const(True, BOOL)
 
     def _Return(self, s: typed.Return) -> None:
-        for local, e in zip(self.exits.results, s.values, strict=True):
-            self.st.env[local] = self.ex.value(e)
+        values = [part for e in s.values for part in self.ex.values(e)]
+        self.st.env.update(zip(self.exits.results, values, strict=True))
         if self.exits.ret is not None:
             self.st.env[self.exits.ret] = self.st.const(True, BOOL)
 
@@ -357,9 +362,9 @@ class Statements:
     def _CallKernel(self, s: typed.CallKernel) -> None:
         for cond, text in s.conditions:
             self.st.require(self.ex.value(cond), "E0605", text, s.span)
-        scalars = tuple(self.ex.value(v) for v in s.scalars)
+        scalars = tuple(part for v in s.scalars for part in self.ex.values(v))
         dims = tuple(self.ex.value(v) for v in s.dims)
-        arrays = tuple(self.st.arrays[a] for a in s.arrays)
+        arrays = tuple(part for a in s.arrays for part in self.st.arrays[a])
         number = self.st.site("", f"call of {s.callee}", s.span)
         self.st.do(ops.Call(s.callee, arrays, scalars, dims, number, loc=self.st.place(s.span)))
 
@@ -367,7 +372,7 @@ class Statements:
     def inline(self, fn: typed.FnInstance, args: Sequence[typed.Expr | typed.ArrayVar]) -> tuple[Value, ...]:
         """The results of a call, its body lowered in place."""
         st = self.st
-        values: list[tuple[typed.LocalVar, Value]] = []
+        values: dict[typed.LocalVar, Value] = {}
         arrays: list[tuple[typed.ArrayVar, typed.ArrayVar]] = []
         for p, a in zip(fn.params, args, strict=True):
             if isinstance(p, typed.ArrayVar):
@@ -375,18 +380,18 @@ class Statements:
                 arrays.append((p, a))
             else:
                 assert isinstance(p, typed.LocalVar) and isinstance(a, typed.Expr)
-                values.append((p, self.ex.value(a)))
+                values.update(zip(st.parts(p), self.ex.values(a), strict=True))
         # Only now: evaluating an argument may have inlined this same fn with other arrays.
         for formal, actual in arrays:
             sizes = tuple(st.axis_size(actual, n) for n in range(len(actual.shape)))
             st.arrays[formal], st.array_sizes[formal] = st.arrays[actual], sizes
         outer = self.exits, st.fn_axes, st.env, self._body
         self._body = fn.body
-        st.fn_axes = st.fn_axes | frozenset().union(*(v.axes for _, v in values)) - st.element_axes
+        st.fn_axes = st.fn_axes | frozenset().union(*(v.axes for v in values.values())) - st.element_axes
         returned = _hidden("returned", BOOL)
-        results = tuple(_hidden(f"result{n}", r.dtype) for n, r in enumerate(fn.results))
+        results = tuple(st.all_parts(_hidden(f"result{n}", r.dtype) for n, r in enumerate(fn.results)))
         self.exits = _Exits(returned, results)
-        st.env = {**dict(values), returned: st.const(False, BOOL), **{r: st.zero(r.type.dtype) for r in results}}
+        st.env = {**values, returned: st.const(False, BOOL), **{r: st.zero(r.type.dtype) for r in results}}
         self.run(fn.body)
         out = tuple(st.env[r] for r in results)
         self.exits, st.fn_axes, st.env, self._body = outer

@@ -22,8 +22,10 @@ def match_args(
     required: Collection[str],
     declared: Span | None = None,
     also_named: Collection[str] = (),
+    word: str = "parameter",
 ) -> dict[str, ast.Expr] | None:
-    """Arguments by parameter name; `also_named` can only be given by name (dimensions). None when reported."""
+    """Arguments by parameter name; `also_named` can only be given by name (dimensions). `word`: what a
+    parameter is called here. None when reported."""
     also = [(declared, f"`{callee}` is declared here")] if declared else []
     if len(node.args) > len(params):
         n = len(params)
@@ -37,7 +39,7 @@ def match_args(
         if keyword.name not in params and keyword.name not in also_named:
             guess = nearest(keyword.name, [*params, *also_named])
             ctx.diags.error(
-                E0307, keyword.name_span, f"`{callee}` has no parameter `{keyword.name}`", also=also,
+                E0307, keyword.name_span, f"`{callee}` has no {word} `{keyword.name}`", also=also,
                 help=f"did you mean `{guess}`?" if guess else (),
             )  # fmt: skip
             return None

@@ -10,7 +10,7 @@ from lem.diagnostics.suggest import nearest
 from lem.names import Definition, habits, unknown_name
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import expressions, fns, numbers, typed
+from lem.types import expressions, fns, numbers, structs, typed
 from lem.types.context import Builtin, Ctx, NotYet
 from lem.types.convert import CONSTANTS, Literal, adapt, cast, const, error, is_error
 from lem.types.scope import Array, Broken, TypeName
@@ -21,6 +21,9 @@ LATER = {
     "scan": "scans", "cumsum": "scans", "quantize": "quantised arrays",
     "dequantize": "quantised arrays", "blocks": "blocks of arrays",
 }  # fmt: skip
+
+
+SHAPES = ("shape", "rows", "cols")
 
 
 def check_call(ctx: Ctx, node: ast.Call) -> typed.Expr:
@@ -36,7 +39,7 @@ def check_call(ctx: Ctx, node: ast.Call) -> typed.Expr:
             return callee.check(ctx, node)
     assert isinstance(callee, Definition)
     if callee.kind == "struct":
-        raise NotYet("structs", node.span)
+        return structs.construct(ctx, node, callee)
     assert isinstance(callee.node, ast.Function)
     if callee.node.kind == "fn":
         return fns.call_fn(ctx, node, callee)
@@ -96,9 +99,9 @@ def _module_level(ctx: Ctx, func: ast.Name) -> Definition | Builtin | DType | No
             return None
     found = near or ctx.module.find(name)
     if found is None:
-        if fns.suggest_type(name) and name.lower() in fns.OTHER_NAMES:
+        if structs.suggest_type(name) and name.lower() in structs.OTHER_NAMES:
             ctx.diags.error(
-                E0321, func.span, f"`{name}` is not a function", help=f"did you mean `{fns.suggest_type(name)}`?"
+                E0321, func.span, f"`{name}` is not a function", help=f"did you mean `{structs.suggest_type(name)}`?"
             )
             return None
         unknown_name(ctx.diags, ctx.module, func.span, name, {*ctx.session.handlers.builtins, *DTYPES})
@@ -130,7 +133,7 @@ def _in_module(ctx: Ctx, func: ast.Attribute) -> Definition | Builtin | None:
 def definition_of_attribute(ctx: Ctx, node: ast.Attribute) -> Definition | None:
     """What ``module.name`` stands for; None when reported."""
     if not isinstance(node.value, ast.Name) or ctx.find(node.value.id) is not None:
-        if node.name in ("shape", "rows", "cols") and ctx.kind not in ("kernel", "fn"):
+        if node.name in SHAPES and ctx.kind not in ("kernel", "fn"):
             raise NotYet("shapes of arrays as values", node.span)
         ctx.diags.error(
             E0315, node.span, f"arrays and values have no `.{node.name}`", help=habits.attribute_help(node.name) or ()
@@ -158,9 +161,28 @@ def definition_of_attribute(ctx: Ctx, node: ast.Attribute) -> Definition | None:
 
 
 def check_attribute(ctx: Ctx, node: ast.Attribute) -> typed.Expr:
-    """``nn.EPS`` as a value."""
+    """``p.x``, a field of a struct; ``nn.EPS`` as a value."""
+    if not _is_of_module(ctx, node) and not _is_of_array(ctx, node):
+        return structs.field_of(ctx, node)
     found = definition_of_attribute(ctx, node)
     return error(node.span) if found is None else expressions.value_of_definition(ctx, node.span, found)
+
+
+def _is_of_module(ctx: Ctx, node: ast.Attribute) -> bool:
+    """Whether what stands before the dot is the name of a module (or unknown), and no value."""
+    if not isinstance(node.value, ast.Name) or ctx.find(node.value.id) is not None:
+        return False
+    found = ctx.module.find(node.value.id)
+    return found is None or found.kind in ("module", "broken")
+
+
+def _is_of_array(ctx: Ctx, node: ast.Attribute) -> bool:
+    """Whether an array is asked for something that belongs to it as a whole, and that no struct in it has."""
+    entity = ctx.find(node.value.id) if isinstance(node.value, ast.Name) else None
+    if not isinstance(entity, Array):
+        return False
+    struct = entity.var.dtype
+    return not isinstance(struct, typed.StructType) or struct.field(node.name) is None
 
 
 def _refuse_kernel(ctx: Ctx, node: ast.Call, found: Definition, kind: str) -> typed.Expr:
@@ -190,6 +212,8 @@ def convert_to(ctx: Ctx, node: ast.Call, dtype: DType) -> typed.Expr:
         return error(node.span)
     if dtype.kind == "quant":
         raise NotYet("quantised values", node.span)
+    if structs.refuse_struct(ctx, f"`{dtype}`", x):
+        return error(node.span)
     if isinstance(x, Literal):
         return _literal_to(ctx, node, x, dtype)
     made = cast(x, dtype)

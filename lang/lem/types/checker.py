@@ -7,6 +7,7 @@ is the quickest way into this folder.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lem.diagnostics import Diagnostics
 from lem.names import Bound, Definition
@@ -26,6 +27,7 @@ from lem.types import (
     powers,
     statements,
     stores,
+    structs,
     subscripts,
     type_exprs,
     typed,
@@ -35,7 +37,7 @@ from lem.types.context import Ctx, Handlers, NotYet, Session
 from lem.types.convert import const
 from lem.types.scope import Array, Dim
 from lem_runtime.abi.dtypes import DTYPES, DType
-from lem_runtime.abi.signature import Param, Signature
+from lem_runtime.abi.signature import Signature
 
 HANDLERS = Handlers(
     expressions={
@@ -88,7 +90,7 @@ def check(bound: Bound, diags: Diagnostics) -> typed.Module:
         if definition.kind == "constant":
             constants.value_of(session, definition)
         elif definition.kind == "struct":
-            session.not_run[definition.name] = ("structs", definition.span)
+            structs.struct_type(session, definition)
         elif isinstance(definition.node, ast.Function):
             if definition.node.kind == "fn":
                 fns_left.append(definition)
@@ -123,10 +125,8 @@ def _generic_signature(fn: ast.Function, sig: Signature) -> Signature:
     written = {p.name.id: p.type.name for p in fn.params if p.type is not None}
     written |= {r.name.id: r.type.name for r in fn.results if r.name is not None}
     params = tuple(
-        Param(p.name, written[p.name] if written[p.name] in names else p.dtype, p.shape, p.effect, p.place, p.default,
-              p.reduce_op)
-        for p in sig.params
-    )  # fmt: skip
+        replace(p, dtype=written[p.name]) if not p.struct and written[p.name] in names else p for p in sig.params
+    )
     return Signature(fn.name.id, sig.kind, sig.dims, params, sig.rules, sig.conditions, sig.place, sig.doc)
 
 

@@ -114,6 +114,8 @@ class Session:
     fns: dict[Any, Any] = field(default_factory=dict)
     active_fns: list[ast.Function] = field(default_factory=list)
     constants: dict[int, Any] = field(default_factory=dict)
+    structs: dict[int, DType] = field(default_factory=dict)
+    active_structs: list[ast.Struct] = field(default_factory=list)
     not_run: dict[str, tuple[str, Span]] = field(default_factory=dict)
 
     def is_misread(self, item: ast.Node) -> bool:

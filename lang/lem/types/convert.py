@@ -89,6 +89,9 @@ def adapt(
     if dtype is ERROR:
         return error(e.span)
     other = [also] if also else []
+    if isinstance(dtype, typed.StructType):
+        diags.error(E0301, e.span, f"expected {_described(dtype)}, found a number{because}", also=other)
+        return error(e.span)
     if isinstance(e, Literal):
         value = e.value
         if dtype.is_bool or (dtype.is_int and isinstance(value, float)):
@@ -123,7 +126,9 @@ def coerce(
     if numbers.accepts_store(dtype, have):
         return cast(e, dtype)
     other = [also] if also else []
-    if BOOL in (have, dtype):
+    if isinstance(have, typed.StructType) or isinstance(dtype, typed.StructType):
+        diags.error(E0301, e.span, f"expected {_described(dtype)}, found {_described(have)}{because}", also=other)
+    elif BOOL in (have, dtype):
         how = f"`{e.span.text} != 0`" if dtype == BOOL else f"`{dtype}({_short(e)})`"
         diags.error(E0301, e.span, f"expected {dtype}, found {have}{because}", also=other, help=f"write {how}")
     else:
@@ -141,8 +146,12 @@ def agree(
     if is_error(a, b):
         return None
     dtype = common_type(a, b, wide)
+    ta, tb = a.type.dtype, b.type.dtype
+    if dtype is None and (isinstance(ta, typed.StructType) or isinstance(tb, typed.StructType)):
+        also = [(a.span, f"this is {_described(ta)}"), (b.span, f"this is {_described(tb)}")]
+        diags.error(E0302, span, f"{what or 'the two sides'}: a struct agrees with its own kind alone", also=also)
+        return None
     if dtype is None:
-        ta, tb = a.type.dtype, b.type.dtype
         target = ta if ta.is_float and not tb.is_float else tb if tb.is_float else I64
         side = b if target == ta else a
         diags.error(
@@ -204,6 +213,10 @@ def loosen(whole: typed.Expr, *parts: typed.Expr) -> typed.Expr:
     if isinstance(whole, typed.Const) and not isinstance(whole.value, bool):
         return Literal(whole.span, whole.type, whole.value)
     return Adaptable(whole.span, whole.type, whole)
+
+
+def _described(dtype: DType) -> str:
+    return f"the struct {dtype}" if isinstance(dtype, typed.StructType) else str(dtype)
 
 
 def _article(dtype: DType) -> str:

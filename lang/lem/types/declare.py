@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lem.diagnostics.codes import E0205, E0305, E0310, E0320
 from lem.syntax import ast
-from lem.types import expressions, flow, integers, type_exprs, typed
+from lem.types import expressions, flow, integers, structs, type_exprs, typed
 from lem.types.context import Ctx
 from lem.types.convert import coerce, is_error
 from lem.types.linear import Lin
@@ -34,6 +34,8 @@ def check_declare(ctx: Ctx, node: ast.Declare) -> list[typed.Stmt]:
     if dtype is None:
         ctx.scopes.add(Broken(node.name.id, node.name.span))
         return []
+    if node.effect == "reduce" and isinstance(dtype, typed.StructType):
+        structs.refuse_reduce(ctx, node.type, node.reduce_op, dtype)
     if node.type.sizes is None:
         if node.effect:
             ctx.diags.error(E0305, node.type.span, "`reduce` is an effect of arrays, and this is one value")

@@ -145,7 +145,7 @@ def value_of_definition(ctx: Ctx, span: Span, found: Definition) -> typed.Expr:
     if isinstance(found.node, ast.Function):
         what = found.node.kind
     ctx.diags.error(
-        E0315, span, f"`{found.name}` is a {what}", help=f"call it: `{found.name}(...)`" if what == "fn" else ()
+        E0315, span, f"`{found.name}` is a {what}", help=f"call it: `{found.name}(...)`" if what in ("fn", "struct") else ()
     )
     return error(span)
 
@@ -401,7 +401,9 @@ def _bitwise(ctx: Ctx, span: Span, op: str, op_span: Span, a: typed.Expr, b: typ
 
 def _no_operator(ctx: Ctx, span: Span, op: str, x: typed.Expr) -> typed.Expr:
     dtype: DType | str = x.type.dtype
-    if dtype == BOOL and op not in "&|^~":
+    if isinstance(dtype, typed.StructType):
+        help = f"take its fields, for example `{x.span.text}.{dtype.fields[0][0]}`, or write an fn that does it"
+    elif dtype == BOOL and op not in "&|^~":
         help = "use `and`, `or`, `not`, or convert with `i32(...)`"
     elif op == "^" and isinstance(dtype, DType) and dtype.is_float:
         help = "a power is `x ** y`; for its bits take `bits(x, u32)`"
@@ -421,6 +423,8 @@ def check_condition(ctx: Ctx, node: ast.Expr, who: str) -> typed.Expr:
         return x
     literal = x.value if isinstance(x, Literal) else None
     help = f"write `{literal != 0}`" if literal is not None else f"say what is compared: `{node.span.text} != 0`"
+    if isinstance(x.type.dtype, typed.StructType):
+        help = f"ask one of its fields: `{node.span.text}.{x.type.dtype.fields[0][0]}`"
     ctx.diags.error(E0304, node.span, f"{who} takes a bool, and this is {_type_text(x)}", help=help)
     return error(node.span)
 
@@ -452,6 +456,8 @@ def _compare_two(ctx: Ctx, node: ast.Compare, op: str, a: typed.Expr, b: typed.E
         return error(node.span)
     if is_error(a, b):
         return error(node.span)
+    if any(isinstance(x.type.dtype, typed.StructType) for x in (a, b)):
+        return _no_operator(ctx, node.span, op, a if isinstance(a.type.dtype, typed.StructType) else b)
     bools = a.type.dtype.is_bool, b.type.dtype.is_bool
     if any(bools) and not (all(bools) and op in ("==", "!=")):
         return _no_operator(ctx, node.span, op, a if bools[0] else b)
@@ -541,7 +547,9 @@ def to_int(ctx: Ctx, x: typed.Expr, who: str) -> typed.Expr:
     if dtype.is_int and (adapts(x) or numbers.holds(I64, dtype)):
         return settle(adapt(ctx.diags, x, I64)) if adapts(x) else cast(x, I64)
     found = "a float" if isinstance(x, Literal) else str(dtype)
-    ctx.diags.error(
-        E0301, x.span, f"{who} is an integer, and this is {found}", help=f"convert it: `i64({x.span.text})`"
+    text = x.span.text
+    help = f"take its field: `{text}.{dtype.fields[0][0]}`" if isinstance(dtype, typed.StructType) else (
+        f"convert it: `i64({text})`"
     )
+    ctx.diags.error(E0301, x.span, f"{who} is an integer, and this is {found}", help=help)
     return error(x.span)

@@ -9,36 +9,35 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lem.diagnostics import Diagnostics
-from lem.diagnostics.codes import E0301, E0305, E0306, E0313, E0315, E0318, E0324, E0325
-from lem.diagnostics.suggest import nearest
-from lem.names import Definition
+from lem.diagnostics.codes import E0301, E0306, E0313, E0315, E0318, E0324, E0325
+from lem.names import Definition, ModuleScope
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import numbers, passes, subscripts, typed
+from lem.types import numbers, passes, structs, subscripts, typed
 from lem.types.arguments import match_args
 from lem.types.context import Ctx, LocalType, NotYet, Session
 from lem.types.convert import NO_AXES, Adaptable, Literal, adapts, agree, coerce, const, error, is_error, settle
 from lem.types.numbers import ERROR
 from lem.types.scope import Array, Dim, Local, TypeName
-from lem_runtime.abi.dtypes import DTYPES, F64, I64, DType
+from lem_runtime.abi.dtypes import F64, I64, DType
 from lem_runtime.abi.sizes import Size
 
 Arg = typed.Expr | Array
-
-OTHER_NAMES = {  # of types, in other languages
-    "float32": "f32", "float64": "f64", "double": "f64", "float16": "f16", "bfloat16": "bf16", "int8": "i8",
-    "int16": "i16", "int32": "i32", "int64": "i64", "uint8": "u8", "uint16": "u16", "uint32": "u32",
-    "uint64": "u64", "boolean": "bool", "half": "f16", "long": "i64", "size_t": "i64",
-}  # fmt: skip
 
 
 @dataclass(slots=True)
 class Binding:
     """What the generic names of an fn stand for in one call."""
 
+    session: Session
+    scope: ModuleScope  # of the fn
     types: dict[str, DType] = field(default_factory=dict)
     type_args: dict[str, list[typed.Expr]] = field(default_factory=dict)
     dims: dict[str, Size] = field(default_factory=dict)
+
+    def dtype_of(self, node: ast.TypeExpr) -> DType | None:
+        """The type that the fn's signature names; None when it is none, ERROR when that was reported."""
+        return self.types.get(node.name) or structs.type_named(self.session, self.scope, node.name)
 
 
 def call_fn(ctx: Ctx, node: ast.Call, found: Definition) -> typed.Expr:
@@ -117,7 +116,7 @@ def instance(
         return None
     if fn.results and any(r.type.sizes is not None for r in fn.results):
         raise NotYet("an fn that returns an array", fn.name.span)
-    binding = Binding()
+    binding = Binding(ctx.session, found.scope)
     if not all(_bind_param(ctx, fn, p, a, binding) for p, a in zip(fn.params, args, strict=True)):
         return None
     if not _bind_types(ctx, span, fn, binding):
@@ -177,7 +176,7 @@ def _bind_param(ctx: Ctx, fn: ast.Function, param: ast.Param, arg: Arg, binding:
         if binding.types[name] != arg.var.dtype:
             ctx.diags.error(E0301, arg.span, f"`{name}` is {binding.types[name]} and {arg.var.dtype} in one call")
             return False
-    elif numbers.dtype_named(name) != arg.var.dtype:
+    elif binding.dtype_of(param.type) != arg.var.dtype:
         ctx.diags.error(
             E0301, param.type.span, f"`{fn.name.id}` takes an array of {name}, found {arg.var.dtype}",
             also=[(arg.span, f"`{arg.name}` is declared here")],
@@ -262,8 +261,8 @@ def _convert(ctx: Ctx, fn: ast.Function, param: ast.Param, arg: typed.Expr, bind
     """An argument as its parameter's type."""
     if param.type is None:
         return settle(arg)
-    dtype = binding.types.get(param.type.name) or numbers.dtype_named(param.type.name)
-    if dtype is None:
+    dtype = binding.dtype_of(param.type)
+    if dtype is None or dtype is ERROR:
         return settle(arg)  # reported where the fn is checked
     return coerce(ctx.diags, arg, dtype, f", for `{param.name.id}`", (param.name.span, f"`{param.name.id}` is {dtype}"))
 
@@ -277,7 +276,7 @@ def _check_instance(
     given: list[Arg],
     binding: Binding,
 ) -> typed.FnInstance | None:
-    declared = _declared_results(ctx.session, fn, binding)
+    declared = _declared_results(fn, binding)
     if declared is not None and ERROR in declared:
         return None
     return check_instance_body(ctx.session, ctx, found, fn, args, given, binding, declared)
@@ -356,39 +355,16 @@ def _bind_names(
         ctx.params.append(var)
 
 
-def _declared_results(session: Session, fn: ast.Function, binding: Binding) -> tuple[DType, ...] | None:
+def _declared_results(fn: ast.Function, binding: Binding) -> tuple[DType, ...] | None:
     if not fn.results:
         return None
     out = []
     for result in fn.results:
-        dtype = binding.types.get(result.type.name) or numbers.dtype_named(result.type.name)
+        dtype = binding.dtype_of(result.type)
         if dtype is None:
-            unknown_type(session, session.diags, result.type)
+            structs.unknown_type(binding.session, binding.scope, result.type)
         out.append(dtype or ERROR)
     return tuple(out)
-
-
-def unknown_type(session: Session, diags: Diagnostics, node: ast.TypeExpr) -> None:
-    """Report a name that is no type; structs are types that cannot run yet."""
-    found = session.bound.scope.find(node.name)
-    if found is not None and found.kind == "struct":
-        raise NotYet("structs", node.span)
-    guess = suggest_type(node.name)
-    diags.error(
-        E0305, node.span, f"`{node.name}` is not a type", help=f"did you mean `{guess}`?" if guess else ()
-    )
-
-
-def unknown_suffix(diags: Diagnostics, suffix: ast.TypeSuffix) -> None:
-    """Report a type suffix that does not exist."""
-    diags.error(E0305, suffix.span, f"`.{suffix.name}` is no layout", help="layouts are `.row` and `.col`")
-
-
-def suggest_type(name: str) -> str | None:
-    """The lem name of what other languages call otherwise, or the nearest one."""
-    if name.lower() in OTHER_NAMES:
-        return OTHER_NAMES[name.lower()]
-    return nearest(name, [*DTYPES, *numbers.ALIASES])
 
 
 def _inferred_results(ctx: Ctx, diags: Diagnostics, fn: ast.Function) -> tuple[DType, ...] | None:

@@ -14,14 +14,14 @@ from lem.diagnostics.suggest import nearest
 from lem.names import Definition, ModuleScope
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import claims, effects, expressions, generics, numbers, passes, type_exprs, typed
+from lem.types import claims, effects, expressions, generics, numbers, passes, structs, type_exprs, typed
 from lem.types.context import Ctx, LocalType, NotYet, Session, place_of
 from lem.types.convert import coerce, is_error, settle
 from lem.types.linear import Lin
 from lem.types.scope import Array, Broken, Dim, Entity, ScalarParam, TypeName
 from lem.types.solve_dims import solve
 from lem_runtime.abi.dtypes import DType
-from lem_runtime.abi.signature import Condition, Param, Scalar, Signature
+from lem_runtime.abi.signature import Condition, Param, Scalar, Signature, arguments_of
 from lem_runtime.abi.sizes import Size
 from lem_runtime.abi.targets import KINDS, TARGETS, targets_of
 
@@ -87,7 +87,7 @@ def _finish(
     session: Session, ctx: Ctx, fn: ast.Function, name: str, header: Header, body: tuple[typed.Stmt, ...]
 ) -> typed.Function | None:
     dims = tuple(g.name for g in fn.generics if g.bound is None)
-    solution = solve(dims, header.params)
+    solution = solve(dims, arguments_of(header.params))
     for problem in solution.problems:
         span = next((p.name.span for p in fn.params if p.name.id == problem.param), fn.name.span)
         session.diags.error(E0314, span, problem.text)
@@ -130,7 +130,7 @@ def check_header(ctx: Ctx, fn: ast.Function, dtypes: Mapping[str, DType]) -> Hea
         if param.type is not None and param.type.sizes is not None:
             _array_param(ctx, header, param, param.type, param.type.sizes)
     order = {p.name.id: n for n, p in enumerate(fn.params)}
-    header.params.sort(key=lambda p: order[p.name])
+    header.params.sort(key=lambda p: order[p.argument])
     for result in fn.results:
         _result(ctx, header, result)
     if fn.where is not None:
@@ -171,6 +171,11 @@ def _scalar_param(ctx: Ctx, header: Header, param: ast.Param, node: ast.TypeExpr
         if dtype.bits < 64:
             ctx.facts = ctx.facts.assume(sym.lin - dtype.min_int, -sym.lin + dtype.max_int)
     header.scalars.append((name, dtype))
+    if isinstance(dtype, typed.StructType):
+        if param.default is not None:
+            ctx.diags.error(E0301, param.default.span, "a struct has no default")
+        header.params += _params_of(name, dtype, None, "read", span)
+        return
     header.params.append(Param(name, dtype.name, None, "read", place_of(span), _default(ctx, param, dtype)))
 
 
@@ -198,13 +203,24 @@ def _array_param(
     effect = param.effect or "read"
     made = _array(ctx, param.name, node, sizes, effect, param.reduce_op)
     if made is not None:
-        header.arrays.append(made)
-        header.params.append(_param_of(made))
+        _add_array(header, made)
 
 
-def _param_of(var: typed.ArrayVar) -> Param:
+def _add_array(header: Header, var: typed.ArrayVar) -> None:
     shape = tuple(s for s in var.shape if s is not None)
-    return Param(var.name, var.dtype.name, shape, var.effect, place_of(var.span), None, var.reduce_op)
+    header.arrays.append(var)
+    header.params += _params_of(var.name, var.dtype, shape, var.effect, var.span, var.reduce_op)
+
+
+def _params_of(
+    name: str, dtype: DType, shape: tuple[Size, ...] | None, effect: str, span: Span, reduce_op: str = ""
+) -> list[Param]:
+    """The parameter that a name declares; of a struct, one per field."""
+    struct = dtype.name if isinstance(dtype, typed.StructType) else ""
+    return [
+        Param(f"{name}.{path}" if path else name, leaf.name, shape, effect, place_of(span), None, reduce_op, struct)
+        for path, leaf in typed.leaves(dtype)
+    ]
 
 
 def _array(
@@ -216,6 +232,8 @@ def _array(
         _declare(ctx, Broken(name.id, name.span))
         return None
     span = name.span.to(node.span)
+    if effect == "reduce" and isinstance(dtype, typed.StructType):
+        structs.refuse_reduce(ctx, node, reduce_op, dtype)
     var = typed.ArrayVar(name.id, dtype, tuple(shape), "param", effect, span, reduce_op)
     forms = tuple(_form(ctx, s) for s in shape if s is not None)
     array = Array(var, forms)
@@ -256,8 +274,7 @@ def _result(ctx: Ctx, header: Header, result: ast.Result) -> None:
         return
     made = _array(ctx, result.name, result.type, result.type.sizes or (), "result")
     if made is not None:
-        header.arrays.append(made)
-        header.params.append(_param_of(made))
+        _add_array(header, made)
 
 
 def _where(ctx: Ctx, header: Header, node: ast.Expr) -> None:

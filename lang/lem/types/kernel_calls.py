@@ -12,7 +12,7 @@ from lem.diagnostics.codes import E0301, E0306, E0307, E0313, E0314, E0321, E040
 from lem.names import Definition
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import array_data, expressions, generics, integers, locals, stores, subscripts, typed
+from lem.types import array_data, expressions, generics, integers, locals, stores, structs, subscripts, typed
 from lem.types.arguments import match_args
 from lem.types.context import Ctx, Need, NotYet
 from lem.types.convert import NO_AXES, coerce, const, error, is_error
@@ -22,7 +22,7 @@ from lem.types.races import WHOLE
 from lem.types.scope import Array, Broken, Local
 from lem.types.solve_dims import CallDims, unify_call
 from lem_runtime.abi import sizes
-from lem_runtime.abi.dtypes import BOOL, DTYPES, I64
+from lem_runtime.abi.dtypes import BOOL, I64, DType
 from lem_runtime.abi.signature import Param, Signature
 from lem_runtime.abi.sizes import Size
 
@@ -128,7 +128,7 @@ def _check_call(
 ) -> list[typed.Stmt]:
     sig = call.callee.signature
     ok = True
-    for param in sig.params:
+    for param in sig.arguments:
         value = values.get(param.name)
         if isinstance(value, Array):
             ok &= _take_array(ctx, call, fn, param, value)
@@ -146,7 +146,7 @@ def _check_call(
         _poison(ctx, targets)
         return []
     _touch_arrays(ctx, call, sig)
-    order = [call.arrays[p.name].var for p in sig.params if p.name in call.arrays]
+    order = [call.arrays[p.name].var for p in sig.arguments if p.name in call.arrays]
     scalars = tuple(call.scalars[name] for name, _ in call.callee.scalars)
     conditions = _conditions(ctx, call, bound)
     made = typed.CallKernel(call.span, call.callee.name, tuple(order), scalars, tuple(dims.values()), conditions)
@@ -155,7 +155,7 @@ def _check_call(
 
 def _take_array(ctx: Ctx, call: Call, fn: ast.Function, param: Param, value: Array) -> bool:
     declared = _declared(fn, param)
-    if value.var.dtype.name != param.dtype:
+    if value.var.dtype != _dtype(call, param):
         ctx.diags.error(
             E0301, _arg_span(call, fn, param), f"`{param.name}` is {param.dtype}, and `{value.name}` is {value.var.dtype}",
             also=[(declared, "declared here")],
@@ -181,10 +181,16 @@ def _take_array(ctx: Ctx, call: Call, fn: ast.Function, param: Param, value: Arr
 
 
 def _take_scalar(ctx: Ctx, call: Call, fn: ast.Function, param: Param, value: typed.Expr) -> bool:
-    dtype = DTYPES[param.dtype]
+    dtype = _dtype(call, param)
     ready = coerce(ctx.diags, value, dtype, f", for `{param.name}`", (_declared(fn, param), f"`{param.name}` is {dtype}"))
     call.scalars[param.name] = ready
     return not is_error(ready)
+
+
+def _dtype(call: Call, param: Param) -> DType:
+    """The type that the callee declares: names of structs alone do not tell, every module may have its own."""
+    arrays = ((a.name, a.dtype) for a in call.callee.arrays)
+    return next(dtype for name, dtype in (*arrays, *call.callee.scalars) if name == param.name)
 
 
 def _declared(fn: ast.Function, param: Param) -> Span:
@@ -205,10 +211,10 @@ def _arg_span(call: Call, fn: ast.Function, param: Param) -> Span:
 
 def _check_aliases(ctx: Ctx, call: Call, sig: Signature) -> bool:
     """No written array may be another argument too."""
-    for param in sig.params:
+    for param in sig.arguments:
         if not param.is_written or param.name not in call.arrays:
             continue
-        for other in sig.params:
+        for other in sig.arguments:
             if other is not param and other.name in call.arrays and call.arrays[other.name] is call.arrays[param.name]:
                 name = call.arrays[param.name].name
                 ctx.diags.error(
@@ -366,7 +372,7 @@ def _take_results(
     ctx: Ctx, call: Call, sig: Signature, dims: dict[str, typed.Expr], targets: tuple[ast.Expr, ...]
 ) -> bool:
     """Make places for the callee's results, and name them as the caller wants."""
-    results = [p for p in sig.params if p.effect == "result"]
+    results = [p for p in sig.arguments if p.effect == "result"]
     if targets and len(targets) != len(results):
         ctx.diags.error(
             E0307, call.span, f"`{call.callee.name}` has {len(results)} "
@@ -381,7 +387,7 @@ def _take_results(
 
 
 def _take_result(ctx: Ctx, call: Call, param: Param, target: ast.Expr | None) -> bool:
-    dtype = DTYPES[param.dtype]
+    dtype = _dtype(call, param)
     name = target.id if isinstance(target, ast.Name) else param.name
     span = target.span if target is not None else call.span
     if not param.shape:
@@ -406,7 +412,8 @@ def _take_result(ctx: Ctx, call: Call, param: Param, target: ast.Expr | None) ->
     shape = tuple(None if f is None else f.to_size() for f in forms)
     var = typed.ArrayVar(name, dtype, shape, "temp", "inout", span)
     array = Array(var, forms)
-    call.before.append(typed.MakeArray(span, var, tuple(e for e in exprs if e is not None), const(span, 0, dtype)))
+    sizes_here = tuple(e for e in exprs if e is not None)
+    call.before.append(typed.MakeArray(span, var, sizes_here, structs.zero(span, dtype)))
     call.arrays[param.name] = array
     if target is not None:
         ctx.scopes.add(array)
@@ -416,7 +423,8 @@ def _take_result(ctx: Ctx, call: Call, param: Param, target: ast.Expr | None) ->
 
 def _into_existing(ctx: Ctx, call: Call, param: Param, array: Array, span: Span) -> bool:
     """``y = f(x)`` where `y` is a result of the caller: the callee writes it in place."""
-    if array.var.effect == "read" or array.var.dtype.name != param.dtype or len(array.var.shape) != len(param.shape or ()):
+    fits = array.var.dtype == _dtype(call, param) and len(array.var.shape) == len(param.shape or ())
+    if array.var.effect == "read" or not fits:
         ctx.diags.error(
             E0301, span, f"`{array.name}` is {array.var.dtype} with {len(array.var.shape)} axes and cannot take the result",
             also=[(array.span, "declared here")],
@@ -450,7 +458,7 @@ def _assign_result(ctx: Ctx, span: Span, target: ast.Expr, value: typed.Expr) ->
 def _touch_arrays(ctx: Ctx, call: Call, sig: Signature) -> None:
     """What the callee does to its arrays, the caller does."""
     kinds = {"read": ("read",), "out": ("write",), "result": ("write",), "inout": ("read", "write"), "reduce": ("update",)}
-    for param in sig.params:
+    for param in sig.arguments:
         array = call.arrays.get(param.name)
         if array is None:
             continue

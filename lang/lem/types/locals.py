@@ -183,7 +183,7 @@ def _merged_type(ctx: Ctx, local: Local, value: typed.Expr) -> tuple[DType | Non
     if local.adapts:
         return (None if local.adapts == "float" and not new.is_float else None if new.is_bool else new), ""
     if adapts(value):
-        return (None if have.is_bool or (new.is_float and have.is_int) else have), ""
+        return (None if not (have.is_int or have.is_float) or (new.is_float and have.is_int) else have), ""
     return numbers.common(have, new), ""
 
 

@@ -217,7 +217,10 @@ def format_text(ctx: Ctx, node: ast.Expr) -> tuple[str, tuple[typed.Expr, ...]] 
         return node.value.replace("{", "{{").replace("}", "}}"), ()
     if not isinstance(node, ast.FString):
         x = ctx.expr(node)
-        return None if is_error(x) else ("{0}", (settle(x),))
+        if is_error(x):
+            return None
+        shown: list[typed.Expr] = []
+        return _shown(x, "", shown), tuple(shown)
     text = ""
     values: list[typed.Expr] = []
     for part in node.parts:
@@ -227,9 +230,21 @@ def format_text(ctx: Ctx, node: ast.Expr) -> tuple[str, tuple[typed.Expr, ...]] 
             x = ctx.expr(part.value)
             if is_error(x):
                 return None
-            text += "{" + str(len(values)) + (f":{part.format}" if part.format else "") + "}"
-            values.append(settle(x))
+            text += _shown(x, part.format, values)
     return text, tuple(values)
+
+
+def _shown(x: typed.Expr, format: str, values: list[typed.Expr]) -> str:
+    """The field that shows `x`, which is added to `values`; a struct shows as it is made: `Body(x={0}, y={1})`."""
+    struct = x.type.dtype
+    if isinstance(struct, typed.StructType):
+        fields = (
+            (name, typed.Field(x.span, typed.ValueType(dtype, x.type.axes), x, n))
+            for n, (name, dtype) in enumerate(struct.fields)
+        )
+        return f"{struct}({', '.join(f'{name}={_shown(field, format, values)}' for name, field in fields)})"
+    values.append(settle(x))
+    return "{" + str(len(values) - 1) + (f":{format}" if format else "") + "}"
 
 
 def check_print(ctx: Ctx, node: ast.Call, span: Span) -> list[typed.Stmt]:

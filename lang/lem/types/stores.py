@@ -8,7 +8,7 @@ from __future__ import annotations
 from lem.diagnostics.codes import E0310, E0317, E0319, E0401, E0405, E0409, E0411
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import claims, expressions, subscripts, typed
+from lem.types import claims, expressions, structs, subscripts, typed
 from lem.types.context import Ctx
 from lem.types.convert import coerce, is_error
 from lem.types.locals import assign_name, report_axes, report_scalar_in_grid
@@ -191,4 +191,7 @@ def _update(
 
 def refuse_target(ctx: Ctx, target: ast.Expr) -> None:
     """Report something that cannot stand left of ``=``."""
+    if isinstance(target, ast.Attribute):
+        structs.refuse_field_target(ctx, target)
+        return
     ctx.diags.error(E0319, target.span, "this cannot be assigned", help="assign a name or an element: `y[i] = ...`")

@@ -5,8 +5,9 @@ Takes :class:`ast.TypeExpr` and size expressions; gives dtypes and :data:`Size` 
 
 from __future__ import annotations
 
+from lem.diagnostics.codes import E0305
 from lem.syntax import ast
-from lem.types import constants, fns, numbers
+from lem.types import constants, numbers, structs
 from lem.types.context import Ctx, NotYet
 from lem.types.scope import Dim, ScalarParam, TypeName
 from lem_runtime.abi.dtypes import DType
@@ -22,22 +23,25 @@ def dtype_of(ctx: Ctx, node: ast.TypeExpr) -> DType | None:
     if isinstance(entity, TypeName):
         dtype: DType | None = entity.dtype
     else:
-        dtype = numbers.dtype_named(node.name)
+        dtype = structs.type_named(ctx.session, ctx.module, node.name)
     if dtype is None:
-        found = ctx.module.find(node.name)
-        if found is not None and found.kind == "struct":
-            raise NotYet("structs", node.span)
-        fns.unknown_type(ctx.session, ctx.diags, node)
+        structs.unknown_type(ctx, ctx.module, node)
+        return None
+    if dtype is numbers.ERROR:
         return None
     if dtype.kind == "quant":
         raise NotYet("quantised arrays", node.span)
     for suffix in node.suffixes:
         if suffix.name not in _LAYOUTS:
-            fns.unknown_suffix(ctx.diags, suffix)
+            _unknown_suffix(ctx, suffix)
             return None
         if suffix.name != "row":
             raise NotYet(f"the layout `.{suffix.name}`", suffix.span)
     return dtype
+
+
+def _unknown_suffix(ctx: Ctx, suffix: ast.TypeSuffix) -> None:
+    ctx.diags.error(E0305, suffix.span, f"`.{suffix.name}` is no layout", help="layouts are `.row` and `.col`")
 
 
 def size_of(ctx: Ctx, node: ast.Expr) -> Size | None:

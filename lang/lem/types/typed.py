@@ -8,6 +8,7 @@ not tracked here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lem.source import Span
@@ -30,6 +31,32 @@ class ValueAxis:
     name: str
     kind: str
     size: Size | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StructType(DType):
+    """A struct as the type of one value. To all rules about numbers it is a type that is neither int, float nor bool.
+
+    module: where it is defined: structs of two modules are two types, whatever their names.
+    """
+
+    module: str
+    fields: tuple[tuple[str, DType], ...]
+
+    def field(self, name: str) -> int | None:
+        """Number of the field `name`."""
+        return next((n for n, (field, _) in enumerate(self.fields) if field == name), None)
+
+
+def leaves(dtype: DType) -> Iterator[tuple[str, DType]]:
+    """The numbers a value is made of, in order, with the path to each: ("", f32) of an f32; ("x", f32), ("y", f32) of a
+    point; ("at.x", f32), ... of a struct that holds one."""
+    if not isinstance(dtype, StructType):
+        yield "", dtype
+        return
+    for name, inner in dtype.fields:
+        for path, leaf in leaves(inner):
+            yield (f"{name}.{path}" if path else name), leaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +174,21 @@ class Load(Expr):
     subs: tuple[At | Whole, ...]
     boundary: str = ""
     fill: Expr | None = None
+
+
+@dataclass(eq=False, slots=True)
+class MakeStruct(Expr):
+    """``Body(x=1, y=2)``: a value per field, in the order of the struct."""
+
+    values: tuple[Expr, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Field(Expr):
+    """``p.x``: the `index`-th field of a struct value. Of a :class:`Load` only the field is loaded."""
+
+    x: Expr
+    index: int
 
 
 @dataclass(eq=False, slots=True)

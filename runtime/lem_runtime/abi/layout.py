@@ -4,7 +4,8 @@ Entry (C calling convention, no unwinding, no thread-local or static mutable dat
 
     i32 entry(ctx: ptr, args: ptr, lo: i64, hi: i64)      0 = done, 1 = fault recorded, 2 = cancelled
 
-`args` is a block of 8-byte slots, in the order of ``Signature.params``, then one slot per dimension:
+`args` is a block of 8-byte slots, in the order of ``Signature.params`` (there a struct is its fields, one after the
+other), then one slot per dimension:
 
     array   ptr, size[rank], stride[rank]      strides in elements, may be 0 or negative
     scalar  value in the low bytes, zero-extended (f32: its 4 bytes; bool: 0 or 1)

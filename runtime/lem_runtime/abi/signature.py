@@ -7,7 +7,7 @@ parameter at fault (LANGUAGE 7, 15, 43). Pure; no arrays are touched.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lem_runtime.abi import sizes
 from lem_runtime.abi.sizes import Size
@@ -30,10 +30,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One parameter or named result.
+    """One parameter or named result; of a struct parameter `b`, one of its fields: `b.x`.
 
     effect: "read" | "out" | "inout" | "reduce" | "result" (a fresh array or scalar given back)
     shape:  None for a scalar, else one size per axis.
+    struct: of a field: name of the struct. Compiled code knows fields only, each an array with strides of its own (so
+            interleaved fields and fields apart are the same to it); callers and messages know the struct.
     """
 
     name: str
@@ -43,6 +45,17 @@ class Param:
     place: Place | None = None
     default: Scalar | None = None
     reduce_op: str = ""
+    struct: str = ""
+
+    @property
+    def argument(self) -> str:
+        """What a caller calls it: `b` of the field `b.x`, else its name."""
+        return self.name.partition(".")[0] if self.struct else self.name
+
+    @property
+    def field(self) -> str:
+        """The path to a field within its struct: `x`, or `at.x` in a struct that holds one; "" of any other parameter."""
+        return self.name.partition(".")[2] if self.struct else ""
 
     @property
     def is_array(self) -> bool:
@@ -57,8 +70,8 @@ class Param:
 class DimRule:
     """How a dimension is found. In order of the signature's `rules`; the first one that applies binds.
 
-    `dim = (size of axis `axis` of `param` - offset) // scale`, with `scale` > 0 dividing exactly; `offset` may use
-    names bound before. With `param` None the dimension is given by name at the call.
+    `dim = (size of axis `axis` of the argument `param` - offset) // scale`, with `scale` > 0 dividing exactly; `offset`
+    may use names bound before. With `param` None the dimension is given by name at the call.
     """
 
     dim: str
@@ -99,12 +112,30 @@ class Signature:
     doc: str = ""
 
     def param(self, name: str) -> Param | None:
-        return next((p for p in self.params if p.name == name), None)
+        """What a caller or compiled code calls `name`: an argument or a field."""
+        return next((p for p in (*self.params, *self.arguments) if p.name == name), None)
+
+    @property
+    def arguments(self) -> tuple[Param, ...]:
+        """The parameters as a caller sees them: a struct is one, with the struct's name as its dtype."""
+        return arguments_of(self.params)
+
+    def fields(self, argument: str) -> tuple[Param, ...]:
+        """The fields of a struct argument; none of any other."""
+        return tuple(p for p in self.params if p.struct and p.argument == argument)
 
     @property
     def inputs(self) -> tuple[Param, ...]:
         """What a caller must hand over: everything but `out` arrays and results."""
-        return tuple(p for p in self.params if p.effect not in ("out", "result"))
+        return tuple(p for p in self.arguments if p.effect not in ("out", "result"))
+
+
+def arguments_of(params: Sequence[Param]) -> tuple[Param, ...]:
+    """Parameters with the fields of each struct taken together."""
+    out: dict[str, Param] = {}
+    for p in params:
+        out.setdefault(p.argument, replace(p, name=p.argument, dtype=p.struct, struct="") if p.struct else p)
+    return tuple(out.values())
 
 
 class CallError(Exception):
@@ -131,10 +162,12 @@ def bind(
 ) -> dict[str, int]:
     """Value of every dimension of `sig`, with all sizes and conditions checked.
 
-    `shapes`: shape of each array handed over (`out` arrays may be missing: they are allocated from the result);
-    `scalars`: values of the scalar parameters; `named`: dimensions given by name. Raises :class:`CallError`.
+    `shapes`: shape of each array handed over, a struct's by its name or field by field (`out` arrays may be missing: they
+    are allocated from the result); `scalars`: values of the scalar parameters; `named`: dimensions given by name. Raises
+    :class:`CallError`.
     """
     known: dict[str, int] = {n: v for n, v in scalars.items() if isinstance(v, int) and not isinstance(v, bool)}
+    shapes = _by_argument(sig, shapes)
     _check_ranks(sig, shapes)
     dims: dict[str, int] = {}
     told: dict[str, str] = {}
@@ -182,8 +215,28 @@ def shape_of(param: Param, known: Mapping[str, int]) -> tuple[int, ...]:
     return tuple(out)
 
 
+def _by_argument(sig: Signature, shapes: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
+    """Shapes by the names that callers use; all fields of a struct have one shape."""
+    out: dict[str, Sequence[int]] = {}
+    fields = {p.name: p for p in sig.params if p.struct}
+    first: dict[str, Param] = {}
+    for name, shape in shapes.items():
+        p = fields.get(name)
+        if p is None:
+            out[name] = shape
+            continue
+        seen = out.setdefault(p.argument, shape)
+        if tuple(seen) != tuple(shape):
+            raise CallError(
+                "E0606", f"field `{p.field}` of `{p.argument}` is {_shaped(shape)}, "
+                f"and field `{first[p.argument].field}` {_shaped(seen)}", p.place,
+            )  # fmt: skip
+        first.setdefault(p.argument, p)
+    return out
+
+
 def _check_ranks(sig: Signature, shapes: Mapping[str, Sequence[int]]) -> None:
-    for p in sig.params:
+    for p in sig.arguments:
         if p.shape is not None and p.name in shapes and len(shapes[p.name]) != len(p.shape):
             raise CallError(
                 "E0606",
@@ -211,7 +264,7 @@ def _solve(sig: Signature, rule: DimRule, shape: Sequence[int], known: Mapping[s
 def _check_shapes(
     sig: Signature, shapes: Mapping[str, Sequence[int]], known: Mapping[str, int], told: Mapping[str, str]
 ) -> None:
-    for p in sig.params:
+    for p in sig.arguments:
         if p.shape is None:
             continue
         want = shape_of(p, known)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lem.diagnostics.codes import E0301, E0307, E0317
 from lem.syntax import ast
-from lem.types import claims, numbers, typed
+from lem.types import claims, numbers, structs, typed
 from lem.types.context import Builtin, Ctx
 from lem.types.convert import (
     Literal,
@@ -45,6 +45,8 @@ def _real(ctx: Ctx, x: typed.Expr, name: str) -> typed.Expr:
     x = settle(x)
     if x.type.dtype.is_float:
         return cast(x, numbers.compute_type(x.type.dtype))
+    if structs.refuse_struct(ctx, f"`{name}`", x):
+        return error(x.span)
     ctx.diags.error(
         E0301, x.span, f"`{name}` takes floats, and this is {x.type.dtype}", help=f"convert it: `f32({x.span.text})`"
     )
@@ -92,6 +94,8 @@ def check_extreme(ctx: Ctx, node: ast.Call, op: str) -> typed.Expr:
     """``max(a, b, ...)`` of values: choosing keeps the type."""
     args = [ctx.expr(a) for a in node.args]
     if is_error(*args):
+        return error(node.span)
+    if structs.refuse_struct(ctx, f"`{op}`", *args):
         return error(node.span)
     for x in args:
         if x.type.dtype.is_bool:
@@ -180,6 +184,8 @@ def _rebits(ctx: Ctx, node: ast.Call, name: str, order: tuple[int, int]) -> type
         ctx.diags.error(E0307, node.span, f"`{name}` takes a value, and a type if it is not the plain one")
         return error(node.span)
     x = ctx.expr(node.args[order[0] if len(node.args) == 2 else 0])
+    if structs.refuse_struct(ctx, f"`{name}`", x):
+        return error(node.span)
     if len(node.args) == 2:
         to = _target_type(ctx, node.args[order[1]])
     else:

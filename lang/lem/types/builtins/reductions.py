@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lem.diagnostics.codes import E0301, E0307, E0316
 from lem.syntax import ast
-from lem.types import domains, expressions, integers, numbers, type_exprs, typed
+from lem.types import domains, expressions, integers, numbers, structs, type_exprs, typed
 from lem.types.builtins.elementwise import check_extreme
 from lem.types.context import Builtin, Ctx
 from lem.types.convert import Literal, cast, const, error, is_error, settle
@@ -187,6 +187,8 @@ def _operand(ctx: Ctx, x: typed.Expr, kind: str) -> typed.Expr:
         if kind in ("sum", "mean"):
             return cast(x, I64 if kind == "sum" else F64)
         ctx.diags.error(E0301, x.span, f"`{kind}` takes numbers, and this is bool", help="use `any` or `all`")
+        return error(x.span)
+    if structs.refuse_struct(ctx, f"`{kind}`", x):
         return error(x.span)
     if not (dtype.is_int or dtype.is_float):
         ctx.diags.error(E0301, x.span, f"`{kind}` does not take {dtype}")
