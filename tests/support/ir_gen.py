@@ -283,6 +283,22 @@ def _reduce(g: _Generator, depth: int) -> None:
     g.emit(ops.Reduce(xs[: acc.inputs], axis, acc, order))
 
 
+def _scan(g: _Generator, depth: int) -> None:
+    if not g.open or g.flip():
+        _range(g, g.flip())
+    axis, index = g.one(list(g.open.items()))
+    t = g.one(NUMBERS)
+    x = _with_axis(g, t, index)
+    start = g.value(t, g.everywhere())
+    others = x.axes - {axis}
+    state = Value(TileType(t, others | start.axes), "state")
+    item = Value(TileType(t, others), "item")
+    with g.nested() as b:
+        new = b(ops.Binary(g.one(["add", "max", "sub"]), state, item))
+        body = b.block((state, item), (new,))
+    g.emit(ops.Scan((x,), axis, (start,), g.flip(), body))
+
+
 def _contract(g: _Generator, depth: int) -> None:
     if not g.open or g.flip():
         _range(g, g.flip())
@@ -391,7 +407,7 @@ def _tiles(g: _Generator, depth: int) -> None:
 
 
 _STRAIGHT: list[Callable[[_Generator, int], None]] = [
-    _binary, _unary, _compare, _logic, _select, _cast, _bits, _fma, _load, _load, _open, _reduce, _contract, _local,
+    _binary, _unary, _compare, _logic, _select, _cast, _bits, _fma, _load, _load, _open, _reduce, _scan, _contract, _local,
     _update, _assert,
 ]  # fmt: skip
 _NESTED: list[Callable[[_Generator, int], None]] = [_if, _for, _while, _tiles]

@@ -208,6 +208,39 @@ kernel spmv[R, Z, C] {
 }
 """
 
+# Two states along an axis, from its end: the greatest value so far, and how often it was beaten.
+PEAKS = """
+kernel peaks[M, N] {
+  param x: f32[M, N] read
+  param y: f32[M, N] out
+  param n: i64[M, N] out
+  rule M = x, 0
+  rule N = x, 1
+  axes i: grid, j: range
+  body
+  %0: i64 = tile.const 0, i64
+  %1: i64 = tile.const 1, i64
+  %M: i64 = tile.dim M
+  %N: i64 = tile.dim N
+  %least: f32 = tile.const -inf, f32
+  tile.grid (#i), (%0), (%M), (1) {
+    ^(%i: i64{i})
+    %j: i64{j} = tile.range #j, %0, %N
+    %x: f32{i, j} = tile.load @x[%i, %j]
+    %top: f32{i, j}, %count: i64{i, j} = tile.scan (%x), #j, (%least, %0), true {
+      ^(%top.1: f32{i}, %count.1: i64{i}, %item: f32{i})
+      %more: bool{i} = tile.compare gt, %item, %top.1
+      %next: f32{i} = tile.binary max, %top.1, %item
+      %step: i64{i} = tile.select %more, %1, %0
+      %beaten: i64{i} = tile.binary add, %count.1, %step
+      yield %next, %beaten
+    }
+    tile.store @y[%i, %j], %top
+    tile.store @n[%i, %j], %count
+  }
+}
+"""
+
 # Histogram, a local array per element, a masked branch, and a step called in a loop.
 MIXED = """
 kernel step[N] {
@@ -281,7 +314,7 @@ kernel mixed[N, B] {
 
 SAMPLES = {
     "matmul": MATMUL, "softmax": SOFTMAX, "attention": ATTENTION, "mandelbrot": MANDELBROT, "stencil": STENCIL,
-    "csr": CSR, "mixed": MIXED,
+    "csr": CSR, "peaks": PEAKS, "mixed": MIXED,
 }  # fmt: skip
 
 

@@ -28,6 +28,10 @@ def test_ragged_axes_count_half_and_read_everything() -> None:
     assert flops.startswith("4 * D * S * (S // 2)") and read == "12 * D * S"
 
 
+def test_a_scan_works_at_each_position() -> None:
+    assert _work("peaks") == [("peaks(i)", "M * N", "4 * M * N", "12 * M * N")]
+
+
 def test_calls_and_sequential_code_are_steps() -> None:
     assert _work("mixed") == [
         ("mixed(i)", "2 * N", "4 * N + 8 * B", "4 * N + 8 * B"),

@@ -7,7 +7,7 @@ import pytest
 from lem.diagnostics import InternalError
 from lem.ir.reader import read_module
 from lem.ir.verifier import check, verify_module
-from tests.support.ir_samples import ATTENTION, CSR, MATMUL, MIXED, SAMPLES, SOFTMAX, STENCIL, sample
+from tests.support.ir_samples import ATTENTION, CSR, MATMUL, MIXED, PEAKS, SAMPLES, SOFTMAX, STENCIL, sample
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -28,6 +28,11 @@ BROKEN = [
     (STENCIL, "clamp", "mirror", "unknown boundary mirror"),
     (ATTENTION, "yield %top, %l1, %acc1", "yield %top, %l1, %pv, %acc1", "4 yields"),
     (ATTENTION, "tile.reduce (%p), #j", "tile.reduce (%k), #d", "results are (f32{i}), but (f32{j})"),
+    (PEAKS, "yield %next, %beaten", "yield %next", "2 states and 1 operands, 3 arguments and 1 yields"),
+    (PEAKS, "yield %next, %beaten", "yield %next, %top.1", "state is i64, i64, f32"),
+    (PEAKS, "%item: f32{i})", "%item: f32)", "operand %x is f32{i, j}, and f32 at one position"),
+    (PEAKS, "(%x), #j", "(%i), #j", "no operand has axis j"),
+    (PEAKS, "(%least, %0), true", "(%x, %0), true", "state %top is f32{i}, but starts as f32{i, j}"),
     (CSR, "tile.assert %inside, 0", "tile.assert %inside, 1", "site 1 of 1"),
     (MIXED, "tile.call step", "tile.call stop", "no function stop in the module"),
     (MIXED, "(@t), (), (%N)", "(@x), (), (%N)", "step writes @x, but @x is read-only"),

@@ -209,7 +209,7 @@ class _Facts:
             if lo is None or hi is None:
                 return None
             return ceil_div(sub(hi, lo), o.step) if o.step > 0 else ceil_div(sub(lo, hi), -o.step)
-        return 1
+        return self.length(o.axis) if isinstance(o, ops.Scan) else 1
 
     def cost(self, code: Iterable[Op], times: Size | None, skip: bool = False) -> _Cost:
         """Of ops that run `times` times; `skip`: without the grids and calls in them."""

@@ -5,8 +5,8 @@ sequential code, arrays and sites known, effects kept.
 
 Rules about axes: Range opens its axis from there to the end of its block, Grid and Tiles in their bodies. A value is
 used only where all its axes are open, so no axis escapes its scope. Of axes opened outside, a grid's body sees whole
-ones only. What is reduced over a ragged axis has the axes that the axis' bounds have, else its result could not differ by
-element. A local array has the axes of the grid it is made in.
+ones only. What is reduced or scanned over a ragged axis has the axes that the axis' bounds have, else its result could
+not differ by element. A local array has the axes of the grid it is made in.
 """
 
 from __future__ import annotations
@@ -212,6 +212,10 @@ class _Verifier:
             self._for(o)
         elif isinstance(o, ops.While):
             self._while(o)
+        elif isinstance(o, ops.Scan):
+            _within(self, o.axis, o.xs)
+            with self.inside(cond=bool(o.results[0].axes)):
+                self.block(o.body)
         else:
             for b in o.blocks:
                 self.block(b)
@@ -312,11 +316,15 @@ def _site(v: _Verifier, o: ops.Assert | ops.Print) -> None:
             v.say("records more than four values")
 
 
+def _within(v: _Verifier, axis: Axis, xs: Iterable[Value]) -> None:
+    missing = v.open.get(axis, frozenset()) - union_axes(xs)
+    if missing:
+        v.say(f"the domain of axis {axis.name} depends on {_names(missing)}, no operand does")
+
+
 def _ragged(v: _Verifier, o: ops.Reduce | ops.Contract) -> None:
     xs = o.xs if isinstance(o, ops.Reduce) else (o.x, o.y)
-    missing = v.open.get(o.axis, frozenset()) - union_axes(xs)
-    if missing:
-        v.say(f"the domain of axis {o.axis.name} depends on {_names(missing)}, no operand does")
+    _within(v, o.axis, xs)
     narrow = isinstance(o, ops.Contract) or o.acc.name in ("sum", "prod", "dot")
     if narrow and any(x.dtype.compute != x.dtype.name for x in xs):
         v.say(f"adds values of {xs[0].dtype}, which computes in {xs[0].dtype.compute}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from lem.ir import ops
 from lem.ir.accumulators import greatest, least
-from lem.ir.core import Affine, Axis, Value
+from lem.ir.core import Affine, Axis, TileType, Value
 from lem.lower import reductions
 from lem.lower.state import State, flat_scalars
 from lem.types import typed
@@ -169,6 +169,19 @@ class Expressions:
             self.st.whole(e.axis)
         return self._reduced(e, self.value(e.value), [self.st.axes[e.axis]], None)
 
+    def _Scan(self, e: typed.Scan) -> Value:
+        if e.axis.kind == "whole":
+            self.st.whole(e.axis)
+        axis = self.st.axes[e.axis]
+        value, start = reductions.along(self.st, self.value(e.value), axis), self.value(e.start)
+        others = value.axes - {axis}
+        state = Value(TileType(start.dtype, others | start.axes), e.state.name)
+        item = Value(TileType(value.dtype, others), e.item.name)
+        with self.st.nested() as b:
+            self.st.env[e.state], self.st.env[e.item] = state, item
+            body = b.block((state, item), (self.value(e.combine),))
+        return self.st.emit(ops.Scan((value,), axis, (start,), e.reverse, body, loc=self.st.place(e.span)))
+
     def _Reduce(self, e: typed.Reduce) -> Value:
         opened = [self._open(c) for c in e.clauses]
         cond = self._all_of(e.conds)
@@ -256,7 +269,7 @@ def _neutral(kind: str, value: typed.Expr) -> int | float | bool:
 
 def is_plain(e: typed.Expr) -> bool:
     """Whether evaluating `e` for inactive elements is harmless and cheap: no loads, checks, loops or reductions."""
-    if isinstance(e, (typed.Load, typed.CallFn, typed.Reduce, typed.ReduceOver)):
+    if isinstance(e, (typed.Load, typed.CallFn, typed.Reduce, typed.ReduceOver, typed.Scan)):
         return False
     if isinstance(e, typed.Binary) and e.check:
         return False

@@ -16,7 +16,7 @@ from lem_runtime.abi.dtypes import I64
 
 def reduce_value(st: State, kind: str, value: Value, axis: Axis) -> Value:
     """Reduce `value` over `axis`: sum prod max min any all."""
-    value = _along(st, value, axis)
+    value = along(st, value, axis)
     acc = accumulator(kind, value.dtype)
     if kind == "sum":
         product = st.defs.get(value)
@@ -27,7 +27,7 @@ def reduce_value(st: State, kind: str, value: Value, axis: Axis) -> Value:
 
 def reduce_place(st: State, kind: str, value: Value, place: Value, axis: Axis) -> Value:
     """argmax or argmin: the `place` of the first greatest or least value, of those with a place >= 0; else -1."""
-    return st.emit(ops.Reduce((_along(st, value, axis), place), axis, accumulator(kind, value.dtype), ops.Order.ANY))
+    return st.emit(ops.Reduce((along(st, value, axis), place), axis, accumulator(kind, value.dtype), ops.Order.ANY))
 
 
 def count(st: State, axes: list[Axis], cond: Value | None) -> Value:
@@ -54,7 +54,7 @@ def _extent(st: State, o: ops.Range) -> Value:
     return st.emit(ops.Binary("max", span, st.const(0, I64)))
 
 
-def _along(st: State, value: Value, axis: Axis) -> Value:
+def along(st: State, value: Value, axis: Axis) -> Value:
     """`value` with `axis`, and with the axes on which the extent of `axis` depends."""
     if axis not in value.axes:
         value = st.spread(value, st.index_of[axis])
@@ -72,7 +72,7 @@ def _has_free_axis(x: Value, y: Value, axis: Axis) -> bool:
 def order_of(st: State, value: Value, axis: Axis) -> ops.Order:
     """LANES when every array read along `axis` has it in its last subscript alone, as it is; else CHAIN.
 
-    What another reduction gave has no layout of its own: the arrays it read do not count.
+    What another reduction or a scan gave has no layout of its own: the arrays it read do not count.
     """
     seen: set[Value] = set()
     stack = [value]
@@ -82,7 +82,7 @@ def order_of(st: State, value: Value, axis: Axis) -> ops.Order:
             continue
         seen.add(value)
         op = st.defs.get(value)
-        if op is None or isinstance(op, (ops.Reduce, ops.Contract)):
+        if op is None or isinstance(op, (ops.Reduce, ops.Contract, ops.Scan)):
             continue
         if isinstance(op, ops.Load):
             if not _is_last(st, op, axis):

@@ -29,7 +29,7 @@ ALWAYS = "math"  # the library module whose names need no import
 # What the compiler itself provides. To a reader these are names of `math` too: they can be imported from there.
 BUILTINS = frozenset(
     "abs sqrt floor ceil trunc round isnan isinf copysign fma where bits from_bits clamp wrap fill unique"
-    " sum prod max min any all mean argmax argmin inf nan pi".split()
+    " sum prod max min any all mean argmax argmin cumsum scan inf nan pi".split()
 )
 
 

@@ -76,6 +76,8 @@ class _Needed:
             for index in o.body.args[:first]:
                 self._sources[index] = o, ()
         else:
+            for r in o.results:  # a scan: one state may go into all others
+                self._sources[r] = o, tuple(v for b in o.blocks for v in b.yields)
             for v in (a for b in o.blocks for a in b.args):
                 self._sources[v] = o, ()
 
@@ -123,7 +125,7 @@ def _slim(o: Op, needed: _Needed) -> Op:
         return replace(o, then=then, orelse=orelse, results=tuple(o.results[n] for n in keep))
     if isinstance(o, Loop):
         return _slim_loop(o, needed)
-    assert isinstance(o, ops.Grid)
+    assert isinstance(o, ops.Grid | ops.Scan)
     body = _without(o.body, needed)
     return o if body is o.body else replace(o, body=body)
 

@@ -122,7 +122,7 @@ class _Spmd:
         return 4 if cost <= 10 else 2 if cost <= 60 else 1
 
     def is_chain(self, o: ir.Op) -> bool:
-        return isinstance(o, ops.Reduce | ops.Contract) and o.axis not in self.tiny
+        return isinstance(o, ops.Reduce | ops.Contract | ops.Scan) and o.axis not in self.tiny
 
     # -- the vector axis
     def vector(self) -> Axis | None:

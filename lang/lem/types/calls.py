@@ -18,7 +18,7 @@ from lem_runtime.abi.dtypes import DTYPES, DType
 
 # Part of the language, known by name, and not yet run.
 LATER = {
-    "scan": "scans", "cumsum": "scans", "quantize": "quantised arrays",
+    "quantize": "quantised arrays",
     "dequantize": "quantised arrays", "blocks": "blocks of arrays",
 }  # fmt: skip
 
@@ -121,6 +121,26 @@ def _callable(ctx: Ctx, span: Span, found: Definition) -> Definition | Builtin |
         also=[(found.span, f"`{found.name}` is defined here")],
         help=f"name what you mean of it: `{found.name}.f(...)`" if found.kind == "module" else (),
     )  # fmt: skip
+    return None
+
+
+def fn_named(ctx: Ctx, node: ast.Expr) -> Definition | None:
+    """The fn that is handed on by its name, as to ``scan``; None when reported."""
+    found: Definition | Builtin | DType | None = None
+    if isinstance(node, ast.Attribute):
+        found = _in_module(ctx, node)
+    elif isinstance(node, ast.Name) and ctx.find(node.id) is None:
+        found = _module_level(ctx, node)
+    elif not is_error(ctx.expr(node)):
+        ctx.diags.error(E0321, node.span, "this is a value, and an fn is needed here", help="give the name of an fn")
+        return None
+    if isinstance(found, Definition) and isinstance(found.node, ast.Function) and found.node.kind == "fn":
+        return found
+    if found is not None:
+        ctx.diags.error(
+            E0321, node.span, f"`{node.span.text}` is no fn", help="define one that does this, and give its name",
+            also=[(found.span, "defined here")] if isinstance(found, Definition) else (),
+        )  # fmt: skip
     return None
 
 

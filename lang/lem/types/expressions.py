@@ -495,7 +495,7 @@ def type_of_name(ctx: Ctx, node: ast.Expr) -> DType | None:
 
 def check_logic(ctx: Ctx, node: ast.Logic) -> typed.Expr:
     """``and``, ``or``: what stands right is evaluated, and may rely on it, only where the left does not decide."""
-    outer = ctx.facts
+    outer, mask = ctx.facts, ctx.mask
     out: typed.Expr | None = None
     failed = False
     for operand in node.operands:
@@ -504,11 +504,12 @@ def check_logic(ctx: Ctx, node: ast.Logic) -> typed.Expr:
             failed = True
             continue
         ctx.facts = integers.assume(ctx, ctx.facts, x, node.op == "and")
+        ctx.mask |= x.type.axes
         if out is None:
             out = x
         else:
             out = _fold_logic(node, out, x)
-    ctx.facts = outer
+    ctx.facts, ctx.mask = outer, mask
     return error(node.span) if failed or out is None else out
 
 
@@ -520,12 +521,15 @@ def _fold_logic(node: ast.Logic, x: typed.Expr, y: typed.Expr) -> typed.Expr:
 
 def check_if_expr(ctx: Ctx, node: ast.IfExpr) -> typed.Expr:
     cond = check_condition(ctx, node.cond, "`if`")
+    mask = ctx.mask
     ctx.branches += 1
+    ctx.mask |= cond.type.axes
     with ctx.assuming(integers.assume(ctx, ctx.facts, cond)):
         then = ctx.expr(node.then)
     with ctx.assuming(integers.assume(ctx, ctx.facts, cond, False)):
         orelse = ctx.expr(node.orelse)
     ctx.branches -= 1
+    ctx.mask = mask
     if is_error(cond, then, orelse):
         return error(node.span)
     both = choose(ctx.diags, node.span, then, orelse)

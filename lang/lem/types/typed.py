@@ -314,6 +314,20 @@ class ReduceOver(Expr):
     axis: ValueAxis
 
 
+@dataclass(eq=False, slots=True)
+class Scan(Expr):
+    """``scan(f, value, over=axis, start=start)``: along the axis, `combine` of what came before (`state`) and of the value
+    there (`item`); from the end where `reverse`. All have one dtype."""
+
+    value: Expr
+    axis: ValueAxis
+    start: Expr
+    state: LocalVar
+    item: LocalVar
+    combine: Expr
+    reverse: bool
+
+
 # ---------------------------------------------------------------- statements
 
 

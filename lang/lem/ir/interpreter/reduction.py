@@ -1,4 +1,4 @@
-"""What ranges, reductions and contractions mean, in the order that LANGUAGE 30 fixes.
+"""What ranges, scans, reductions and contractions mean, in the order that LANGUAGE 30 fixes.
 
 A position counts from the start of the element's own domain (of the block, in a `tiles` loop). Chunks of a reduction run
 side by side: every step of all chunks and all elements is one array operation.
@@ -52,6 +52,41 @@ def _reduce(f: Frame, o: ops.Reduce) -> Tile:
     done = evaluate(o.acc.finish, {f"s{i}": s for i, s in enumerate(states)})
     shape = np.broadcast_shapes(*(x.shape[:-1] for x in xs), () if mask is None else mask.shape[:-1])
     return Tile(axes, narrow(np.broadcast_to(done, shape), o.acc.dtype))
+
+
+@meaning(ops.Scan)
+def _scan(f: Frame, o: ops.Scan) -> tuple[Tile, ...]:
+    domain = f.space.domains[o.axis]
+    state, after = tuple(f.get(o.init)), []
+    for position in reversed(range(domain.n)) if o.reverse else range(domain.n):
+        going = None if domain.mask is None else _at(domain.mask, o.axis, position)
+        with f.masked(going):
+            new = f.block(o.body, *state, *(_at(f[x], o.axis, position) for x in o.xs))
+        state = new if going is None else tuple(f.choose(going, a, b) for a, b in zip(new, state, strict=True))
+        after.append(state)
+    if o.reverse:
+        after.reverse()
+    axes = f.space.sort(o.results[0].axes)
+    f.space.check_axes(axes)
+    others = [a for a in axes if a is not o.axis]
+
+    def along(n: int, start: Tile) -> Tile:
+        """State `n` after each position."""
+        lengths = f.space.lengths(others)
+        one = [np.broadcast_to(s[n].spread(others), lengths) for s in after]
+        data = np.stack(one, axis=axes.index(o.axis)) if one else np.zeros(f.space.lengths(axes), start.data.dtype)
+        return Tile(axes, data)
+
+    return tuple(along(n, start) for n, start in enumerate(f.get(o.init)))
+
+
+def _at(tile: Tile, axis: Axis, position: int) -> Tile:
+    """A tile at one position of an axis; where it has one value for all, that one."""
+    if axis not in tile.axes:
+        return tile
+    n = tile.axes.index(axis)
+    length = tile.data.shape[n]
+    return Tile(tuple(a for a in tile.axes if a is not axis), np.take(tile.data, min(position, length - 1), axis=n))
 
 
 @meaning(ops.Contract)

@@ -17,10 +17,10 @@ from lem.ir.ops.elementwise import (
     Unary,
 )
 from lem.ir.ops.memory import Alloc, Load, Store, Update
-from lem.ir.ops.reduction import Contract, Order, Range, Reduce
+from lem.ir.ops.reduction import Contract, Order, Range, Reduce, Scan
 
 __all__ = [
     "ARITHMETIC", "COMPARISONS", "UNARY", "Alloc", "Assert", "Binary", "Bits", "Call", "Cast", "Compare", "Const",
-    "Contract", "Dim", "Fma", "For", "Grid", "If", "Load", "Order", "Print", "Range", "Reduce", "Scalar", "Select",
+    "Contract", "Dim", "Fma", "For", "Grid", "If", "Load", "Order", "Print", "Range", "Reduce", "Scalar", "Scan", "Select",
     "Store", "Tiles", "Unary", "Update", "While",
 ]  # fmt: skip

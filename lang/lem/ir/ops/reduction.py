@@ -1,4 +1,4 @@
-"""Opening an axis and closing it again: ranges, reductions, contractions."""
+"""Opening an axis, going along it, closing it again: ranges, scans, reductions, contractions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 from lem.ir.accumulators import Accumulator
-from lem.ir.core import Axis, Op, TileType, Value, op, union_axes
+from lem.ir.core import Axis, Block, Effect, Op, TileType, Value, op, union_axes
 from lem_runtime.abi.dtypes import I64, DType
 
 
@@ -58,6 +58,46 @@ class Reduce(Op):
             yield f"no operand has axis {self.axis}"
         if len(self.xs) != self.acc.inputs:
             yield f"{self.acc} takes {self.acc.inputs} values, not {len(self.xs)}"
+
+
+@op("tile.scan")
+class Scan(Op):
+    """Running results along one axis: ``cumsum(x, over=k)``. Position after position, in ascending order (`reverse`: in
+    descending order), the body makes the next state of the last one and of the operands there; a result is the state after
+    its position.
+
+    Axes:    the body's arguments are the states, which have all axes of the results but `axis`, and the operands at one
+             position. What it yields are the next states.
+    Numbers: one chain, always in this order.
+    Masks:   positions of a ragged axis outside its domain take no part.
+    """
+
+    effect = Effect.CONTROL
+    xs: tuple[Value, ...]
+    axis: Axis
+    init: tuple[Value, ...]
+    reverse: bool
+    body: Block
+
+    def result_types(self) -> tuple[TileType, ...]:
+        return tuple(TileType(v.dtype, v.axes | {self.axis}) for v in self.body.args[: len(self.init)])
+
+    def verify(self) -> Iterator[str]:
+        n, yields = len(self.init), self.body.yields
+        if not n or len(self.body.args) != n + len(self.xs) or len(yields) != n:
+            yield f"{n} states and {len(self.xs)} operands, {len(self.body.args)} arguments and {len(yields)} yields"
+            return
+        if self.axis not in union_axes(self.xs):
+            yield f"no operand has axis {self.axis}"
+        axes = union_axes((*self.init, *self.xs, *yields)) - {self.axis}
+        for s, i, y in zip(self.body.args, self.init, yields, strict=False):
+            if not s.dtype == i.dtype == y.dtype:
+                yield f"state is {i.dtype}, {s.dtype}, {y.dtype}"
+            if self.axis in i.axes | s.axes | y.axes or not axes <= s.axes:
+                yield f"state {s} is {s.type}, but starts as {i.type} and goes on as {y.type}"
+        for a, x in zip(self.body.args[n:], self.xs, strict=True):
+            if a.type != TileType(x.dtype, x.axes - {self.axis}):
+                yield f"operand {x} is {x.type}, and {a.type} at one position"
 
 
 @op("tile.contract")

@@ -197,7 +197,7 @@ def _reads(w: Element, v: Value, arg: Value, through_axes: bool = False) -> bool
         known = w.known.get(x)
         if known is None or x in w.memo:
             continue
-        counts = counts or bool(known.op.blocks) or isinstance(known.op, ops.Reduce | ops.Contract)
+        counts = counts or bool(known.op.blocks) or isinstance(known.op, ops.Reduce | ops.Contract | ops.Scan)
         stack.extend((p, counts) for p in known.op.operands)
         for b in known.op.blocks:
             stack.extend((p, counts) for p in b.yields)

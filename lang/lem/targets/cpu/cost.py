@@ -62,8 +62,10 @@ def _block_cost(w: Element, block: ir.Block, bound: frozenset[Axis], lengths: di
     for o in block.ops:
         for b in o.blocks:
             inner = _block_cost(w, b, bound, lengths)
-            turns = _UNKNOWN if isinstance(o, ops.For | ops.While | ops.Tiles) else 1
-            nested = w.put(lb.add(nested, lb.mul(inner, turns)))
+            turns: Expr = lb.const(_UNKNOWN if isinstance(o, ops.For | ops.While | ops.Tiles) else 1)
+            if isinstance(o, ops.Scan):
+                turns = lengths.get(o.axis, lb.const(_UNKNOWN))
+            nested = w.put(lb.minimum(lb.add(nested, lb.mul(inner, turns)), _LIMIT))
         axes = frozenset().union(*(v.axes for v in (*o.operands, *o.results))) - bound
         if not isinstance(o, ops.Const | ops.Dim | ops.Scalar | ops.Range):
             by_axes[axes] = by_axes.get(axes, 0) + _weight(o)

@@ -217,8 +217,8 @@ class Element(Weaver):
             self.memo[r] = self.fix(self.eval(r), r.name or "t")
 
     def has_effect(self, o: ir.Op) -> bool:
-        if o.effect in (ir.Effect.WRITE, ir.Effect.FAULT) or isinstance(o, ops.Grid):
-            return True
+        if o.effect in (ir.Effect.WRITE, ir.Effect.FAULT) or isinstance(o, ops.Grid | ops.Scan):
+            return True  # a scan is computed once, where it stands
         return any(self.has_effect(p) for b in o.blocks for p in b.ops)
 
     def reads_written(self, o: ir.Op) -> bool:
@@ -456,13 +456,11 @@ class Element(Weaver):
             made = Buffer(name, dtype, "stack")
             self.scopes[0].block.stmts.insert(0, lp.StackBuffer(made, max(1, int(count.value))))
             return made
-        if not self.in_grid:
+        if not self.in_grid or self.level_of(count) > 0:  # in a grid: a size that differs by element
             made = Buffer(name, dtype, "temp")
             self.b.add(lp.Alloc(made, count, self.cx.no_memory_site()))
             self.levels[made.uid] = self.level
             return made
-        if self.level_of(count) > 0:
-            raise InternalError("cpu lower", f"the size of {name} differs by element")
         made = Buffer(name, dtype, "scratch")
         self.scratch.append((made, count))
         return made
@@ -607,7 +605,7 @@ def _needs(o: ir.Op) -> Iterator[Value]:
 
 def axes_closed(o: ir.Op) -> frozenset[Axis]:
     """Axes that an op opens loops over by itself."""
-    if isinstance(o, ops.Reduce | ops.Contract | ops.Tiles):
+    if isinstance(o, ops.Reduce | ops.Contract | ops.Scan | ops.Tiles):
         return frozenset({o.axis})
     out: frozenset[Axis] = frozenset()
     for b in o.blocks:

@@ -278,6 +278,9 @@ class _Function:
         self.temps.append(slot)
         self.slots += [f"  {slot} = alloca ptr", f"  store ptr null, ptr {slot}"]
         size = self.bytes_of(s.buffer, s.count)
+        # In a loop: what the last turn has made goes first.
+        self.line(f"call void {self.table('free')}(ptr %ctx, ptr {self.v.op(f'load ptr, ptr {slot}')})")
+        self.line(f"store ptr null, ptr {slot}")
         base = self.v.op(f"call ptr {self.table('alloc')}(ptr %ctx, i64 {size})")
         self.check_memory(base, s.site)
         self.line(f"store ptr {base}, ptr {slot}")

@@ -14,7 +14,7 @@ from lem import ir
 from lem.diagnostics import InternalError
 from lem.ir import ops
 from lem.schedule.core import GridPlan, Schedule
-from lem.targets.cpu import contraction, control, places, reduce, spmd, tiled
+from lem.targets.cpu import contraction, control, places, reduce, scan, spmd, tiled
 from lem.targets.cpu.context import ArrayRef, Context
 from lem.targets.cpu.element import Element, Tables
 from lem.targets.loops import build as lb
@@ -111,7 +111,7 @@ class _Function:
 
     def tables(self) -> Tables:
         out = Tables()
-        for part in (places, control, reduce):
+        for part in (places, control, reduce, scan):
             part.register(out)
         out.effects[ops.Alloc] = effect_temp
         out.effects[ops.Call] = effect_call

@@ -23,7 +23,7 @@ from lem.ir.core import Axis, Value
 from lem.ir.faults import faults_in_turns
 from lem.ir.updates import shared_updates
 from lem.schedule.core import GridPlan
-from lem.targets.cpu import control, partial, places, reduce
+from lem.targets.cpu import control, partial, places, reduce, scan
 from lem.targets.cpu.cost import cost_of
 from lem.targets.cpu.element import Domain, Element, Tables, first_lanes
 from lem.targets.cpu.interior import Interior, bounded_loads, find_interior
@@ -41,6 +41,7 @@ TABLES = Tables()
 places.register(TABLES)
 control.register(TABLES)
 reduce.register(TABLES)
+scan.register(TABLES)
 
 
 @dataclass(slots=True, eq=False)

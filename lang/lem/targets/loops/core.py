@@ -281,8 +281,8 @@ class Scratch(Stmt):
 
 @dataclass(slots=True, eq=False)
 class Alloc(Stmt):
-    """A zeroed temporary of `count` elements, 64-byte aligned; freed by Free or when the function ends in any way. Out of
-    memory: a fault at `site`."""
+    """A zeroed temporary of `count` elements, 64-byte aligned; freed by Free, when this statement runs again, or when the
+    function ends in any way. Out of memory: a fault at `site`."""
 
     buffer: Buffer
     count: Expr

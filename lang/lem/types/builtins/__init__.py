@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lem.types.builtins import elementwise, reductions
+from lem.types.builtins import elementwise, reductions, scans
 from lem.types.context import Builtin
 
-TABLE: dict[str, Builtin] = {b.name: b for b in (*elementwise.ENTRIES, *reductions.ENTRIES)}
+TABLE: dict[str, Builtin] = {b.name: b for b in (*elementwise.ENTRIES, *reductions.ENTRIES, *scans.ENTRIES)}

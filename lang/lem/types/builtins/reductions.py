@@ -87,7 +87,7 @@ def _whole_array(ctx: Ctx, node: ast.Call, kind: str, array: Array) -> typed.Exp
 
 
 def _comprehension(ctx: Ctx, node: ast.Call, comp: ast.Comprehension, kind: str) -> typed.Expr:
-    outer = ctx.facts, ctx.axes
+    outer = ctx.facts, ctx.axes, ctx.mask
     ctx.branches += 1  # the domain may be empty
     with ctx.scope():
         clauses = [_clause(ctx, c) for c in comp.clauses]
@@ -95,10 +95,11 @@ def _comprehension(ctx: Ctx, node: ast.Call, comp: ast.Comprehension, kind: str)
         for cond_node in comp.conds:
             cond = expressions.check_condition(ctx, cond_node, "`if`")
             conds.append(cond)
+            ctx.mask |= cond.type.axes
             ctx.facts = integers.assume(ctx, ctx.facts, cond)
         value = error(node.span) if any(c is None for c in clauses) else ctx.expr(comp.value)
     ctx.branches -= 1
-    ctx.facts, ctx.axes = outer
+    ctx.facts, ctx.axes, ctx.mask = outer
     made = [c for c in clauses if c is not None]
     if is_error(value, *conds) or len(made) < len(clauses):
         return error(node.span)
@@ -136,7 +137,7 @@ def _over(ctx: Ctx, node: ast.Call, kind: str, over: ast.Expr) -> typed.Expr:
         return error(node.span)
     out = value
     for name in names:
-        axis = _axis_named(ctx, name, value, kind)
+        axis = axis_named(ctx, name, value, f"reduce with a variable of its own: `{kind}(... for k in K)`")
         if axis is None:
             return error(node.span)
         ready = _operand(ctx, out, kind)
@@ -147,8 +148,8 @@ def _over(ctx: Ctx, node: ast.Call, kind: str, over: ast.Expr) -> typed.Expr:
     return out
 
 
-def _axis_named(ctx: Ctx, node: ast.Expr, value: typed.Expr, kind: str) -> typed.ValueAxis | None:
-    """The axis that `over=` names, if the value has it."""
+def axis_named(ctx: Ctx, node: ast.Expr, value: typed.Expr, instead: str) -> typed.ValueAxis | None:
+    """The axis that `over=` names, if the value has it. instead: what to do where it names one of the grid."""
     entity = ctx.find(node.id) if isinstance(node, ast.Name) else None
     axis: typed.ValueAxis | None = None
     if isinstance(entity, Index):
@@ -157,7 +158,7 @@ def _axis_named(ctx: Ctx, node: ast.Expr, value: typed.Expr, kind: str) -> typed
             what = "a variable of the grid" if entity.var.kind == "grid" else "a loop variable"
             ctx.diags.error(
                 E0316, node.span, f"`{entity.name}` is {what}: in this place it is one number",
-                also=[(entity.span, "bound here")], help=f"reduce with a variable of its own: `{kind}(... for k in K)`",
+                also=[(entity.span, "bound here")], help=instead,
             )  # fmt: skip
             return None
     else:
