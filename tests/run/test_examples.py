@@ -166,3 +166,57 @@ def test_mandelbrot_is_black_inside_only(size: tuple[int, int], target: str) -> 
     assert np.all(image[counts < 60].max(axis=-1, initial=0) > 0)
     black = (image == 0).all(axis=-1)
     assert np.mean(black != (counts == 100)) <= 0.02
+
+
+# ---------------------------------------------------------------- nbody
+
+VEC = np.dtype([("x", "f8"), ("y", "f8"), ("z", "f8")])
+BODY = np.dtype([("at", VEC), ("v", VEC), ("mass", "f8")])
+
+
+def crowd(n: int) -> Array:
+    bodies = np.zeros(n, BODY)
+    rng = np.random.default_rng(n)
+    for axis in "xyz":
+        bodies["at"][axis], bodies["v"][axis] = rng.standard_normal(n), 0.3 * rng.standard_normal(n)
+    bodies["mass"] = rng.uniform(0.5, 1.5, n)
+    return bodies
+
+
+def moved(bodies: Array, dt: float, steps: int, softening: float) -> tuple[Array, Array]:
+    at, v = (np.stack([bodies[part][axis] for axis in "xyz"], axis=1) for part in ("at", "v"))
+    for _ in range(steps):
+        at = at + 0.5 * dt * v
+        toward = at[None, :] - at[:, None]
+        r2 = (toward**2).sum(axis=2) + softening**2
+        with np.errstate(divide="ignore"):
+            pull = np.where(r2 > 0, bodies["mass"] / r2**1.5, 0)
+        v = v + dt * (pull[:, :, None] * toward).sum(axis=1)
+        at = at + 0.5 * dt * v
+    return at, v
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("n", "steps"), [(0, 3), (1, 2), (2, 5), (9, 4), (33, 3)])
+def test_nbody(n: int, steps: int, target: str) -> None:
+    bodies = crowd(n)
+    given = bodies.copy()
+    got = run_kernel(example("nbody"), "main", target=target, bodies=bodies, dt=0.01, steps=steps, softening=0.1)
+    at, v = moved(given, 0.01, steps, 0.1)
+    for n_axis, axis in enumerate("xyz"):
+        np.testing.assert_allclose(got["bodies"]["at"][axis], at[:, n_axis], rtol=1e-11, atol=1e-12)
+        np.testing.assert_allclose(got["bodies"]["v"][axis], v[:, n_axis], rtol=1e-11, atol=1e-12)
+    assert np.array_equal(got["bodies"]["mass"], given["mass"])
+
+
+def test_nbody_keeps_its_energy_and_halving_the_step_quarters_the_error() -> None:
+    """Two bodies on a circle about each other, for one turn."""
+    pair = np.zeros(2, BODY)
+    pair["mass"], pair["at"]["x"], pair["v"]["y"] = 1, [-0.5, 0.5], [-(0.5**0.5), 0.5**0.5]
+    turn = np.pi * 2**0.5
+    errors = []
+    for steps in (200, 400):
+        got = run_kernel(example("nbody"), "main", bodies=pair, dt=turn / steps, steps=steps)
+        errors.append(np.hypot(got["bodies"]["at"]["x"] - pair["at"]["x"], got["bodies"]["at"]["y"]).max())
+        assert got["drift"] < 1e-3
+    assert errors[0] < 0.01 and 3.5 < errors[0] / errors[1] < 4.5

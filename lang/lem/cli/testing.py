@@ -20,8 +20,9 @@ from lem.lower import lower_function
 from lem.source import Span
 from lem.targets import cpu
 from lem.types import typed
-from lem_runtime import CallError, RunError, detect, facts_of, numpy_dtype, run
+from lem_runtime import CallError, RunError, detect, dtype_of, facts_of, numpy_dtype, run
 from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.dtypes import DType
 from lem_runtime.abi.signature import Param, Signature
 from lem_runtime.abi.source import Facts
 
@@ -78,7 +79,7 @@ class _Test:
 
     def _MakeArray(self, s: typed.MakeArray) -> None:
         shape = tuple(int(self.value(e)) for e in s.sizes)
-        made = np.zeros(shape, numpy_dtype(s.array.dtype.name))
+        made = np.zeros(shape, _numpy(s.array.dtype))
         if s.fill is not None:
             made[...] = self.value(s.fill)
         self.arrays[s.array] = made
@@ -144,11 +145,11 @@ class _Test:
             raise _Failed(e.code, e.message, s.span, e.help) from None
 
     def _call(self, s: typed.CallKernel) -> None:
-        fn = self.program.ir.functions[s.callee]
+        fn = self.program.typed.functions[s.callee]
         arrays = {a.name: self.arrays[v] for a, v in zip(fn.arrays, s.arrays, strict=True)}
         scalars = {name: self.value(e) for (name, _), e in zip(fn.scalars, s.scalars, strict=True)}
         named = {d: int(self.value(e)) for d, e in zip(fn.dims, s.dims, strict=True)}
-        cells = {p.name: arrays.pop(p.name) for p in fn.signature.params if not p.is_array and p.name in arrays}
+        cells = {p.name: arrays.pop(p.name) for p in fn.signature.arguments if not p.is_array and p.name in arrays}
         facts = Facts(facts_of(fn.signature, arrays, named).layouts)
         key = (s.callee, facts)
         if key not in self.artifacts:
@@ -170,7 +171,7 @@ class _Test:
             if not self.value(s.left):
                 raise _Failed("E0617", "this is false", s.span)
         else:
-            _compare(self._side(s.left), self._side(s.right), s.within, s.span)
+            _compare_all(self._side(s.left), self._side(s.right), s.within, s.span)
 
     def _check_fails(self, s: typed.Check) -> None:
         assert s.call is not None
@@ -205,7 +206,7 @@ class _Test:
     def _known(self, x: Any, used: dict[typed.ArrayVar, None]) -> Any:
         """`x` with locals and loop variables replaced by what they are now; arrays it reads are collected."""
         if isinstance(x, typed.LocalRef) and x.local in self.locals:
-            return typed.Const(x.span, x.type, self.locals[x.local].item())
+            return _constant(x.span, x.type.dtype, self.locals[x.local])
         if isinstance(x, typed.IndexRef) and x.var in self.indices:
             return typed.Const(x.span, x.type, self.indices[x.var])
         if isinstance(x, typed.ArrayVar):
@@ -220,23 +221,67 @@ class _Test:
         return x
 
     def _evaluate(self, e: typed.Expr, used: tuple[typed.ArrayVar, ...], span: Span) -> Any:
-        given = {a.name: self.arrays[a] for a in used}
-        params = tuple(Param(a.name, a.dtype.name, self.arrays[a].shape, "read") for a in used)
+        given: dict[str, np.ndarray[Any, Any]] = {}
+        for a in used:
+            given |= _parts(a.name, a.dtype, self.arrays[a])
+        params = tuple(
+            Param(f"{a.name}.{path}" if path else a.name, leaf.name, self.arrays[a].shape, "read")
+            for a in used for path, leaf in typed.leaves(a.dtype)
+        )  # fmt: skip
         result = typed.ArrayVar("value of the expression", e.type.dtype, (), "param", "result", span)
         sig = Signature("check", "task", (), params, ())
         store = typed.Store(span, result, (), e)
         fn = typed.Function("check", "task", sig, (*used, result), (), (store,), span)
         lowered = lower_function(fn)
-        out = np.zeros((), numpy_dtype(e.type.dtype.name))
-        outcome = interpreter.run(ir.Module({"check": lowered}), "check", {**given, result.name: out}, {}, {})
+        out = np.zeros((), _numpy(e.type.dtype))
+        given |= _parts(result.name, result.dtype, out)
+        outcome = interpreter.run(ir.Module({"check": lowered}), "check", given, {}, {})
         if outcome.fault is not None:
             site = lowered.sites[outcome.fault.site]
             raise _Failed(site.code, site.text.format(*outcome.fault.values), span)
         return out[()]
 
 
+# ---------------------------------------------------------------- structs: NumPy's named fields
+def _numpy(dtype: DType) -> np.dtype[Any]:
+    """The NumPy dtype of a value: of a struct one with its fields."""
+    if not isinstance(dtype, typed.StructType):
+        return numpy_dtype(dtype.name)
+    return dtype_of((path, leaf.name) for path, leaf in typed.leaves(dtype))
+
+
+def _constant(span: Span, dtype: DType, value: Any) -> typed.Expr:
+    """A value that is known, as an expression."""
+    if not isinstance(dtype, typed.StructType):
+        return typed.Const(span, typed.ValueType(dtype), value.item())
+    parts = tuple(_constant(span, inner, value[name]) for name, inner in dtype.fields)
+    return typed.MakeStruct(span, typed.ValueType(dtype), parts)
+
+
+def _parts(name: str, dtype: DType, array: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays that lowered code knows: the array itself, or its fields."""
+    if not isinstance(dtype, typed.StructType):
+        return {name: array}
+    found: dict[str, np.ndarray[Any, Any]] = {}
+    for field, inner in dtype.fields:
+        found |= _parts(f"{name}.{field}", inner, array[field])
+    return found
+
+
+def _compare_all(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any], within: float | None, span: Span) -> None:
+    """Structs are equal where all their fields are."""
+    if left.dtype.names is None or left.dtype != right.dtype:
+        _compare(left, right, within, span)
+        return
+    for name in left.dtype.names:
+        try:
+            _compare_all(left[name], right[name], within, span)
+        except _Failed as failed:
+            raise _Failed(failed.diagnostic.code.id, f"field `{name}`: {failed.diagnostic.label}", span) from None
+
+
 def _data(d: typed.ArrayData, array: typed.ArrayVar) -> np.ndarray[Any, Any]:
-    dtype = numpy_dtype(array.dtype.name)
+    dtype = _numpy(array.dtype)
     if d.kind == "zeros":
         return np.zeros(d.shape, dtype)
     if d.kind == "iota":

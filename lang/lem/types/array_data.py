@@ -9,10 +9,11 @@ from __future__ import annotations
 from lem.diagnostics.codes import E0301, E0305, E0307, E0313
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import expressions, integers, numbers, typed
+from lem.types import expressions, integers, numbers, structs, typed
 from lem.types.context import Ctx, NotYet
 from lem.types.convert import Literal, adapt, is_error
 from lem.types.linear import Lin
+from lem.types.numbers import ERROR
 from lem.types.scope import Array, Broken
 from lem_runtime.abi.dtypes import DType
 
@@ -63,7 +64,7 @@ def _made(ctx: Ctx, call: ast.Call, kind: str) -> tuple[DType | None, typed.Arra
         ctx.diags.error(E0307, call.span, f"array data is written `{how}`")
         return None, None
     name = call.args[0]
-    dtype = numbers.dtype_named(name.id) if isinstance(name, ast.Name) else None
+    dtype = _element_type(ctx, name, kind)
     if dtype is None:
         ctx.diags.error(E0305, name.span, f"`{name.span.text}` is not a type", help="the element type stands first")
         return None, None
@@ -76,6 +77,14 @@ def _made(ctx: Ctx, call: ast.Call, kind: str) -> tuple[DType | None, typed.Arra
         ctx.diags.error(E0313, call.span, "a size is negative")
         return dtype, None
     return dtype, typed.ArrayData(call.span, typed.ValueType(dtype), kind, shape, seed)
+
+
+def _element_type(ctx: Ctx, node: ast.Expr, kind: str) -> DType | None:
+    """The type that stands first; of structs there are zeros alone."""
+    if not isinstance(node, ast.Name | ast.Attribute):
+        return None
+    dtype = structs.type_named(ctx.session, ctx.module, node.span.text)
+    return dtype if dtype is not ERROR and (kind == "zeros" or not isinstance(dtype, typed.StructType)) else None
 
 
 def _whole_number(ctx: Ctx, node: ast.Expr) -> int | None:

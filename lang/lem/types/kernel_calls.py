@@ -215,7 +215,7 @@ def _check_aliases(ctx: Ctx, call: Call, sig: Signature) -> bool:
         if not param.is_written or param.name not in call.arrays:
             continue
         for other in sig.arguments:
-            if other is not param and other.name in call.arrays and call.arrays[other.name] is call.arrays[param.name]:
+            if other.name != param.name and other.name in call.arrays and call.arrays[other.name] is call.arrays[param.name]:
                 name = call.arrays[param.name].name
                 ctx.diags.error(
                     E0406, call.node.span, f"`{name}` is both `{other.name}` and `{param.name}`, which is written",
