@@ -273,6 +273,7 @@ kernel mixed[N, B] {
   site 1 E0603 mixed "called" () ()
   axes i: grid, t: range
   temp @t: f32[N] inout
+  view @part: f32[?] inout
   local @v: f32[?] inout{i}
   body
   %0: i64 = tile.const 0, i64
@@ -304,6 +305,9 @@ kernel mixed[N, B] {
   tile.for %0, %times, 1, () {
     ^(%n: i64)
     tile.call step, (@t), (), (%N), 1
+    %rest: i64 = tile.binary sub, %N, %n
+    tile.view @part, @t, (%n), (%rest), (1)
+    tile.call step, (@part), (), (%rest), 1
   }
   %t: i64{t} = tile.range #t, %0, %N
   %tt: f32{t} = tile.load @t[%t]

@@ -84,6 +84,25 @@ class _Test:
             made[...] = self.value(s.fill)
         self.arrays[s.array] = made
 
+    def _MakeView(self, s: typed.MakeView) -> None:
+        base = self.arrays[s.array.base]  # type: ignore[index]  # a view is of something
+        places = [self._places(part, n, base.shape[n], s.array) for n, part in enumerate(s.parts)]
+        self.arrays[s.array] = base[(*places, ...)]
+
+    def _places(self, part: typed.At | typed.Cut, axis: int, size: int, view: typed.ArrayVar) -> int | slice:
+        """The places of one axis of a view, all in range."""
+        if isinstance(part, typed.At):
+            index = int(self.value(part.index))
+            if not 0 <= index < size:
+                label = f"index {index} is outside axis {axis} of `{view.name}`, which has size {size}"
+                raise _Failed("E0601", label, part.span)
+            return index
+        lo, hi = int(self.value(part.lo)), int(self.value(part.hi))
+        for bound in (lo, hi):
+            if not 0 <= bound <= size:
+                raise _Failed("E0601", f"bound {bound} of a view is outside 0..{size}", part.span)
+        return slice(lo, max(lo, hi), part.step)
+
     def _SetLocal(self, s: typed.SetLocal) -> None:
         self.locals[s.local] = self.value(s.value)
 
@@ -137,6 +156,9 @@ class _Test:
         for cond, text in s.conditions:
             if not self.value(cond):
                 raise _Failed("E0605", text, s.span)
+        for a, b, text in s.apart:
+            if np.shares_memory(self.arrays[a], self.arrays[b]):
+                raise _Failed("E0619", text, s.span)
         try:
             self._call(s)
         except RunError as e:
@@ -209,6 +231,8 @@ class _Test:
             return _constant(x.span, x.type.dtype, self.locals[x.local])
         if isinstance(x, typed.IndexRef) and x.var in self.indices:
             return typed.Const(x.span, x.type, self.indices[x.var])
+        if isinstance(x, typed.ArraySize):
+            return typed.Const(x.span, x.type, self.arrays[x.array].shape[x.axis])
         if isinstance(x, typed.ArrayVar):
             if x in self.arrays:
                 used[x] = None

@@ -75,10 +75,10 @@ class Array:
     """An array that code loads from and stores to.
 
     kind:  "param" (also a result), "temp" (made by Alloc in sequential code), "local" (made by Alloc in a grid: one per
-           element, small).
-    shape: sizes as data for params; for "temp" and "local" None per axis where the size is a computed value (then
-           Alloc.sizes tells).
-    effect: "read" "out" "inout" "reduce" "result"; "inout" for temps and locals.
+           element, small), "view" (part of another array, named by View in sequential code).
+    shape: sizes as data for params; for the others None per axis where the size is a computed value (then Alloc.sizes
+           or View.sizes tells).
+    effect: "read" "out" "inout" "reduce" "result"; "inout" for temps and locals, that of their array for views.
     axes:   of a "local": the grid's axes. Each element has its own copy, so all that is loaded from it has these axes
             though no subscript names them.
     """

@@ -143,6 +143,8 @@ class _Facts:
             self.loop[o.body.args[0]] = o
         elif isinstance(o, ops.Alloc):
             self.sizes[o.array] = o.sizes
+        elif isinstance(o, ops.View):
+            self.sizes[o.array] = tuple(s for s in o.sizes if s is not None)
 
     # --- values as sizes
 

@@ -182,6 +182,9 @@ class _Parser(Lexed):
     def _h_local(self, h: _Header) -> None:
         self._h_temp(h, "local")
 
+    def _h_view(self, h: _Header) -> None:
+        self._h_temp(h, "view")
+
     def _array(self, name: str, kind: str) -> Array:
         self.take(":")
         dtype = self._dtype()

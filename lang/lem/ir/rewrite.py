@@ -128,7 +128,7 @@ class Cloner:
             if self.fresh and name in ("axis", "axes") and opens_axis(o):
                 for a in held if isinstance(held, tuple) else (held,):
                     self.axes[a] = Axis(a.name, a.kind)
-            elif o.opname == "tile.alloc" and name == "array" and (self.fresh or self._set(held.axes) != held.axes):
+            elif makes_array(o) and name == "array" and (self.fresh or self._set(held.axes) != held.axes):
                 self.arrays[held] = Array(
                     held.name, held.dtype, held.shape, held.kind, held.effect, held.reduce_op, self._set(held.axes)
                 )
@@ -147,6 +147,10 @@ class Cloner:
 
 def opens_axis(o: Op) -> bool:
     return o.opname in ("tile.range", "tile.tiles", "tile.grid")
+
+
+def makes_array(o: Op) -> bool:
+    return o.opname in ("tile.alloc", "tile.view")
 
 
 def clone(block: Block, new: Mapping[Value, Value] | None = None, *, fresh: bool = False) -> Block:
@@ -228,6 +232,8 @@ def _touched(o: Op) -> tuple[Sequence[Array], Sequence[Array]]:
         return (o.array,), ()  # type: ignore[attr-defined]
     if o.opname in ("tile.store", "tile.alloc"):
         return (), (o.array,)  # type: ignore[attr-defined]
+    if o.opname == "tile.view":  # what is done to the part may stand anywhere behind it
+        return (o.base,), (o.base,)  # type: ignore[attr-defined]
     if o.opname == "tile.update":
         return (o.array,), (o.array,)  # type: ignore[attr-defined]
     if o.opname == "tile.call":

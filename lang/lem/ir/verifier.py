@@ -128,6 +128,8 @@ class _Verifier:
         if isinstance(o, _ON_ARRAYS):
             if isinstance(o, ops.Alloc):
                 self._alloc(o)
+            elif isinstance(o, ops.View):
+                self._view(o)
             for name in op_fields(type(o)):
                 self._attr(getattr(o, name))
         complaints = list(o.verify())
@@ -188,6 +190,16 @@ class _Verifier:
             self._typed(o.fill, a.dtype, "fill")
             if not o.fill.axes <= a.axes:
                 self.say(f"fill {o.fill} has axes that {a} does not have")
+
+    def _view(self, o: ops.View) -> None:
+        if self.grid is not None:
+            self.say("views are made in sequential code")
+        if o.array in self.arrays or o.array.kind != "view":
+            self.say(f"{o.array} is a {o.array.kind}, or made twice")
+        self.arrays.add(o.array)
+        for v in (*o.starts, *(s for s in o.sizes if s is not None)):
+            self._typed(v, I64, "place")
+            self._flat(v, "place")
 
     def _range(self, o: ops.Range) -> None:
         for v in (o.lo, o.hi):
@@ -383,7 +395,7 @@ def _call(v: _Verifier, o: ops.Call) -> None:
         v._flat(s, "argument")
 
 
-_ON_ARRAYS = (ops.Load, ops.Store, ops.Update, ops.Alloc, ops.Call)  # have arrays or subscripts among their fields
+_ON_ARRAYS = (ops.Load, ops.Store, ops.Update, ops.Alloc, ops.View, ops.Call)  # have arrays or subscripts among their fields
 _CHECKS: dict[type[Op], Callable[[_Verifier, Any], None]] = {
     ops.Load: _load, ops.Store: _store, ops.Update: _update, ops.Assert: _site, ops.Print: _site,
     ops.Reduce: _ragged, ops.Contract: _ragged, ops.Unary: _arithmetic, ops.Binary: _arithmetic,

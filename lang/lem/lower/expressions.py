@@ -39,6 +39,9 @@ class Expressions:
     def _DimSize(self, e: typed.DimSize) -> Value:
         return self.st.size(e.dim)
 
+    def _ArraySize(self, e: typed.ArraySize) -> Value:
+        return self.st.axis_size(e.array, e.axis)
+
     def _ScalarRef(self, e: typed.ScalarRef) -> tuple[Value, ...]:
         return tuple(self.st.scalar(name) for name, _ in flat_scalars(((e.name, e.type.dtype),)))
 
@@ -238,12 +241,8 @@ class Expressions:
         lo, hi = self.value(d.lo), self.value(d.hi)
         for which, value, e in (("lo", lo, d.lo), ("hi", hi, d.hi)):
             if which in d.checks and d.size is not None:
-                size = self.value(d.size)
-                low = self.st.emit(ops.Compare("ge", value, self.st.const(0, I64)))
-                high = self.st.emit(ops.Compare("le", value, size))
-                ok = self.st.emit(ops.Binary("and", low, high))
                 name = f"0..{d.dim}, which is {{1}}" if d.dim is not None else "0..{1}"
-                self.st.require(ok, "E0601", f"bound {{0}} is outside {name}", e.span, (value, size))
+                self.st.require_bound(value, self.value(d.size), f"bound {{0}} is outside {name}", e.span)
         return lo, hi
 
 

@@ -15,6 +15,8 @@ from lem_runtime.abi.dtypes import BOOL, I64, DType
 from lem_runtime.abi.signature import Place
 from lem_runtime.abi.sizes import Size
 
+Box = tuple[tuple[Value, Value, int], ...]  # per axis: first place, how many, how far apart
+
 
 class State:
     """One function being lowered. `env` maps locals to their value *here*; branches work on copies of it.
@@ -29,6 +31,8 @@ class State:
         self.env: dict[typed.LocalVar, Value] = {}
         self.arrays: dict[typed.ArrayVar, tuple[ir.Array, ...]] = {}  # one, or one per field
         self.array_sizes: dict[typed.ArrayVar, tuple[Value, ...]] = {}
+        self.boxes: dict[typed.ArrayVar, Box] = {}  # of views
+        self.kept: dict[typed.ArrayVar, tuple[int, ...]] = {}  # of views: axes of the root that they have
         self.indices: dict[typed.IndexVar, Value] = {}
         self.axes: dict[typed.ValueAxis, Axis] = {}
         self.axis_index: dict[typed.ValueAxis, Value] = {}
@@ -153,6 +157,17 @@ class State:
         assert size is not None
         return self.size(size)
 
+    def box(self, array: typed.ArrayVar) -> Box:
+        """Which places of its root an array names, per axis of the root."""
+        found = self.boxes.get(array)
+        if found is None:
+            found = tuple((self.const(0, I64), self.axis_size(array, n), 1) for n in range(len(array.shape)))
+        return found
+
+    def kept_axes(self, array: typed.ArrayVar) -> tuple[int, ...]:
+        """Axes of its root that an array has."""
+        return self.kept.get(array, tuple(range(len(array.shape))))
+
     def whole(self, axis: typed.ValueAxis) -> Value:
         """Index of a whole axis; opened on first use, for the whole function."""
         if axis not in self.axis_index:
@@ -246,6 +261,13 @@ class State:
         ok = self.emit(ops.Binary("and", low, high))
         text = f"index {{0}} is outside axis {axis} of `{array}`, which has size {{1}}"
         self.require(ok, "E0601", text, span, (index, size))
+
+    def require_bound(self, bound: Value, size: Value, text: str, span: Span) -> None:
+        """A bound of a range may be one behind the last place."""
+        low = self.emit(ops.Compare("ge", bound, self.const(0, I64)))
+        high = self.emit(ops.Compare("le", bound, size))
+        ok = self.emit(ops.Binary("and", low, high))
+        self.require(ok, "E0601", text, span, (bound, size))
 
 
 def flat_scalars(scalars: Iterable[tuple[str, DType]]) -> list[tuple[str, DType]]:

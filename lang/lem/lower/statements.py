@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lem import ir
 from lem.ir import ops
 from lem.ir.core import Axis, Block, TileType, Value
-from lem.lower import claims, flow
+from lem.lower import claims, flow, views
 from lem.lower.expressions import Expressions, is_plain
 from lem.lower.flow import Stmts, always_exits, exits_in, exits_of
 from lem.lower.state import State, arrays_of
@@ -145,6 +145,9 @@ class Statements:
                 self.st.require(ok, "E0615", f"axis {n} of `{a.name}` would have size {{0}}", e.span, (size,))
         for array, fill in zip(arrays, fills, strict=True):
             self.st.do(ops.Alloc(array, sizes, fill, loc=self.st.place(s.span)))
+
+    def _MakeView(self, s: typed.MakeView) -> None:
+        views.make(self.st, self.ex, s)
 
     def _Store(self, s: typed.Store) -> None:
         values = self.ex.values(s.value)
@@ -362,6 +365,8 @@ class Statements:
     def _CallKernel(self, s: typed.CallKernel) -> None:
         for cond, text in s.conditions:
             self.st.require(self.ex.value(cond), "E0605", text, s.span)
+        for a, b, text in s.apart:
+            views.require_apart(self.st, a, b, text, s.span)
         scalars = tuple(part for v in s.scalars for part in self.ex.values(v))
         dims = tuple(self.ex.value(v) for v in s.dims)
         arrays = tuple(part for a in s.arrays for part in self.st.arrays[a])

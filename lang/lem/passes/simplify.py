@@ -52,9 +52,9 @@ class _Simplifier:
                 if done is None:
                     continue
                 op = done
-            for array in _written(op):  # READS
-                for key in [k for k in known if k[0] is ops.Load and k[1] is array]:
-                    del known[key]
+            gone = _written(op)
+            for key in [k for k in known if k[0] is ops.Load and gone.reaches(k[1])]:  # READS
+                del known[key]
             out.append(op)
 
     def _simpler(self, op: Op, known: Known) -> Op | None:
@@ -90,7 +90,7 @@ class _Simplifier:
             then = self.block(op.then, known)
             # Elements that take different sides run both, one after the other.
             gone = _written_below(then)
-            inner = {k: v for k, v in known.items() if k[0] is not ops.Load or k[1] not in gone} if gone else known
+            inner = {k: v for k, v in known.items() if k[0] is not ops.Load or not gone.reaches(k[1])}
             return replace(op, then=then, orelse=self.block(op.orelse, inner))
         inner = {k: v for k, v in known.items() if k[0] is not ops.Load}  # READS
         changed: dict[str, Any] = {f: self.block(getattr(op, f), inner) for f in op.block_names}
@@ -107,22 +107,38 @@ def _key(op: Op) -> Any:
     return (type(op), *[getattr(op, f) for f in op_fields(type(op))])
 
 
-def _written(op: Op) -> set[Array]:
+class _Written(set[Array]):
+    """Arrays that some code may write; a part of an array that is written may be anywhere (`is_anything`)."""
+
+    is_anything = False
+
+    def reaches(self, array: Array) -> bool:
+        return self.is_anything or array in self or (array.kind == "view" and bool(self))
+
+
+def _written(op: Op) -> _Written:
+    out = _Written()
     if isinstance(op, (ops.Store, ops.Update, ops.Alloc)):
-        return {op.array}
-    if isinstance(op, ops.Call):
-        return set(op.arrays)
-    out: set[Array] = set()
+        out.add(op.array)
+    elif isinstance(op, ops.Call):
+        out.update(op.arrays)
+        out.is_anything = any(a.kind == "view" for a in op.arrays)
     for b in op.blocks:
-        out |= _written_below(b)
+        _add_written(out, b)
     return out
 
 
-def _written_below(block: Block) -> set[Array]:
-    out: set[Array] = set()
+def _written_below(block: Block) -> _Written:
+    out = _Written()
+    _add_written(out, block)
+    return out
+
+
+def _add_written(out: _Written, block: Block) -> None:
     for o in block.ops:
-        out |= _written(o)
-    return out
+        more = _written(o)
+        out |= more
+        out.is_anything = out.is_anything or more.is_anything
 
 
 # ---------------------------------------------------------------- identities

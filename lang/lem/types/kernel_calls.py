@@ -12,7 +12,7 @@ from lem.diagnostics.codes import E0301, E0306, E0307, E0313, E0314, E0321, E040
 from lem.names import Definition
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import array_data, expressions, generics, integers, locals, stores, structs, subscripts, typed
+from lem.types import array_data, expressions, generics, integers, locals, stores, structs, subscripts, typed, views
 from lem.types.arguments import match_args
 from lem.types.context import Ctx, Need, NotYet
 from lem.types.convert import NO_AXES, coerce, const, error, is_error
@@ -40,6 +40,7 @@ class Call:
     before: list[typed.Stmt] = field(default_factory=list)
     after: list[typed.Stmt] = field(default_factory=list)
     dim_exprs: dict[str, typed.Expr] = field(default_factory=dict)
+    apart: list[tuple[typed.ArrayVar, typed.ArrayVar, str]] = field(default_factory=list)
 
 
 def check_statement(
@@ -112,8 +113,9 @@ def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr | None, before: list[ty
             before.extend(data)
             made = ctx.find(name.id)
             return made if isinstance(made, Array) else error(node.span)
-    if isinstance(node, ast.Subscript) and any(isinstance(i, ast.Slice) for i in node.items):
-        raise NotYet("views of arrays as arguments", node.span)
+    if views.is_view(node):
+        assert isinstance(node, ast.Subscript)
+        return views.check_view(ctx, node, before) or error(node.span)
     x = ctx.expr(node)
     if not is_error(x):
         ctx.diags.error(
@@ -134,7 +136,7 @@ def _check_call(
             ok &= _take_array(ctx, call, fn, param, value)
         elif value is not None:
             ok &= _take_scalar(ctx, call, fn, param, value)
-    if not ok or not _check_aliases(ctx, call, sig):
+    if not ok or not _check_aliases(ctx, call, fn, sig):
         _poison(ctx, targets)
         return []
     bound = _unify(ctx, call, sig)
@@ -148,8 +150,10 @@ def _check_call(
     _touch_arrays(ctx, call, sig)
     order = [call.arrays[p.name].var for p in sig.arguments if p.name in call.arrays]
     scalars = tuple(call.scalars[name] for name, _ in call.callee.scalars)
-    conditions = _conditions(ctx, call, bound)
-    made = typed.CallKernel(call.span, call.callee.name, tuple(order), scalars, tuple(dims.values()), conditions)
+    conditions = _conditions(ctx, call, sig, bound)
+    made = typed.CallKernel(
+        call.span, call.callee.name, tuple(order), scalars, tuple(dims.values()), conditions, tuple(call.apart)
+    )
     return [*call.before, made, *call.after]
 
 
@@ -172,8 +176,8 @@ def _take_array(ctx: Ctx, call: Call, fn: ast.Function, param: Param, value: Arr
     if param.is_written and value.var.effect == "read":
         ctx.diags.error(
             E0401, _arg_span(call, fn, param), f"`{call.callee.name}` writes this, and `{value.name}` is only read",
-            also=[(value.span, "declared here"), (declared, f"`{param.name}` is `{param.effect}`")],
-            help=f"declare it `{value.name}: out ...` or `inout`",
+            also=[(value.var.root.span, "declared here"), (declared, f"`{param.name}` is `{param.effect}`")],
+            help=f"declare it `{value.var.root.name}: out ...` or `inout`",
         )  # fmt: skip
         return False
     call.arrays[param.name] = value
@@ -209,20 +213,33 @@ def _arg_span(call: Call, fn: ast.Function, param: Param) -> Span:
     return call.node.args[at].span if at < len(call.node.args) else call.span
 
 
-def _check_aliases(ctx: Ctx, call: Call, sig: Signature) -> bool:
-    """No written array may be another argument too."""
-    for param in sig.arguments:
-        if not param.is_written or param.name not in call.arrays:
-            continue
-        for other in sig.arguments:
-            if other.name != param.name and other.name in call.arrays and call.arrays[other.name] is call.arrays[param.name]:
-                name = call.arrays[param.name].name
-                ctx.diags.error(
-                    E0406, call.node.span, f"`{name}` is both `{other.name}` and `{param.name}`, which is written",
-                    help="give it another array: a temporary, say",
-                )  # fmt: skip
+def _check_aliases(ctx: Ctx, call: Call, fn: ast.Function, sig: Signature) -> bool:
+    """A written array shares no element with another argument (LANGUAGE 15). What is not decided here, the call tests."""
+    given = [p for p in sig.arguments if p.name in call.arrays]
+    for n, param in enumerate(given):
+        for other in given[n + 1 :]:
+            if not (param.is_written or other.is_written):
+                continue
+            a, b = call.arrays[param.name], call.arrays[other.name]
+            shared = views.share(ctx, a, b)
+            if shared == "always":
+                _report_alias(ctx, call, fn, *((other, param) if param.is_written else (param, other)))
                 return False
+            if shared == "maybe":
+                written, read = (param, other) if param.is_written else (other, param)
+                text = f"`{written.name}` is `{written.effect}` and shares elements with `{read.name}`"
+                call.apart.append((a.var, b.var, text))
     return True
+
+
+def _report_alias(ctx: Ctx, call: Call, fn: ast.Function, other: Param, written: Param) -> None:
+    a, b = call.arrays[other.name], call.arrays[written.name]
+    if a.var is b.var:
+        label, also = f"`{a.name}` is both `{other.name}` and `{written.name}`, which is written", []
+    else:
+        label = f"`{a.name}` is `{other.name}` and shares elements with `{b.name}`, which is `{written.name}` and is written"
+        also = [(_arg_span(call, fn, written), f"`{written.name}`"), (_arg_span(call, fn, other), f"`{other.name}`")]
+    ctx.diags.error(E0406, call.node.span, label, also=also, help="give it another array: a temporary, say")
 
 
 # ---------------------------------------------------------------- sizes
@@ -248,7 +265,7 @@ def _report_sizes(ctx: Ctx, call: Call, fn: ast.Function, sig: Signature, bound:
             )  # fmt: skip
             continue
         cond = m.condition()
-        if cond is not None:
+        if cond is not None and _certainly_runs(ctx):
             residual = Residual(cond, cond)
             ctx.needs.append(Need(residual, f"the call of `{call.callee.name}` needs it", call.span))
     for still in bound.open_conditions:
@@ -262,7 +279,12 @@ def _report_sizes(ctx: Ctx, call: Call, fn: ast.Function, sig: Signature, bound:
     return ok
 
 
-def _conditions(ctx: Ctx, call: Call, bound: CallDims) -> tuple[tuple[typed.Expr, str], ...]:
+def _certainly_runs(ctx: Ctx) -> bool:
+    """Whether what the call needs may be asked of the caller's own callers: it stands under no condition."""
+    return not ctx.facts.is_guarded_since(ctx.start) and not ctx.branches
+
+
+def _conditions(ctx: Ctx, call: Call, sig: Signature, bound: CallDims) -> tuple[tuple[typed.Expr, str], ...]:
     """Conditions of the callee that are not known to hold: passed on to the caller's callers where they speak of its
     sizes alone, else checked where the call runs."""
     out: list[tuple[typed.Expr, str]] = []
@@ -271,19 +293,29 @@ def _conditions(ctx: Ctx, call: Call, bound: CallDims) -> tuple[tuple[typed.Expr
         if still.certain and not ctx.expects_fault:
             continue
         why = f"`{call.callee.name}` needs `{sizes.show(condition.expr)}` ({condition.why})"
-        if size is not None and ctx.kind == "kernel" and not ctx.facts.is_guarded_since(ctx.start) and not ctx.branches:
+        if size is not None and ctx.kind == "kernel" and _certainly_runs(ctx):
             ctx.needs.append(Need(Residual(size, size), why, call.span))
         else:
             made = _condition_expr(ctx, call, condition.expr)
             if made is not None:
                 out.append((made, why))
-    for m in bound.mismatches:
-        if not m.certain and m.condition() is None:
-            have, want = _form_expr(ctx, call, m.have), _form_expr(ctx, call, m.want)
-            if have is not None and want is not None:
-                text = f"axis {m.axis} of `{m.param}` must have size {m.want.show()}"
-                out.append((typed.Compare(call.span, typed.ValueType(BOOL), "eq", have, want), text))
+    open_sizes = [(m.param, m.axis) for m in bound.mismatches if m.condition() is None or not _certainly_runs(ctx)]
+    tested = [_size_condition(ctx, call, sig, name, axis) for name, axis in (*open_sizes, *bound.unchecked)]
+    out += [t for t in tested if t is not None]
     return tuple(out)
+
+
+def _size_condition(ctx: Ctx, call: Call, sig: Signature, name: str, axis: int) -> tuple[typed.Expr, str] | None:
+    """That an argument's axis has the size that the callee wants, to be tested where the call runs."""
+    param = next((p for p in sig.arguments if p.name == name), None)
+    if param is None or param.shape is None or param.effect == "result":  # a result is made with that size
+        return None
+    want = _callee_size(ctx, call, param.shape[axis])
+    if want is None:
+        return None
+    have = typed.ArraySize(call.span, typed.ValueType(I64), call.arrays[name].var, axis)
+    text = f"axis {axis} of `{name}` must have size {sizes.show(param.shape[axis])}"
+    return typed.Compare(call.span, typed.ValueType(BOOL), "eq", have, want), text
 
 
 def _condition_expr(ctx: Ctx, call: Call, cond: Size) -> typed.Expr | None:
@@ -318,13 +350,14 @@ def _callee_size(ctx: Ctx, call: Call, size: Size) -> typed.Expr | None:
 
 def _dim_values(ctx: Ctx, call: Call, sig: Signature, bound: CallDims) -> dict[str, typed.Expr] | None:
     """The callee's dimensions as i64 values of the caller."""
-    out: dict[str, typed.Expr] = {}
-    for dim in sig.dims:
+    out = call.dim_exprs
+    for dim in dict.fromkeys((*(r.dim for r in sig.rules), *sig.dims)):  # a rule uses what those before it found
         if dim in call.named:
             out[dim] = call.named[dim]
             continue
         form = bound.dims.get(dim)
         made = _form_expr(ctx, call, form) if form is not None else None
+        made = made or _solved(ctx, call, sig, dim)
         if made is None:
             ctx.diags.error(
                 E0314, call.node.span, f"no argument says how large `{dim}` is",
@@ -332,8 +365,23 @@ def _dim_values(ctx: Ctx, call: Call, sig: Signature, bound: CallDims) -> dict[s
             )  # fmt: skip
             return None
         out[dim] = made
-    call.dim_exprs = out
-    return out
+    return {dim: out[dim] for dim in sig.dims}
+
+
+def _solved(ctx: Ctx, call: Call, sig: Signature, dim: str) -> typed.Expr | None:
+    """A dimension of the callee as its signature finds it: from the size of an argument that is known when it runs."""
+    rule = next((r for r in sig.rules if r.dim == dim), None)
+    array = call.arrays.get(rule.param or "") if rule is not None else None
+    if rule is None or array is None:
+        return None
+    i64 = typed.ValueType(I64)
+    size: typed.Expr = typed.ArraySize(call.span, i64, array.var, rule.axis)
+    if rule.offset != 0:
+        offset = _callee_size(ctx, call, rule.offset)
+        if offset is None:
+            return None
+        size = typed.Binary(call.span, i64, "sub", size, offset)
+    return size if rule.scale == 1 else typed.Binary(call.span, i64, "floordiv", size, const(call.span, rule.scale, I64))
 
 
 def _form_expr(ctx: Ctx, call: Call, form: Lin) -> typed.Expr | None:
@@ -480,5 +528,5 @@ def _check_reduce(ctx: Ctx, call: Call, param: Param, array: Array) -> None:
                 E0405, call.span, f"`{array.name}` is `reduce({array.var.reduce_op})`, and `{call.callee.name}` "
                 f"updates it with `{param.reduce_op}`", also=[(array.span, "declared here")],
             )  # fmt: skip
-    elif array.var.kind == "param" or param.effect != "read":
+    elif array.var.root.kind == "param" or param.effect != "read":
         subscripts.refuse_reduce(ctx, call.span, array.var)

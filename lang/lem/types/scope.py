@@ -43,12 +43,26 @@ class ScalarParam:
     dtype: DType
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Places of one axis: lo, lo + step, ..., `size` of them. None: not known as a form."""
+
+    lo: Lin | None
+    size: Lin | None
+    step: int = 1
+
+
 @dataclass(eq=False, slots=True)
 class Array:
-    """An array. `sizes`: its sizes as linear forms where they are such (a temporary's may be any number)."""
+    """An array. `sizes`: its sizes as linear forms where they are such (a temporary's may be any number).
+
+    box: of a view: per axis of the array whose elements it names, which places (`kept`: the axes that it still has).
+    """
 
     var: typed.ArrayVar
     sizes: tuple[Lin | None, ...]
+    box: tuple[Stretch, ...] = ()
+    kept: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:

@@ -68,7 +68,7 @@ def _check_claimed(ctx: Ctx, node: ast.Subscript, call: ast.Call) -> typed.Expr:
 def load(ctx: Ctx, span: Span, place: Place) -> typed.Expr:
     """Read a checked place."""
     var = place.array.var
-    if var.effect == "reduce" and (var.kind == "param" or _is_updated_here(ctx, var)):
+    if var.effect == "reduce" and (var.root.kind == "param" or _is_updated_here(ctx, var)):
         refuse_reduce(ctx, span, var)
         return error(span)
     touch(ctx, "read", place)
@@ -85,7 +85,7 @@ def refuse_reduce(ctx: Ctx, span: Span, array: typed.ArrayVar) -> None:
     ctx.diags.error(
         E0405, span, f"`{array.name}` is `reduce({array.reduce_op})`, and this reads it",
         also=[(array.span, "declared here")], help="read it after the grid that updates it has ended"
-        if array.kind != "param" else "a parameter that is read and written is `inout`",
+        if array.root.kind != "param" else "a parameter that is read and written is `inout`",
     )  # fmt: skip
 
 
@@ -338,10 +338,13 @@ def refuse_bare_policy(ctx: Ctx, node: ast.Call) -> typed.Expr:
 
 def touch(ctx: Ctx, kind: str, place: Place) -> None:
     """Note that the code here reads, writes or updates a place."""
-    var = place.array.var
+    var, forms = place.array.var, place.forms
     if var.kind == "local":
         return  # an element's own: no other element sees it
-    access = Access(var, var.name, kind, place.forms, ctx.facts, place.span)
+    if var.base is not None:  # some part of the array that the view is of
+        var = var.root
+        forms = (None,) * len(var.shape)
+    access = Access(var, var.name, kind, forms, ctx.facts, place.span)
     if ctx.grid is not None:
         ctx.grid.accesses.append(access)
     guarded = ctx.facts.is_guarded_since(ctx.start) or bool(ctx.branches)

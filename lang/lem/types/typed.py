@@ -72,10 +72,10 @@ class ValueType:
 @dataclass(eq=False, slots=True)
 class ArrayVar:
     """A parameter or array result (kind "param"), a temporary of sequential code ("temp"), an element's own small array
-    ("local").
+    ("local"), a part of another array ("view": of `base`).
 
-    shape: sizes over dimensions and int parameters where they are such; None for an axis of a temp or local whose size
-    is computed (then the declaring :class:`MakeArray` tells).
+    shape: sizes over dimensions and int parameters where they are such; None for an axis of a temp, local or view whose
+    size is computed (then the declaring :class:`MakeArray` or :class:`MakeView` tells).
     """
 
     name: str
@@ -85,6 +85,12 @@ class ArrayVar:
     effect: str  # "read" "out" "inout" "reduce" "result"
     span: Span
     reduce_op: str = ""
+    base: ArrayVar | None = None
+
+    @property
+    def root(self) -> ArrayVar:
+        """The array whose elements these are."""
+        return self if self.base is None else self.base.root
 
 
 @dataclass(eq=False, slots=True)
@@ -125,6 +131,14 @@ class DimSize(Expr):
     """Size of a dimension as an i64."""
 
     dim: str
+
+
+@dataclass(eq=False, slots=True)
+class ArraySize(Expr):
+    """Size of one axis of an array as an i64."""
+
+    array: ArrayVar
+    axis: int
 
 
 @dataclass(eq=False, slots=True)
@@ -371,6 +385,26 @@ class MakeArray(Stmt):
 
 
 @dataclass(eq=False, slots=True)
+class Cut:
+    """An axis of a view: places lo, lo + step, ... < hi of the base's axis (none where hi <= lo). A bound that must be
+    tested in 0..size where it runs is in `checks` ("lo", "hi")."""
+
+    lo: Expr
+    hi: Expr
+    step: int
+    span: Span
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class MakeView(Stmt):
+    """Name a part of `array.base`: per axis of the base one place (the view has no such axis) or a cut."""
+
+    array: ArrayVar
+    parts: tuple[At | Cut, ...]
+
+
+@dataclass(eq=False, slots=True)
 class Store(Stmt):
     """Also a scalar result: an array with no axes. The right-hand side is complete before the store."""
 
@@ -475,13 +509,15 @@ class Print(Stmt):
 @dataclass(eq=False, slots=True)
 class CallKernel(Stmt):
     """Run a kernel or task to its end. In the order of the callee's arrays (results last), scalars and dims. `conditions`
-    of the callee's signature that are not known to hold in the caller, as bool expressions with a text."""
+    of the callee's signature that are not known to hold in the caller, as bool expressions with a text. `apart`: pairs of
+    arrays that may share no element, where only the call can tell, with a text."""
 
     callee: str
     arrays: tuple[ArrayVar, ...]
     scalars: tuple[Expr, ...]
     dims: tuple[Expr, ...]
     conditions: tuple[tuple[Expr, str], ...] = ()
+    apart: tuple[tuple[ArrayVar, ArrayVar, str], ...] = ()
 
 
 @dataclass(eq=False, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,12 @@ class Shadows:
     def uninitialised(self, array: Data) -> None:
         self.keep.append(array)
         self.written[id(array)] = np.zeros(array.shape, bool)
+
+    def view(self, view: Data, base: Data, places: tuple[Any, ...]) -> None:
+        """`view` is ``base[places]``: what is written there is written in both."""
+        if id(base) in self.written:
+            self.keep.append(view)
+            self.written[id(view)] = self.written[id(base)][places]
 
     def enter_grid(self, arrays: Iterable[Data]) -> None:
         """A grid that stores to `arrays` begins: its elements have met nobody yet."""

@@ -29,6 +29,18 @@ def _alloc(f: Frame, o: ops.Alloc) -> None:
         f.run.shadows.uninitialised(made)
 
 
+@meaning(ops.View)
+def _view(f: Frame, o: ops.View) -> None:
+    base = f.arrays[o.base]
+    places: list[int | slice] = []
+    for start, size, step in zip(o.starts, o.sizes, o.steps, strict=True):
+        lo = int(f[start].data)
+        places.append(lo if size is None else slice(lo, lo + int(f[size].data) * step, step))
+    view = f.arrays[o.array] = base[(*places, ...)]  # the dots: an element is a view too, not a number
+    if f.run.shadows is not None:
+        f.run.shadows.view(view, base, (*places, ...))
+
+
 @meaning(ops.Load)
 def _load(f: Frame, o: ops.Load) -> Tile:
     array, place = f.arrays[o.array], _place(f, o.array, o.subs)

@@ -39,6 +39,32 @@ class Alloc(Op):
     fill: Value | None
 
 
+@op("tile.view")
+class View(Op):
+    """Name a part of `base` in sequential code, without copying: per axis of the base `sizes` places from `starts` on,
+    `steps` apart, or one place of it, an axis that the view does not have (size None). All places are in range."""
+
+    effect = Effect.WRITE
+    array: Array
+    base: Array
+    starts: tuple[Value, ...]
+    sizes: tuple[Value | None, ...]
+    steps: tuple[int, ...]
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Axes of the base that the view has."""
+        return tuple(n for n, size in enumerate(self.sizes) if size is not None)
+
+    def verify(self) -> Iterator[str]:
+        if not len(self.starts) == len(self.sizes) == len(self.steps) == self.base.rank:
+            yield f"{self.base} has {self.base.rank} axes"
+        if len(self.kept) != self.array.rank or self.array.dtype != self.base.dtype:
+            yield f"{self.array} is no part of {self.base} with the axes {self.kept}"
+        if any(step < 1 for step in self.steps):
+            yield f"steps are {self.steps}"
+
+
 @op("tile.load")
 class Load(Op):
     """``array[subs]``. boundary: "" | "clamp" | "wrap" | "fill" (then `fill` is the value outside)."""

@@ -74,16 +74,25 @@ def _layouts(module: ir.Module, name: str, facts: Facts) -> dict[str, tuple[str,
     known[name] = facts.layouts or ("any",) * len(known[name])
     for n in reversed(order):
         fn = module.functions[n]
-        mine = dict(zip((p.name for p in fn.signature.params if p.is_array), known[n], strict=True))
+        arrays = {a.name: a for a in fn.arrays}
+        names = [p.name for p in fn.signature.params if p.is_array]
+        mine = {arrays[name]: layout for name, layout in zip(names, known[n], strict=True)}
         for o in ir.walk_ops(fn.body):
-            if isinstance(o, ops.Call):
+            if isinstance(o, ops.View):
+                mine[o.array] = _part_layout(o, mine.get(o.base, "inner"))
+            elif isinstance(o, ops.Call):
                 known[o.callee] = _joined(module.functions[o.callee], o, mine, known[o.callee])
     return known
 
 
-def _joined(callee: ir.Function, o: ops.Call, mine: Mapping[str, str], known: tuple[str, ...]) -> tuple[str, ...]:
-    passed = {p.name: mine.get(a.name, "inner") if a.kind == "param" else "inner"
-              for p, a in zip(callee.arrays, o.arrays, strict=True)}  # fmt: skip
+def _part_layout(o: ops.View, base: str) -> str:
+    """A part has neighbours along its last axis when that is the last one of its array, without gaps."""
+    last = o.base.rank - 1
+    return "inner" if base == "inner" and o.kept[-1:] == (last,) and o.steps[last] == 1 else "any"
+
+
+def _joined(callee: ir.Function, o: ops.Call, mine: Mapping[ir.Array, str], known: tuple[str, ...]) -> tuple[str, ...]:
+    passed = {p.name: mine.get(a, "inner") for p, a in zip(callee.arrays, o.arrays, strict=True)}
     names = [p.name for p in callee.signature.params if p.is_array]
     return tuple("inner" if k == "inner" and passed.get(n) == "inner" else "any" for n, k in zip(names, known, strict=True))
 
@@ -114,6 +123,7 @@ class _Function:
         for part in (places, control, reduce, scan):
             part.register(out)
         out.effects[ops.Alloc] = effect_temp
+        out.effects[ops.View] = effect_view
         out.effects[ops.Call] = effect_call
         out.effects[ops.Grid] = self.grid
         return out
@@ -207,6 +217,18 @@ def effect_temp(w: Element, o: ops.Alloc) -> None:
         return  # fresh memory is zero
     with w.loop("n", 0, count) as n:
         w.b.store(buffer, n, fill)
+
+
+def effect_view(w: Element, o: ops.View) -> None:
+    """A part of an array is a base further in, with sizes and strides of its own."""
+    base = w.ref(o.base)
+    assert isinstance(base, ArrayRef)
+    starts = [w.eval(v) for v in o.starts]
+    buffer = w.b.view(base.buffer, w.fix(base.index(starts), "start"), o.array.name)
+    sizes = tuple(w.fix(w.eval(size), "size") for size in o.sizes if size is not None)
+    strides = tuple(w.fix(lb.mul(base.strides[n], o.steps[n]), "stride") for n in o.kept)
+    w.levels[buffer.uid] = w.level
+    w.cx.refs[o.array] = ArrayRef(buffer, sizes, strides)
 
 
 def effect_call(w: Element, o: ops.Call) -> None:

@@ -1,0 +1,211 @@
+"""LANGUAGE 15, 16, 18 to 22, 38, 41: views, what calls may share, and the sequential meaning of tasks."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.programs import check_error, check_right
+from tests.support.rules import run_both
+from tests.support.run import TARGETS, fault_of
+
+Array = np.ndarray[Any, Any]
+
+COPY = """
+kernel copy[N](x: f32[N], y: out f32[N]):
+    for i in grid(N):
+        y[i] = x[i]
+"""
+ADD = """
+kernel add[M, N](x: f32[M, N], y: inout f32[M, N]):
+    for i, j in grid(M, N):
+        y[i, j] += x[i, j]
+"""
+
+
+def counted(*shape: int) -> Array:
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+# ---------------------------------------------------------------- 15: what a call writes is nobody else's
+
+SHARE = COPY + """
+task main(a: inout f32[24], x: int, y: int, n: int):
+    copy(a[x:x + n], a[y:y + n])
+"""
+
+
+@pytest.mark.parametrize(("x", "y", "n"), [(0, 4, 4), (4, 0, 4), (0, 12, 12), (3, 3, 0), (7, 5, 2)])
+def test_rule_15_parts_that_touch_share_nothing(x: int, y: int, n: int) -> None:
+    want = counted(24)
+    want[y : y + n] = want[x : x + n].copy()
+    assert np.array_equal(run_both(SHARE, a=counted(24), x=x, y=y, n=n)["a"], want)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("x", "y", "n"), [(0, 3, 4), (3, 0, 4), (5, 5, 1), (0, 0, 24)])
+def test_rule_15_parts_that_overlap_fault(x: int, y: int, n: int, target: str) -> None:
+    assert fault_of(SHARE, target=target, a=counted(24), x=x, y=y, n=n).code == "E0619"
+
+
+STEPS = COPY + """
+task main(a: inout f32[60], x: int, y: int, n: int):
+    copy(a[x:x + {s} * (n - 1) + 1:{s}], a[y:y + {t} * (n - 1) + 1:{t}])
+"""
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("s", "t"), [(2, 2), (2, 3), (4, 6), (6, 4), (1, 3), (5, 1), (4, 2)])
+def test_rule_15_rows_with_gaps_are_compared_by_element(s: int, t: int, target: str) -> None:
+    text = STEPS.format(s=s, t=t)
+    for x, y, n in product((0, 1, 5, 8), (0, 2, 3, 9), (1, 3, 7)):
+        left, right = set(range(x, x + s * n, s)), set(range(y, y + t * n, t))
+        given: dict[str, Any] = {"a": counted(60), "x": x, "y": y, "n": n}
+        if left & right:
+            assert fault_of(text, target=target, **given).code == "E0619", given
+            continue
+        want = counted(60)
+        want[y : y + t * n : t] = want[x : x + s * n : s]
+        assert np.array_equal(run_both(text, **given)["a"], want)
+
+
+def test_rule_15_columns_and_rows_meet_in_one_element() -> None:
+    text = COPY + """
+task main(a: inout f32[6, 6], i: int, j: int):
+    copy(a[i, 0:3], a[3:6, j])
+"""
+    got = run_both(text, a=counted(6, 6), i=1, j=2)["a"]
+    assert got[3:, 2].tolist() == counted(6, 6)[1, :3].tolist()
+    for target in TARGETS:
+        assert fault_of(text, target=target, a=counted(6, 6), i=4, j=2).code == "E0619"
+
+
+def test_rule_15_views_of_views_are_parts_of_the_array() -> None:
+    text = ADD + """
+task main(a: inout f32[8, 8], k: int):
+    add(a[0:4, 1:7:2][1:3, 0:2], a[4:8, :][:, k:8:3][0:2, 0:2])
+    add(a[0:4, :][k:2, :], a[2:6, :][k + 1:3, :])
+"""
+    want = counted(8, 8)
+    want[4:6, 0:4:3] += want[1:3, 1:5:2]
+    want[3:5] += want[0:2]
+    assert np.array_equal(run_both(text, a=counted(8, 8), k=0)["a"], want)
+
+
+def test_rule_15_overlap_that_is_known_is_refused() -> None:
+    check_error(COPY + """
+kernel known(x: f32[9], y: inout f32[9]):
+    copy(y[0:4], y[3:7])  #~ E0406: `y[0:4]` is `x` and shares elements with `y[3:7]`
+    copy(y, y[0:9])  #~ E0406
+
+task again(y: inout f32[9], k: int):
+    copy(y[k:k + 2], y[k:k + 2])  #~ E0406
+    copy(y[0:9:2], y[1:9:2])  #~ E0313
+""")
+
+
+def test_rule_15_parts_that_never_meet_need_no_test() -> None:
+    check_right(COPY + """
+kernel known[N](y: inout f32[2 * N]):
+    copy(y[:N], y[N:])
+    copy(y[N:], y[:N])
+    copy(y[0:2 * N:2], y[1:2 * N:2])
+""")
+
+
+# ---------------------------------------------------------------- 19: a view is checked, never clamped
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("lo", "hi", "values"), [(-1, 2, (-1, 8)), (0, 9, (9, 8)), (9, 9, (9, 8)), (3, -1, (-1, 8))])
+def test_rule_19_bounds_of_views_are_checked(lo: int, hi: int, values: tuple[int, int], target: str) -> None:
+    text = COPY + """
+kernel pick(at: i64[2], x: f32[8], y: out f32[8]):
+    copy(x[at[0]:at[1]], y[at[0]:at[1]])
+"""
+    fault = fault_of(text, "pick", target=target, at=np.array([lo, hi]), x=counted(8), y=counted(8))
+    assert (fault.code, fault.values) == ("E0601", values)
+
+
+def test_rule_19_bounds_in_reverse_name_nothing() -> None:
+    text = COPY + """
+kernel pick(at: i64[2], x: f32[8], y: inout f32[8]):
+    copy(x[at[0]:at[1]], y[at[0]:at[1]])
+"""
+    for lo, hi in ((5, 2), (8, 0), (8, 8), (0, 0)):
+        got = run_both(text, "pick", at=np.array([lo, hi]), x=counted(8), y=counted(8) + 1)["y"]
+        assert np.array_equal(got, counted(8) + 1)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rule_19_fixed_places_of_views_are_checked(target: str) -> None:
+    text = COPY + """
+kernel pick(at: i64[1], x: f32[4, 3], y: out f32[3]):
+    copy(x[at[0], :], y)
+"""
+    assert np.array_equal(run_both(text, "pick", at=np.array([2]), x=counted(4, 3))["y"], counted(4, 3)[2])
+    for bad in (-1, 4):
+        fault = fault_of(text, "pick", target=target, at=np.array([bad]), x=counted(4, 3))
+        assert (fault.code, fault.values) == ("E0601", (bad, 4))
+
+
+def test_rule_19_literal_bounds_below_0_count_from_the_end() -> None:
+    text = COPY + """
+task main[N](a: f32[N], b: inout f32[N]):
+    copy(a[1:-1], b[:-2])
+"""
+    got = run_both(text, a=counted(7), b=np.zeros(7, np.float32))["b"]
+    assert got.tolist() == [1, 2, 3, 4, 5, 0, 0]
+
+
+def test_rule_19_sizes_of_views_are_tested_where_the_call_runs() -> None:
+    text = COPY + """
+task main(at: i64[2], a: f32[9], b: inout f32[9]):
+    copy(a[:at[0]], b[:at[1]])
+"""
+    assert run_both(text, at=np.array([3, 3]), a=counted(9), b=counted(9) + 1)["b"].tolist()[:4] == [0, 1, 2, 4]
+    for target in TARGETS:
+        given = {"at": np.array([3, 4]), "a": counted(9), "b": counted(9)}
+        assert fault_of(text, target=target, **given).code == "E0605"
+
+
+def test_rule_19_mistakes_in_views() -> None:
+    check_error(COPY + """
+task main[N](a: f32[N, N], b: inout f32[N], r: f32, k: int):
+    copy(a[0:2], b)  #~ E0306: `a` has 2 axes, found 1 subscript
+    copy(a[0, 0:N:k], b)  #~ E0323: a step is a literal above 0
+    copy(a[0, r:], b)  #~ E0301: a bound is an integer
+    copy(a[0, :N + 1], b)  #~ E0311: lies beyond axis 1
+    copy(a[0, -N - 1:], b)  #~ E0311: lies below 0
+    copy(b, a[0, :])  #~ E0401: writes this
+    copy(c[0:2], b)  #~ E0201
+    copy(k[0:2], b)  #~ E0306: `k` is one value
+""")
+
+
+# ---------------------------------------------------------------- 16: kernels pass views too
+
+
+def test_rule_16_a_kernel_passes_parts_of_its_arrays_and_temporaries() -> None:
+    text = COPY + """
+kernel rotate[N](x: f32[N], k: int) -> y: f32[N] where k >= 0 and k <= N:
+    t: f32[2 * N] = 0
+    copy(x, t[:N])
+    copy(x, t[N:])
+    copy(t[k:k + N], y)
+"""
+    for n, k in ((5, 2), (5, 0), (5, 5), (0, 0)):
+        assert np.array_equal(run_both(text, "rotate", x=counted(n), k=k)["y"], np.roll(counted(n), -k))
+
+
+def test_rule_16_reads_after_a_call_see_what_it_wrote_through_a_view() -> None:
+    text = COPY + """
+kernel twice(x: f32[4], y: inout f32[4]) -> s: f32:
+    before = y[1]
+    copy(x[0:2], y[1:3])
+    s = 100 * before + y[1]
+"""
+    assert run_both(text, "twice", x=counted(4) + 5, y=counted(4))["s"] == 105
