@@ -414,3 +414,11 @@ def test_large_intermediates_cut_the_grid(monkeypatch: pytest.MonkeyPatch) -> No
     assert np.array_equal(run(sample("softmax"), "softmax", {"x": x}).arrays["y"], whole)
     again = run(sample("mixed"), "mixed", {"x": x[0], "h": h.copy()}).arrays
     assert all(np.array_equal(again[n], mixed[n]) for n in mixed)
+
+
+def test_views_are_the_array_itself() -> None:
+    a = np.arange(10, dtype=F32).reshape(2, 5)
+    out = run(sample("views"), "views", {"a": a}, checked=True)
+    want = np.arange(10, dtype=F32).reshape(2, 5)
+    want[:, 1:4:2] /= 2
+    assert np.array_equal(out.arrays["a"], want) and out.reports == ()

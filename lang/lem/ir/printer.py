@@ -319,7 +319,7 @@ def _condition(c: Condition) -> str:
 
 
 def _site(n: int, s: Site) -> str:
-    text = f"site {n} {s.code} {word(s.kernel)} {json.dumps(s.text)}"
+    text = f"site {n} {word(s.code)} {word(s.kernel)} {json.dumps(s.text)}"
     text += f" {_list(s.kinds, '()')} {_list(map(word, s.axes), '()')}"
     if s.bounds is not None:
         text += " " + _list((f"{sizes.show(lo)}, {sizes.show(hi)}, {step}" for lo, hi, step in s.bounds), "{}")

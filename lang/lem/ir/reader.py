@@ -144,7 +144,7 @@ class _Parser(Lexed):
     def _h_site(self, h: _Header) -> None:
         if self.integer() != len(h.sites):
             self.fail("sites are numbered from 0")
-        code, kernel, text = self.take("word"), self.name(), json.loads(self.take("string"))
+        code, kernel, text = self.name(), self.name(), json.loads(self.take("string"))
         self.take("(")
         kinds = tuple(self.listed(")", lambda: self.take("word")))
         self.take("(")
