@@ -65,17 +65,23 @@ class Actions:
             self.diags.error(code, span, label, help=help or (), note=note or (), also=also)
 
     # ------------------------------------------------------------ starts and items
-    def module(self, span: Span, doc: ast.String | None, items: list[ast.Item] | None) -> ast.Module:
+    def module(self, span: Span, doc: ast.Expr | None, items: list[ast.Item] | None) -> ast.Module:
         whole = Span(self.source, 0, len(self.source.text))
-        return ast.Module(whole, doc.value if doc else None, tuple(items or ()), tuple(self.tokens.comments))
+        return ast.Module(whole, self._doc(doc), tuple(items or ()), tuple(self.tokens.comments))
+
+    def _doc(self, doc: ast.Expr | None) -> str | None:
+        """The text at the top of a module or struct."""
+        if isinstance(doc, ast.FString):
+            self.error(E0101, doc.span, "expected a plain string, found an f-string", note="this text is read, never run")
+        return doc.value if isinstance(doc, ast.String) else None
 
     def constant(self, span: Span, name: ast.Name, value: ast.Expr) -> ast.Constant:
         return ast.Constant(span, name, value)
 
     def struct(
-        self, span: Span, _word: int, name: ast.Name, doc: ast.String | None, fields: list[ast.StructField | None]
+        self, span: Span, _word: int, name: ast.Name, doc: ast.Expr | None, fields: list[ast.StructField | None]
     ) -> ast.Struct:
-        return ast.Struct(span, name, tuple(f for f in fields if f is not None), doc.value if doc else None)
+        return ast.Struct(span, name, tuple(f for f in fields if f is not None), self._doc(doc))
 
     def field(self, span: Span, name: ast.Name, type: ast.TypeExpr) -> ast.StructField:
         return ast.StructField(span, name, type)
