@@ -24,19 +24,32 @@ MAX_SOURCE_BYTES = 16 * 1024 * 1024  # a file larger than this is no program
 # ---------------------------------------------------------------- texts
 def read_source(path: str, diags: Diagnostics) -> SourceFile | None:
     """The text of a file; None and a report when it cannot be read or is no text."""
+    data = read_bytes(path, diags)
+    return None if data is None else decoded(path, data, diags)
+
+
+def read_bytes(path: str, diags: Diagnostics) -> bytes | None:
+    """What a file holds, if it can be read and is no larger than a program can be."""
     try:
         with open(path, "rb") as f:
             data = f.read(MAX_SOURCE_BYTES + 1)  # never more: a device can go on for ever
-        if len(data) > MAX_SOURCE_BYTES:
-            diags.error(E0610, None, f"`{path}` is larger than {MAX_SOURCE_BYTES >> 20} MiB, so it is no program")
-            return None
-        return SourceFile(path, data.decode("utf-8-sig").replace("\r\n", "\n"))
-    except UnicodeDecodeError as e:
-        diags.error(E0610, None, f"`{path}` is not UTF-8 text: byte {e.start} is {data[e.start]:#04x}")
     except (OSError, ValueError) as e:
         reason = getattr(e, "strerror", None) or str(e)
         diags.error(E0610, None, f"`{path}`: {reason.lower()}")
-    return None
+        return None
+    if len(data) > MAX_SOURCE_BYTES:
+        diags.error(E0610, None, f"`{path}` is larger than {MAX_SOURCE_BYTES >> 20} MiB, so it is no program")
+        return None
+    return data
+
+
+def decoded(name: str, data: bytes, diags: Diagnostics) -> SourceFile | None:
+    """Bytes as a text with plain line ends; None and a report when they are none."""
+    try:
+        return SourceFile(name, data.decode("utf-8-sig").replace("\r\n", "\n"))
+    except UnicodeDecodeError as e:
+        diags.error(E0610, None, f"`{name}` is not UTF-8 text: byte {e.start} is {data[e.start]:#04x}")
+        return None
 
 
 def module_loader(source: SourceFile) -> Callable[[str], SourceFile | None]:

@@ -18,7 +18,7 @@ _EXAMPLES = """\
 examples:
   lem run sharpen.lem image=photo.png -o result=sharp.png
   lem run heat.lem u=start.npy steps=100 -o u=end.npy --report
-  lem check matmul.lem          lem explain E0312          lem test examples/
+  lem check matmul.lem          lem explain E0312          lem test examples/          lem fmt .
 
 exit codes:
   0 done   1 the program is wrong, or a test failed   2 the command line or an input does not fit
@@ -32,6 +32,16 @@ values:
 
 Shapes and element types must be those of the signature; nothing is converted, and no input file is changed.
 `lem --help` shows examples and exit codes.
+"""
+_FMT_EPILOG = """\
+layout:
+  four blanks for each block, lines of at most 100 characters, two empty lines around kernels, tasks, fns and tests.
+  A comma after the last argument asks for one argument on each line. Comments and strings keep their text, the
+  program keeps its meaning. A file with a syntax error is reported and left as it is.
+
+examples:
+  lem fmt .                     lem fmt --check src/          lem fmt --diff matmul.lem
+  lem fmt - < in.lem > out.lem
 """
 
 
@@ -161,6 +171,14 @@ def _test(p: argparse.ArgumentParser) -> None:
     _json(p)
 
 
+def _fmt(p: argparse.ArgumentParser) -> None:
+    p.epilog = _FMT_EPILOG
+    p.add_argument("files", nargs="+", metavar="FILE", help=".lem files or folders of them; - is standard input")
+    p.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file would change")
+    p.add_argument("--diff", action="store_true", help="write nothing; show what would change")
+    _json(p)
+
+
 def _explain(p: argparse.ArgumentParser) -> None:
     p.add_argument("code", nargs="?", metavar="CODE", help="the code in a report, such as E0312; left out: all codes")
 
@@ -186,6 +204,7 @@ VERBS = (
     Verb("check", "check", "check names, types, shapes, races and effects", _check),
     Verb("build", "build", "show or write what a program becomes", _build),
     Verb("test", "test", "run the test blocks of files", _test),
+    Verb("fmt", "fmt", "lay out programs in one way", _fmt),
     Verb("explain", "explain", "the page of an error code", _explain),
     Verb("devices", "devices", "processors that lem can use here", _json),
     Verb("doctor", "doctor", "check this installation", _json),

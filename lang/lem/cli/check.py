@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lem import pipeline, texts
 from lem.cli import output
@@ -41,13 +41,22 @@ def lem_files(arguments: Sequence[str]) -> list[str]:
         if not os.path.isdir(a):
             found.append(a)
             continue
-        below = sorted(
-            os.path.join(folder, name) for folder, _, names in os.walk(a) for name in names if name.endswith(".lem")
-        )
+        below = sorted(_below(a))
         if not below:
             output.fail("E0610", f"`{a}` holds no .lem file")
         found += below
     return list(dict.fromkeys(found))
+
+
+def _below(folder: str) -> Iterator[str]:
+    """The .lem files below a folder; not those of hidden folders and of Python environments, which are not one's own."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [f for f in folders if not f.startswith(".") and not _is_environment(os.path.join(place, f))]
+        yield from (os.path.join(place, name) for name in names if name.endswith(".lem"))
+
+
+def _is_environment(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, "pyvenv.cfg"))
 
 
 def _signatures(program: pipeline.Program) -> list[Signature]:

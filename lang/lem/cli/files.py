@@ -135,11 +135,13 @@ def write_results(by_path: Mapping[str, Sequence[Result]]) -> None:
                 os.unlink(temporary)
 
 
-def write_bytes(path: str, data: bytes) -> None:
-    """One file, whole or not at all. Raises :class:`FileProblem`."""
+def write_bytes(path: str, data: bytes, *, mode: int | None = None) -> None:
+    """One file, whole or not at all. `mode`: its rights, if not those of a new file. Raises :class:`FileProblem`."""
     _check_place(path)
     temporary = _staged(path, lambda f: f.write(data))
     try:
+        if mode is not None:
+            os.chmod(temporary, mode)
         _rename(temporary, path)
     finally:
         with contextlib.suppress(OSError):

@@ -105,6 +105,16 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, allow_nan=False))
 
 
+def write_bytes(data: bytes) -> None:
+    """A text on stdout as it is, whatever the terminal can show."""
+    sys.stdout.flush()
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:
+        sys.stdout.write(data.decode())
+    else:
+        buffer.write(data)
+
+
 def is_person(stream: TextIO) -> bool:
     """Whether a person reads `stream` in a terminal that shows colours."""
     return bool(stream.isatty()) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
