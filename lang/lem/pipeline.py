@@ -58,7 +58,13 @@ class Program:
 # ---------------------------------------------------------------- once per module
 def analyse(source: SourceFile, diags: Diagnostics, loader: names.Loader | None = None) -> Program | None:
     """Turn source into verified tile IR; None when `diags` holds an error."""
-    tree = syntax.parse(source, diags)
+    return analyse_tree(source, syntax.parse(source, diags), diags, loader)
+
+
+def analyse_tree(
+    source: SourceFile, tree: syntax.ast.Module, diags: Diagnostics, loader: names.Loader | None = None
+) -> Program | None:
+    """The same from a tree, whichever front end made it; `source`: where its first item stands."""
     bound = names.bind(tree, diags, loader or module_loader(source))
     checked = types.check(bound, diags)
     if diags.has_errors:

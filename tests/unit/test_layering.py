@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "ide": ("texts", *_FRONT, "ir", "pipeline"),
     "lsp": ("", "source", "diagnostics", "ide"),
     "cli": ("", *_STAGES, *_TOOLS),
+    "dims": ("embed",),
     "": ("embed",),  # `lem` itself: its version, and (late) what Python code uses
     "__main__": ("cli",),
 }

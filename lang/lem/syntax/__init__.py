@@ -9,13 +9,15 @@ lexer, the driver and the actions run those tables; `mistakes.py` finds the word
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lem.diagnostics import Diagnostics
 from lem.source import SourceFile
 from lem.syntax import ast
 from lem.syntax.driver import parse_part, parse_tokens
 from lem.syntax.lexer import tokenize
 
-__all__ = ["ast", "parse", "parse_expr", "parse_type"]
+__all__ = ["ast", "parse", "parse_blanked", "parse_expr", "parse_range", "parse_type"]
 
 
 def parse(source: SourceFile, diags: Diagnostics) -> ast.Module:
@@ -38,3 +40,22 @@ def parse_type(source: SourceFile, diags: Diagnostics) -> tuple[str, str, ast.Ty
     """The effect (``""``, ``out``, ``inout``, ``reduce``), the operation of a ``reduce`` and the type a text gives."""
     typed: tuple[str, str, ast.TypeExpr] = parse_part(source, diags, 0, len(source.text), "type_text")
     return typed
+
+
+def parse_blanked(source: SourceFile, shown: str, diags: Diagnostics) -> ast.Item | None:
+    """The one item in `shown`, which is the text of `source` with everything else blanked out: its spans are those of
+    `source`. None when there is no item."""
+    assert len(shown) == len(source.text)
+    mine = Diagnostics()
+    tokens = tokenize(SourceFile(source.name, shown), mine)
+    for item in mine.items:
+        diags.items.append(replace(item, span=item.span and item.span._replace(source=source)))
+    tokens.source = source
+    module: ast.Module = parse_tokens(tokens, diags, "module")
+    return module.items[0] if module.items else None
+
+
+def parse_range(source: SourceFile, start: int, end: int, diags: Diagnostics) -> ast.Expr:
+    """The expression in ``source.text[start:end]``."""
+    expr: ast.Expr = parse_part(source, diags, start, end)
+    return expr

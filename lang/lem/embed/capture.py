@@ -1,0 +1,117 @@
+"""What a body's names stand for in Python: other functions of lem, constants, dimensions, lem's own words.
+
+Takes the tree of a body and the function it belongs to; rewrites names to what the compiler calls them and gives the items
+that the module needs beside it. Names of parameters and locals are the body's own and are left alone.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from types import FunctionType, ModuleType
+from typing import Any
+
+from lem.embed import annotations as an
+from lem.embed.function import Function
+from lem.source import Span
+from lem.syntax import ast
+
+
+@dataclass(slots=True)
+class Captured:
+    """What a body uses from around it, in the order of first use."""
+
+    functions: dict[str, Function] = field(default_factory=dict)
+    constants: dict[str, tuple[int | float | bool, Span]] = field(default_factory=dict)
+    dims: dict[str, Span] = field(default_factory=dict)
+
+
+def surroundings(function: FunctionType) -> Mapping[str, Any]:
+    """Names that a function sees, nearest first: enclosing functions, its module, Python's own."""
+    found = {**vars(builtins), **function.__globals__}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:  # assigned later, and so not yet anything
+            continue
+    return found
+
+
+def capture(body: tuple[ast.Stmt, ...], params: set[str], around: Mapping[str, Any]) -> Captured:
+    """Rewrite `body` in place; gives what it uses. params: names that its head binds."""
+    own = params | set(_assigned(body))
+    out = Captured()
+    for stmt in body:
+        for node in ast.walk(stmt):
+            _rewrite_children(node, own, around)
+    for stmt in body:
+        for node in ast.walk(stmt):
+            if isinstance(node, ast.TypeExpr):
+                _retype(node, around)
+            elif isinstance(node, ast.Name) and node.id not in own and node.id in around:
+                _note(out, node, around[node.id])
+    return out
+
+
+def _assigned(body: tuple[ast.Stmt, ...]) -> Iterator[str]:
+    """Names that the body itself binds."""
+    for stmt in body:
+        for node in ast.walk(stmt):
+            match node:
+                case ast.Assign(targets=targets):
+                    yield from (t.id for t in targets if isinstance(t, ast.Name))
+                case ast.AugAssign(target=ast.Name(id=name)):
+                    yield name
+                case ast.Declare(name=ast.Name(id=name)):
+                    yield name
+                case ast.ForStmt(targets=targets):
+                    yield from (t.id for t in targets)
+                case ast.Comprehension(clauses=clauses):
+                    yield from (t.id for c in clauses for t in c.targets)
+
+
+# ---------------------------------------------------------------- lem.exp(x) and math.exp(x) are exp(x)
+def _rewrite_children(node: ast.Node, own: set[str], around: Mapping[str, Any]) -> None:
+    for f in fields(node):
+        value = getattr(node, f.name)
+        if isinstance(value, ast.Attribute):
+            setattr(node, f.name, _plain(value, own, around))
+        elif isinstance(value, tuple) and any(isinstance(v, ast.Attribute) for v in value):
+            setattr(node, f.name, tuple(_plain(v, own, around) if isinstance(v, ast.Attribute) else v for v in value))
+
+
+def _plain(node: ast.Attribute, own: set[str], around: Mapping[str, Any]) -> ast.Expr:
+    root = node.value
+    if isinstance(root, ast.Name) and root.id not in own and _is_namespace(around.get(root.id)):
+        return ast.Name(node.span, node.name.rstrip("_") if node.name == "bool_" else node.name)
+    return node
+
+
+def _is_namespace(thing: Any) -> bool:
+    """The modules whose names are lem's own."""
+    return thing is math or (isinstance(thing, ModuleType) and thing.__name__ == "lem")
+
+
+def _retype(node: ast.TypeExpr, around: Mapping[str, Any]) -> None:
+    """``acc: lem.f32[D]`` in a body."""
+    root, dot, rest = node.name.partition(".")
+    if dot and _is_namespace(around.get(root)):
+        node.name = rest
+    elif root in around and around[root] in an.DTYPES:
+        node.name = an.DTYPES[around[root]]
+
+
+# ---------------------------------------------------------------- what a name stands for
+def _note(out: Captured, node: ast.Name, thing: Any) -> None:
+    if isinstance(thing, type) and issubclass(thing, an.Dim):
+        out.dims.setdefault(node.id, node.span)
+    elif isinstance(thing, Function):
+        out.functions.setdefault(node.id, thing)
+    elif isinstance(thing, type) and thing in an.DTYPES:
+        node.id = an.DTYPES[thing] if issubclass(thing, an.Value) else node.id
+    elif getattr(thing, "__module__", "") == an.__name__ and getattr(thing, "__name__", "") in an.WORDS:
+        node.id = thing.__name__
+    elif isinstance(thing, (bool, int, float)):
+        out.constants.setdefault(node.id, (thing, node.span))

@@ -1,0 +1,240 @@
+"""What is behind a decorated function: its program, and code for the calls it has had.
+
+Takes a Python function; reads its text when it is first needed (names that it uses may be defined after it), checks it, and
+compiles it once per set of facts of its calls: dtypes, and which arrays are contiguous. New sizes compile nothing.
+"""
+
+from __future__ import annotations
+
+import ast as python
+import threading
+from dataclasses import dataclass, field, replace
+from types import FunctionType
+from typing import Any
+
+from lem import pipeline, texts
+from lem.diagnostics import CODES, Diagnostic, Diagnostics
+from lem.diagnostics.codes import E0101, E0321
+from lem.embed import arguments, capture, errors, head, text
+from lem.ir import printer
+from lem.source import Span
+from lem.syntax import ast
+from lem.targets import cpu, llvm
+from lem_runtime import CallError, RunError, RunResult, detect, facts_of, lem_dtype, open_default, run, use_compiler
+from lem_runtime.abi import signature as sig
+from lem_runtime.abi.artifact import Artifact, BadArtifact, decode, encode
+from lem_runtime.abi.source import Facts
+
+_STAGES = {"schedule": "schedule", "loops": "loops", "llvm": "ll", "asm": "asm"}
+
+
+@dataclass(slots=True)
+class _Instance:
+    """The function for one set of dtypes (the only one, where it is not generic), and the code made of it so far."""
+
+    program: pipeline.Program
+    name: str
+    signature: sig.Signature
+    artifacts: dict[Facts, Artifact] = field(default_factory=dict)
+
+
+class Engine:
+    """The compiler's side of one decorated function. Used from several threads."""
+
+    def __init__(self, function: FunctionType, kind: str, signature: str | None) -> None:
+        self.kind = kind
+        self._name = function.__name__
+        self._function = function
+        self._signature_text = signature
+        self._lock = threading.RLock()
+        self._program: pipeline.Program | None = None
+        self._instances: dict[tuple[tuple[str, str], ...], _Instance] = {}
+
+    # -- reading
+    def item(self, diags: Diagnostics) -> tuple[ast.Function, capture.Captured]:
+        """Its own tree, and what that needs from around it. Raises :class:`text.NoText`."""
+        written = text.find(self._function)
+        around = capture.surroundings(self._function)
+
+        def meaning(node: python.expr) -> Any:
+            code = compile(python.Expression(node), "<annotation>", "eval")
+            return eval(code, dict(around))  # a name of a type, as Python itself would read it there
+
+        found = head.read_head(written, self._signature_text, meaning, self.kind, diags)
+        body, doc = text.body_of(written, diags)
+        params = {p.name.id for p in found.params} | {r.name.id for r in found.results if r.name is not None}
+        params |= {g.name for g in found.generics}
+        used = capture.capture(body, params, around)
+        extra = tuple(ast.GenericParam(span, name, None) for name, span in used.dims.items())
+        whole = written.span(written.node)
+        at = whole.source.text.index(self._name, whole.start)
+        name = ast.Name(Span(whole.source, at, at + len(self._name)), self._name)
+        generics = (*found.generics, *extra)
+        made = ast.Function(
+            whole, self.kind, name, generics, found.params, found.results, found.where, body, doc, (), name.span
+        )
+        return made, used
+
+    def program(self) -> pipeline.Program:
+        """The checked program, with all that it calls. Raises :class:`errors.CompileError`."""
+        with self._lock:
+            if self._program is None:
+                self._program = self._analysed()
+            return self._program
+
+    def _analysed(self) -> pipeline.Program:
+        diags = Diagnostics()
+        try:
+            items = _with_callees(self, diags)
+        except text.NoText as e:
+            raise errors.CompileError([Diagnostic(E0101, None, str(e), (), (), ())]) from None
+        if diags.has_errors:  # a head without its types would be reported once more
+            raise errors.CompileError(diags.items)
+        source = items[0].span.source
+        tree = ast.Module(Span(source, 0, len(source.text)), None, items)
+        program = pipeline.analyse_tree(source, tree, diags, texts.module_loader(source))
+        if program is None:
+            raise errors.CompileError(diags.items)
+        return program
+
+    # -- calling
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run it; see :meth:`Function.__call__`."""
+        if self.kind == "fn":
+            label = f"`{self._name}` is code for one element: call it from a kernel"
+            raise errors.CallError([Diagnostic(E0321, None, label, (), (), ())])
+        try:
+            instance, given = self._bound(args, kwargs)
+            sizes = sig.bind(
+                instance.signature, {n: a.shape for n, a in given.arrays.items()}, given.all_scalars, given.dims
+            )
+            facts = Facts(facts_of(instance.signature, given.arrays, sizes).layouts)
+            result = run(self._artifact(instance, facts), given.arrays, given.scalars, given.dims)
+        except CallError as e:
+            raise errors.CallError([self._report(e)]) from None
+        except RunError as e:
+            indices, values = dict(getattr(e, "indices", {})), tuple(getattr(e, "values", ()))
+            raise errors.Fault([self._report(e)], e.kernel, indices, values) from None
+        return _returned(instance.signature, result)
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Instance, arguments.Arguments]:
+        program = self.program()
+        generic = program.typed.generics.get(self._name)
+        if generic is None:
+            instance = self._instance(())
+            return instance, arguments.sort(instance.signature, args, kwargs)
+        given = arguments.sort(generic.signature, args, kwargs)
+        dtypes = arguments.dtypes_of(generic.signature, [name for name, _ in generic.params], given, lem_dtype)
+        return self._instance(tuple(sorted(dtypes.items()))), given
+
+    def _instance(self, dtypes: tuple[tuple[str, str], ...]) -> _Instance:
+        with self._lock:
+            if dtypes not in self._instances:
+                program, name = self.program(), self._name
+                if dtypes:
+                    diags = Diagnostics()
+                    made = pipeline.instantiate(program, name, dict(dtypes), diags)
+                    if made is None:
+                        raise errors.CompileError(diags.items)
+                    program, name = made
+                self._instances[dtypes] = _Instance(program, name, program.typed.functions[name].signature)
+            return self._instances[dtypes]
+
+    def _artifact(self, instance: _Instance, facts: Facts) -> Artifact:
+        made = instance.artifacts.get(facts)
+        if made is None:
+            with self._lock:
+                made = instance.artifacts.get(facts) or _compiled(instance, facts)
+                instance.artifacts[facts] = made
+        return made
+
+    def _report(self, e: CallError | RunError) -> Diagnostic:
+        span = None
+        if e.place is not None:
+            files = {f.name: f for f in self.program().files}
+            found = files.get(e.place.file)
+            span = Span(found, e.place.start, e.place.end) if found is not None else None
+        return Diagnostic(CODES[e.code], span, e.message, (), (), (e.help,) if e.help else ())
+
+    # -- looking inside
+    def specializations(self) -> tuple[Facts, ...]:
+        """The facts that code was made for so far."""
+        return tuple(
+            replace(facts, dtypes=dtypes)
+            for dtypes, instance in self._instances.items()
+            for facts in instance.artifacts
+        )
+
+    def inspect(self, what: str = "ir") -> str:
+        """See :meth:`Function.inspect`."""
+        if self._name in self.program().typed.generics:
+            instance = next(iter(self._instances.values()), None)
+            if instance is None:
+                raise ValueError(f"`{self._name}` is generic: call it once, so that its types are known")
+        else:
+            instance = self._instance(())
+        module = pipeline.optimised(instance.program, instance.name)
+        if what == "ir":
+            return printer.print_module(module)
+        if what not in _STAGES:
+            raise ValueError(f"no stage is called {what!r}; there are ir, {', '.join(_STAGES)}")
+        n_arrays = sum(p.is_array for p in instance.signature.params)
+        return cpu.TARGET.show(module, instance.name, Facts(("inner",) * n_arrays), detect(), _STAGES[what])
+
+
+def _returned(signature: sig.Signature, result: RunResult) -> Any:
+    for line in result.prints:
+        print(line)
+    named = {**result.outputs, **result.scalars}
+    values = tuple(named[p.name] for p in signature.params if p.effect == "result")
+    return None if not values else values[0] if len(values) == 1 else values
+
+
+def _compiled(instance: _Instance, facts: Facts) -> Artifact:
+    """Code for these facts: from the disk, or made now and kept there."""
+    machine = detect()
+    code = printer.print_module(instance.program.ir.closure(instance.name), locs=True)
+    key = "py-" + texts.digest(texts.compiler_stamp(), code, str(facts), machine.key, "cpu")
+    store = open_default()
+    kept = store.get(key) if store else None
+    if kept is not None:
+        try:
+            return decode(kept)
+        except BadArtifact:
+            pass  # damaged, or of another version: made anew
+    made = pipeline.compile_function(instance.program, instance.name, facts, machine, cpu.TARGET)
+    if store:
+        store.put(key, encode(made))
+    return made
+
+
+# ---------------------------------------------------------------- a module of what a function uses
+def _with_callees(first: Engine, diags: Diagnostics) -> tuple[ast.Item, ...]:
+    """The function's item, then all that it uses, by the names that it uses for them."""
+    items: dict[str, ast.Item] = {}
+    todo: list[tuple[str, Engine]] = [(first._name, first)]
+    while todo:
+        name, fn = todo.pop()
+        if name in items:
+            continue
+        item, used = fn.item(diags)
+        item.name.id = name
+        items[name] = item
+        for constant, (value, span) in used.constants.items():
+            items.setdefault(constant, ast.Constant(span, ast.Name(span, constant), _literal(span, value)))
+        todo += [(name, f.engine) for name, f in used.functions.items()]
+    return tuple(items.values())
+
+
+def _literal(span: Span, value: int | float | bool) -> ast.Expr:
+    """A captured number as it would be written."""
+    if isinstance(value, bool):
+        return ast.Bool(span, value)
+    if value != value or value in (float("inf"), float("-inf")):
+        made: ast.Expr = ast.Name(span, "nan" if value != value else "inf")
+    else:
+        made = ast.Number(span, repr(abs(value)), abs(value))
+    return ast.Unary(span, "-", made) if value < 0 else made
+
+
+use_compiler(lambda code: llvm.compile_ir(code, detect()))

@@ -1,0 +1,95 @@
+"""The decorators, and what they make of a Python function. Light: the compiler is loaded when it is first needed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, overload
+
+if TYPE_CHECKING:
+    from lem.embed.engine import Engine
+
+
+class Function:
+    """A kernel, task or fn of lem, written in Python. Kernels and tasks can be called."""
+
+    def __init__(self, function: FunctionType, kind: str, signature: str | None = None) -> None:
+        functools.update_wrapper(self, function)
+        self.kind = kind
+        self._signature = signature
+        self._engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The compiler's side of it."""
+        if self._engine is None:
+            from lem.embed.engine import Engine
+
+            self._engine = Engine(self.__wrapped__, self.kind, self._signature)  # type: ignore[attr-defined]
+        return self._engine
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it on NumPy arrays, or any with ``__dlpack__``: they are read and written where they lie.
+
+        Dimensions that no argument tells are given by name. Results (``->``) are returned: one, or a tuple.
+        Raises :class:`lem.CompileError`, :class:`lem.CallError`, :class:`lem.Fault`; Ctrl-C interrupts.
+        """
+        return self.engine.call(args, kwargs)
+
+    def check(self) -> None:
+        """Check it without running anything. Raises :class:`lem.CompileError`."""
+        self.engine.program()
+
+    @property
+    def specializations(self) -> tuple[Any, ...]:
+        """The facts (dtypes, contiguous arrays) that code was made for so far."""
+        return self._engine.specializations() if self._engine is not None else ()
+
+    def inspect(self, what: str = "ir") -> str:
+        """What the compiler makes of it: "ir", "schedule", "loops", "llvm" or "asm", for contiguous arguments.
+
+        Of a generic function: for the dtypes of its first call. Raises ValueError for other words.
+        """
+        return self.engine.inspect(what)
+
+    def __repr__(self) -> str:
+        n = len(self.specializations)
+        made = "not compiled yet" if not n else f"{n} specialisation{'s' if n > 1 else ''}"
+        return f"<lem {self.kind} {self.__name__}: {made}>"  # type: ignore[attr-defined]
+
+
+_Decorator = Callable[[Callable[..., Any]], Function]
+
+
+def _decorate(kind: str, what: Callable[..., Any] | str | None) -> Any:
+    if isinstance(what, str) or what is None:
+        return lambda function: Function(function, kind, what)
+    return Function(what, kind)  # type: ignore[arg-type]  # a builtin has no text, and says so at its first use
+
+
+@overload
+def kernel(what: Callable[..., Any], /) -> Function: ...
+@overload
+def kernel(what: str | None = None, /) -> _Decorator: ...
+def kernel(what: Callable[..., Any] | str | None = None, /) -> Any:
+    """``@lem.kernel``: the body is a kernel's; ``@lem.kernel("a: f32[2 * M]")`` gives its signature as text."""
+    return _decorate("kernel", what)
+
+
+@overload
+def task(what: Callable[..., Any], /) -> Function: ...
+@overload
+def task(what: str | None = None, /) -> _Decorator: ...
+def task(what: Callable[..., Any] | str | None = None, /) -> Any:
+    """``@lem.task``: the body of the function is a task, which calls kernels and other tasks."""
+    return _decorate("task", what)
+
+
+@overload
+def fn(what: Callable[..., Any], /) -> Function: ...
+@overload
+def fn(what: str | None = None, /) -> _Decorator: ...
+def fn(what: Callable[..., Any] | str | None = None, /) -> Any:
+    """``@lem.fn``: the body of the function is code for one element, called from kernels."""
+    return _decorate("fn", what)

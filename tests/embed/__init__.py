@@ -1,0 +1,1 @@
+"""lem inside Python."""
