@@ -56,6 +56,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "rich": ("lem.cli",),
     "PIL": ("lem.cli",),
     "safetensors": ("lem.cli",),
+    "typing_extensions": ("lem.embed",),  # for type checkers alone: it is never imported
     "pyopencl": ("lem_runtime.devices.opencl",),
     "cupy": ("lem_runtime.devices.cuda",),
     "numpy": (
