@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,8 +77,9 @@ def bind_call(
     copied: list[tuple[Array, Array]] = []
     taken = {p.name: _array(p, arrays[p.name], notes, copied) for p in sig.params if p.is_array and p.name in arrays}
     sizes = bind(sig, {n: a.shape for n, a in taken.items()}, given_scalars, dims)
+    _check_layouts(sig, arrays)
     known = {n: v for n, v in given_scalars.items() if isinstance(v, int) and not isinstance(v, bool)} | sizes
-    _allocate(sig, taken, known)
+    _allocate(sig, taken, known, given)
     _check_overlap(sig, taken)
     _check_facts(artifact, taken, sizes)
     cells = {
@@ -91,11 +92,9 @@ def bind_call(
 
 
 def facts_of(sig: Signature, arrays: Mapping[str, Any], dims: Mapping[str, int]) -> Facts:
-    """The facts that hold for these arguments; arrays not given will be allocated, so their last axis is "inner"."""
+    """The facts that hold for these arguments; arrays not given will be allocated as their types say."""
     arrays = structs.split(sig, arrays)
-    layouts = tuple(
-        "inner" if p.name not in arrays or _is_inner(arrays[p.name]) else "any" for p in sig.params if p.is_array
-    )
+    layouts = tuple(_fact(p, arrays.get(p.name)) for p in sig.params if p.is_array)
     kinds = tuple("one" if dims[d] == 1 else "m16" if dims[d] % 16 == 0 else "any" for d in sig.dims)
     return Facts(layouts, kinds)
 
@@ -176,6 +175,43 @@ def _check_array(p: Param, a: Any) -> None:
         raise CallError("E0607", f"{_called(p)} is `{p.effect}`, but the array given is read-only", p.place)
 
 
+def _check_layouts(sig: Signature, arrays: Mapping[str, Array]) -> None:
+    """Arrays given for parameters that declare a layout have it. Nothing is rearranged silently."""
+    for p in sig.params:
+        a = arrays.get(p.name)
+        if a is None or a.ndim == 0 or not p.layout:
+            continue
+        if p.layout == "aos":
+            fields = [arrays[f.name] for f in sig.fields(p.argument)]
+            if not _are_records(fields):
+                raise CallError("E0623", f"`{p.argument}` is `.aos`, and its fields lie apart", p.place,
+                                "give one array with named fields")  # fmt: skip
+        elif not _is_inner(p, a):
+            raise _wrong_layout(p, a)
+
+
+def _are_records(fields: Sequence[Array]) -> bool:
+    """Do the fields of an element lie in one record, and those of the next element behind it?"""
+    first = min(fields, key=lambda f: f.ctypes.data)
+    if first.size == 0:
+        return True
+    same = all(f.strides == first.strides for f in fields)
+    end = max(f.ctypes.data + f.itemsize for f in fields)
+    steps = [abs(s) for n, s in zip(first.shape, first.strides, strict=True) if n > 1]
+    return same and (not steps or end - first.ctypes.data <= min(steps))
+
+
+def _wrong_layout(p: Param, a: Array) -> CallError:
+    steps = ", ".join(f"{s / a.itemsize:g}" for s in a.strides)
+    found = f"its elements lie {steps} apart along its axes"
+    if p.layout == "soa":
+        label = f"field `{p.field}` of `{p.argument}` is no array of its own: {found}"
+        return CallError("E0623", label, p.place, "give one array per field")
+    first, rearrange = ("first", "np.asfortranarray") if p.layout == "col" else ("last", "np.ascontiguousarray")
+    label = f"`{p.argument}` is `.{p.layout}`, so neighbours along its {first} axis lie side by side; {found}"
+    return CallError("E0623", label, p.place, f"rearrange it: {rearrange}({p.argument})")
+
+
 def _is_regular(a: Array) -> bool:
     """Every element lies at a whole number of elements from the first, and is aligned."""
     size = a.itemsize
@@ -184,11 +220,19 @@ def _is_regular(a: Array) -> bool:
     return a.ctypes.data % size == 0 and all(s % size == 0 for n, s in zip(a.shape, a.strides, strict=True) if n > 1)
 
 
-def _is_inner(a: Array) -> bool:
-    return a.ndim == 0 or a.size == 0 or a.shape[-1] == 1 or a.strides[-1] == a.itemsize
+def _fact(p: Param, a: Array | None) -> str:
+    is_inner = p.layout != "aos" if a is None else _is_inner(p, a)
+    return "inner" if is_inner else "any"
 
 
-def _allocate(sig: Signature, taken: dict[str, Array], known: Mapping[str, int]) -> None:
+def _is_inner(p: Param, a: Array) -> bool:
+    """Do neighbours along the inner axis of a parameter lie side by side?"""
+    n = p.inner_axis
+    return a.ndim == 0 or a.size == 0 or a.shape[n] == 1 or a.strides[n] == a.itemsize
+
+
+def _allocate(sig: Signature, taken: dict[str, Array], known: Mapping[str, int], given: dict[str, Any]) -> None:
+    """Make the arrays that were not given, laid out as their types say; records are added to `given`, as one array."""
     for p in sig.params:
         if not p.is_array or p.name in taken:
             continue
@@ -204,7 +248,12 @@ def _allocate(sig: Signature, taken: dict[str, Array], known: Mapping[str, int])
                 "E0614", f"{_called(p)} ({text} of {p.dtype}) needs {_mib(n_bytes)}, available: {_mib(free)}", p.place
             )
         try:
-            taken[p.name] = np.zeros(shape, dtype)
+            if p.layout == "aos":
+                record = structs.dtype_of((f.field, f.dtype) for f in sig.fields(p.argument))
+                given[p.argument] = np.zeros(shape, record)
+                taken |= structs.split(sig, {p.argument: given[p.argument]})
+            else:
+                taken[p.name] = np.zeros(shape, dtype, "F" if p.layout == "col" else "C")
         except (MemoryError, ValueError):
             raise CallError("E0614", f"{_called(p)} ({text} of {p.dtype}) needs {_mib(n_bytes)}", p.place) from None
 
@@ -289,8 +338,9 @@ def _check_facts(artifact: Artifact, taken: Mapping[str, Array], dims: Mapping[s
     layouts, kinds = _listed(artifact.facts, "layouts"), _listed(artifact.facts, "dims")
     params = [p for p in sig.params if p.is_array]
     for p, layout in zip(params, layouts, strict=False):
-        if layout == "inner" and not _is_inner(taken[p.name]):
-            raise CallError("E0607", f"this code of `{sig.name}` needs the last axis of `{p.name}` contiguous", p.place)
+        if layout == "inner" and not _is_inner(p, taken[p.name]):
+            which = "first" if p.layout == "col" else "last"
+            raise CallError("E0607", f"this code of `{sig.name}` needs the {which} axis of `{p.name}` contiguous", p.place)
     for d, kind in zip(sig.dims, kinds, strict=False):
         if (kind == "one" and dims[d] != 1) or (kind == "m16" and dims[d] % 16):
             raise CallError("E0606", f"this code of `{sig.name}` is for other sizes of `{d}` than {dims[d]}", sig.place)

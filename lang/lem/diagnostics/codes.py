@@ -78,6 +78,7 @@ E0327 = _code("E0327", "call holds only for some sizes")
 E0328 = _code("E0328", "no such field")
 E0329 = _code("E0329", "struct is not well formed")
 E0330 = _code("E0330", "field of a struct is assigned")
+E0331 = _code("E0331", "layout does not fit")
 
 # --- E04 effects, races, tasks
 E0401 = _code("E0401", "parameter is read-only")
@@ -120,3 +121,4 @@ E0619 = _code("E0619", "arguments share elements")
 E0620 = _code("E0620", "command line is not understood")
 E0621 = _code("E0621", "same element named twice")
 E0622 = _code("E0622", "internal error")
+E0623 = _code("E0623", "argument has the wrong layout")

@@ -81,6 +81,7 @@ class Array:
     effect: "read" "out" "inout" "reduce" "result"; "inout" for temps and locals, that of their array for views.
     axes:   of a "local": the grid's axes. Each element has its own copy, so all that is loaded from it has these axes
             though no subscript names them.
+    layout: "row" or "col" where the program says so: along which axis neighbours lie side by side, the last or the first.
     """
 
     name: str
@@ -90,11 +91,17 @@ class Array:
     effect: str
     reduce_op: str = ""
     axes: frozenset[Axis] = frozenset()
+    layout: str = ""
     uid: int = field(default_factory=lambda: next(_ids))
 
     @property
     def rank(self) -> int:
         return len(self.shape)
+
+    @property
+    def inner_axis(self) -> int:
+        """The axis along which neighbours lie side by side; of an argument without a layout only if its facts say so."""
+        return 0 if self.layout == "col" else self.rank - 1
 
     def __repr__(self) -> str:
         return f"@{self.name}"

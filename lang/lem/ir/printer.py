@@ -36,7 +36,7 @@ from lem.ir.core import Affine, Array, Axis, Block, Function, Module, Op, TileTy
 from lem_runtime.abi import sizes
 from lem_runtime.abi.artifact import Site
 from lem_runtime.abi.dtypes import DTYPES, DType
-from lem_runtime.abi.signature import Condition, DimRule, Param, Place, Signature
+from lem_runtime.abi.signature import Condition, DimRule, Param, Place, Signature, axis_order
 from lem_runtime.abi.sizes import Size
 
 _WORD = re.compile(r"[A-Za-z_][\w.]*\Z", re.ASCII)
@@ -71,7 +71,7 @@ def equal(a: Function | Module, b: Function | Module) -> bool:
 def derived_arrays(sig: Signature) -> tuple[Array, ...]:
     """The arrays of a function that its signature implies; the text lists them only where they differ."""
     return tuple(
-        Array(p.name, DTYPES[p.dtype], p.shape or (), "param", p.effect, p.reduce_op)
+        Array(p.name, DTYPES[p.dtype], p.shape or (), "param", p.effect, p.reduce_op, layout=axis_order(p.layout))
         for p in sig.params
         if p.shape is not None or p.effect == "result"
     )
@@ -297,12 +297,14 @@ def _effect(effect: str, reduce_op: str) -> str:
 
 
 def _array(a: Array) -> str:
-    return f"{a.dtype}{_shape(a.shape)} {_effect(a.effect, a.reduce_op)}"
+    layout = f" {a.layout}" if a.layout else ""
+    return f"{a.dtype}{_shape(a.shape)}{layout} {_effect(a.effect, a.reduce_op)}"
 
 
 def _param(p: Param) -> str:
     shape = "" if p.shape is None else _shape(p.shape)
     default = "" if p.default is None else f" = {data(p.default)}"
+    shape += f" {p.layout}" if p.layout else ""
     struct = f" of {word(p.struct)}" if p.struct else ""
     return f"param {word(p.name)}: {p.dtype}{shape} {_effect(p.effect, p.reduce_op)}{struct}{default}{_place(p.place)}"
 

@@ -18,7 +18,7 @@ from lem.ir.printer import annotation, derived_arrays, derived_scalars, is_block
 from lem.ir.tokens import IRSyntaxError, Lexed, Token
 from lem_runtime.abi.artifact import Site
 from lem_runtime.abi.dtypes import DTYPES, DType
-from lem_runtime.abi.signature import Condition, DimRule, Param, Place, Signature
+from lem_runtime.abi.signature import LAYOUTS, Condition, DimRule, Param, Place, Signature
 from lem_runtime.abi.sizes import Size
 
 __all__ = ["IRSyntaxError", "read_function", "read_module"]
@@ -108,10 +108,11 @@ class _Parser(Lexed):
         self.take(":")
         dtype = self._dtype()
         shape = tuple(self.listed("]", self.size)) if self.accept("[") else None
+        layout = self._layout()
         effect, reduce_op = self._effect()
         struct = self.name() if self.accept("word", "of") else ""
         default = self.datum() if self.accept("=") else None
-        h.params.append(Param(name, dtype.name, shape, effect, self._place(), default, reduce_op, struct))
+        h.params.append(Param(name, dtype.name, shape, effect, self._place(), default, reduce_op, struct, layout))
 
     def _h_rule(self, h: _Header) -> None:
         dim = self.name()
@@ -190,8 +191,12 @@ class _Parser(Lexed):
         dtype = self._dtype()
         self.take("[")
         shape = tuple(self.listed("]", lambda: None if self.accept("?") else self.size()))
+        layout = self._layout()
         effect, reduce_op = self._effect()
-        return Array(name, dtype, shape, kind, effect, reduce_op, self._axis_set())
+        return Array(name, dtype, shape, kind, effect, reduce_op, self._axis_set(), layout)
+
+    def _layout(self) -> str:
+        return self.take("word") if self.next.text in LAYOUTS else ""
 
     def _effect(self) -> tuple[str, str]:
         effect, reduce_op = self.take("word"), ""

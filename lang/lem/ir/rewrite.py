@@ -130,8 +130,9 @@ class Cloner:
                     self.axes[a] = Axis(a.name, a.kind)
             elif makes_array(o) and name == "array" and (self.fresh or self._set(held.axes) != held.axes):
                 self.arrays[held] = Array(
-                    held.name, held.dtype, held.shape, held.kind, held.effect, held.reduce_op, self._set(held.axes)
-                )
+                    held.name, held.dtype, held.shape, held.kind, held.effect, held.reduce_op, self._set(held.axes),
+                    held.layout,
+                )  # fmt: skip
 
     def _field(self, v: Any) -> Any:
         if isinstance(v, Axis):

@@ -70,7 +70,8 @@ def _has_free_axis(x: Value, y: Value, axis: Axis) -> bool:
 
 
 def order_of(st: State, value: Value, axis: Axis) -> ops.Order:
-    """LANES when every array read along `axis` has it in its last subscript alone, as it is; else CHAIN.
+    """LANES when every array read along `axis` has it in its last subscript alone, as it is (in the first one of an array
+    whose type says `.col`: the subscript along which neighbours lie side by side); else CHAIN.
 
     What another reduction or a scan gave has no layout of its own: the arrays it read do not count.
     """
@@ -97,6 +98,6 @@ def order_of(st: State, value: Value, axis: Axis) -> ops.Order:
 
 
 def _is_last(st: State, load: ops.Load, axis: Axis) -> bool:
-    """Whether `axis` is read along the last subscript (plus what does not depend on it), or not at all."""
+    """Whether `axis` is read along the inner subscript (plus what does not depend on it), or not at all."""
     along = [(n, c, v) for n, s in enumerate(load.subs) for c, v in s.terms if axis in v.axes]
-    return not along or along == [(len(load.subs) - 1, 1, st.index_of[axis])]
+    return not along or along == [(load.array.inner_axis, 1, st.index_of[axis])]

@@ -12,7 +12,7 @@ from lem.source import Span
 from lem.types import typed
 from lem_runtime.abi.artifact import Site
 from lem_runtime.abi.dtypes import BOOL, I64, DType
-from lem_runtime.abi.signature import Place
+from lem_runtime.abi.signature import Place, axis_order
 from lem_runtime.abi.sizes import Size
 
 Box = tuple[tuple[Value, Value, int], ...]  # per axis: first place, how many, how far apart
@@ -279,8 +279,9 @@ def arrays_of(
     a: typed.ArrayVar, kind: str, effect: str, axes: frozenset[Axis] = frozenset()
 ) -> tuple[ir.Array, ...]:
     """The arrays that hold `a`: one, or one per field of a struct."""
+    order = axis_order(a.layout)
     return tuple(
-        ir.Array(f"{a.name}.{path}" if path else a.name, leaf, a.shape, kind, effect, a.reduce_op, axes)
+        ir.Array(f"{a.name}.{path}" if path else a.name, leaf, a.shape, kind, effect, a.reduce_op, axes, order)
         for path, leaf in typed.leaves(a.dtype)
     )
 

@@ -138,7 +138,7 @@ def _assign(
 ) -> Form | None:
     """Give each axis its part. Columns: the axis along which results lie side by side, where that can be."""
     order = [a for a in sides if a in space]
-    last = stores[0].subs[-1].axes if stores[0].subs else frozenset()
+    last = stores[0].subs[stores[0].array.inner_axis].axes if stores[0].subs else frozenset()
     for n in sorted(reversed(order), key=lambda a: a not in last):
         products = [_product(c, n, sides) for c in contracts]
         found = [p for p in products if p is not None]

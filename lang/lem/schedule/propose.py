@@ -50,7 +50,7 @@ def propose(
 
 
 def _strided(fn: ir.Function, facts: Facts) -> frozenset[ir.Array]:
-    """Arrays whose last axis may not be contiguous."""
+    """Arrays whose inner axis may not be contiguous."""
     names = [p.name for p in fn.signature.params if p.is_array]
     layouts = facts.layouts or ("any",) * len(names)
     odd = {n for n, layout in zip(names, layouts, strict=True) if layout != "inner"}
@@ -198,9 +198,10 @@ class _Spmd:
     def along(self, a: _Access, axis: Axis) -> int:
         if not any(axis in s.axes for s in a.subs):
             return 0
-        if any(axis in s.axes for s in a.subs[:-1]):
+        inner = a.array.inner_axis
+        if any(axis in s.axes for n, s in enumerate(a.subs) if n != inner):
             return _WRONG_AXIS
-        terms = [(c, v) for c, v in a.subs[-1].terms if axis in v.axes]
+        terms = [(c, v) for c, v in a.subs[inner].terms if axis in v.axes]
         if any(self.indices.get(v) is not axis for _, v in terms):
             return _GATHERED
         return _CONTIGUOUS if terms[0][0] == 1 and a.array not in self.strided else _STRIDED

@@ -6,7 +6,7 @@ Takes a declaration; gives a local with its axes, a temporary of sequential code
 
 from __future__ import annotations
 
-from lem.diagnostics.codes import E0205, E0305, E0310, E0320
+from lem.diagnostics.codes import E0205, E0305, E0310, E0320, E0331
 from lem.syntax import ast
 from lem.types import expressions, flow, integers, structs, type_exprs, typed
 from lem.types.context import Ctx
@@ -42,6 +42,8 @@ def check_declare(ctx: Ctx, node: ast.Declare) -> list[typed.Stmt]:
         return _declare_value(ctx, node, typed.ValueType(dtype), value)
     if ctx.in_sequence or _is_subscripted(ctx, node.name.id):
         return _declare_array(ctx, node, dtype, node.type.sizes, value)
+    if node.type.suffixes:
+        ctx.diags.error(E0331, node.type.suffixes[0].span, "a value with axes has no layout: no memory is meant")
     axes = _declared_axes(ctx, node.type.sizes)
     if axes is None:
         ctx.scopes.add(Broken(node.name.id, node.name.span))
@@ -88,6 +90,17 @@ def _declared_axes(ctx: Ctx, sizes: tuple[ast.Expr, ...]) -> frozenset[typed.Val
     return frozenset(axes)
 
 
+def _check_layout(ctx: Ctx, node: ast.TypeExpr, kind: str) -> None:
+    """Report a layout that an array made here cannot have."""
+    layout = type_exprs.layout_of(node)
+    if layout == "aos":
+        ctx.diags.error(
+            E0331, node.span, "the fields of an array made here lie apart", help="leave out `.aos`: it is for parameters"
+        )
+    elif layout == "col" and kind == "local":
+        ctx.diags.error(E0331, node.span, "an element's own array has no layout", help="leave out `.col`")
+
+
 def _declare_array(
     ctx: Ctx, node: ast.Declare, dtype: DType, sizes: tuple[ast.Expr, ...], value: typed.Expr | None
 ) -> list[typed.Stmt]:
@@ -95,6 +108,7 @@ def _declare_array(
     shapes = [type_exprs.size_of(ctx, s) for s in sizes]
     exprs = [expressions.check_int(ctx, s, "a size") for s in sizes]
     kind = "temp" if ctx.in_sequence else "local"
+    _check_layout(ctx, node.type, kind)
     if is_error(*exprs):
         ctx.scopes.add(Broken(node.name.id, node.name.span))
         return []
@@ -105,7 +119,7 @@ def _declare_array(
             ctx.diags.error(E0320, size.span, f"`{size.span.text}` is negative, and this is a size")
     var = typed.ArrayVar(
         node.name.id, dtype, tuple(shapes), kind, "reduce" if node.effect == "reduce" else "inout", node.name.span,
-        node.reduce_op,
+        node.reduce_op, type_exprs.layout_of(node.type),
     )  # fmt: skip
     fill: typed.Expr | None = None
     if value is not None:

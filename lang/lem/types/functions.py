@@ -209,18 +209,17 @@ def _array_param(
 def _add_array(header: Header, var: typed.ArrayVar) -> None:
     shape = tuple(s for s in var.shape if s is not None)
     header.arrays.append(var)
-    header.params += _params_of(var.name, var.dtype, shape, var.effect, var.span, var.reduce_op)
+    header.params += _params_of(var.name, var.dtype, shape, var.effect, var.span, var.reduce_op, var.layout)
 
 
 def _params_of(
-    name: str, dtype: DType, shape: tuple[Size, ...] | None, effect: str, span: Span, reduce_op: str = ""
+    name: str, dtype: DType, shape: tuple[Size, ...] | None, effect: str, span: Span, reduce_op: str = "", layout: str = "",
 ) -> list[Param]:
     """The parameter that a name declares; of a struct, one per field."""
     struct = dtype.name if isinstance(dtype, typed.StructType) else ""
-    return [
-        Param(f"{name}.{path}" if path else name, leaf.name, shape, effect, place_of(span), None, reduce_op, struct)
-        for path, leaf in typed.leaves(dtype)
-    ]
+    names = [(f"{name}.{path}" if path else name, leaf.name) for path, leaf in typed.leaves(dtype)]
+    place = place_of(span)
+    return [Param(part, leaf, shape, effect, place, None, reduce_op, struct, layout) for part, leaf in names]
 
 
 def _array(
@@ -234,7 +233,8 @@ def _array(
     span = name.span.to(node.span)
     if effect == "reduce" and isinstance(dtype, typed.StructType):
         structs.refuse_reduce(ctx, node, reduce_op, dtype)
-    var = typed.ArrayVar(name.id, dtype, tuple(shape), "param", effect, span, reduce_op)
+    layout = type_exprs.layout_of(node)
+    var = typed.ArrayVar(name.id, dtype, tuple(shape), "param", effect, span, reduce_op, layout)
     forms = tuple(_form(ctx, s) for s in shape if s is not None)
     array = Array(var, forms)
     _declare(ctx, array)

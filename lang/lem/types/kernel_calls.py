@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lem.diagnostics.codes import E0301, E0306, E0307, E0313, E0314, E0321, E0401, E0405, E0406
+from lem.diagnostics.codes import E0301, E0306, E0307, E0313, E0314, E0321, E0331, E0401, E0405, E0406
 from lem.names import Definition
 from lem.source import Span
 from lem.syntax import ast
@@ -23,7 +23,7 @@ from lem.types.scope import Array, Broken, Local
 from lem.types.solve_dims import CallDims, unify_call
 from lem_runtime.abi import sizes
 from lem_runtime.abi.dtypes import BOOL, I64, DType
-from lem_runtime.abi.signature import Param, Signature
+from lem_runtime.abi.signature import Param, Signature, axis_order
 from lem_runtime.abi.sizes import Size
 
 
@@ -180,8 +180,34 @@ def _take_array(ctx: Ctx, call: Call, fn: ast.Function, param: Param, value: Arr
             help=f"declare it `{value.var.root.name}: out ...` or `inout`",
         )  # fmt: skip
         return False
+    if not _has_layout(value.var, param):
+        root = value.var.root
+        first = f"declare `{root.name}` as `.{param.layout}` too, or " if root is value.var else ""
+        ctx.diags.error(
+            E0331, _arg_span(call, fn, param), f"`{param.name}` is `.{param.layout}`, and {_layout_text(value.var)}",
+            also=[(declared, "declared here"), (root.span, f"`{root.name}` is declared here")],
+            help=f"{first}copy it to a temporary that is `.{param.layout}`",
+        )  # fmt: skip
+        return False
     call.arrays[param.name] = value
     return True
+
+
+def _has_layout(var: typed.ArrayVar, param: Param) -> bool:
+    """Whether an array is known to have the layout that a parameter declares."""
+    if not param.layout or not var.shape or var.layout == param.layout:
+        return True
+    wanted = axis_order(param.layout)
+    # With one axis, first and last are the same.
+    return wanted != "" and (var.order == wanted or (len(var.shape) == 1 and var.order != ""))
+
+
+def _layout_text(var: typed.ArrayVar) -> str:
+    if var.layout:
+        return f"`{var.name}` is `.{var.layout}`"
+    if var.kind == "view":
+        return f"`{var.name}` is a part whose neighbours lie apart"
+    return f"`{var.name}` lies row by row" if var.order else f"the layout of `{var.name}` is the caller's"
 
 
 def _take_scalar(ctx: Ctx, call: Call, fn: ast.Function, param: Param, value: typed.Expr) -> bool:
@@ -458,7 +484,8 @@ def _take_result(ctx: Ctx, call: Call, param: Param, target: ast.Expr | None) ->
         return False
     forms = tuple(integers.linear(ctx, e) for e in exprs if e is not None)
     shape = tuple(None if f is None else f.to_size() for f in forms)
-    var = typed.ArrayVar(name, dtype, shape, "temp", "inout", span)
+    layout = param.layout if param.layout != "aos" else ""
+    var = typed.ArrayVar(name, dtype, shape, "temp", "inout", span, layout=layout)
     array = Array(var, forms)
     sizes_here = tuple(e for e in exprs if e is not None)
     call.before.append(typed.MakeArray(span, var, sizes_here, structs.zero(span, dtype)))
@@ -471,7 +498,8 @@ def _take_result(ctx: Ctx, call: Call, param: Param, target: ast.Expr | None) ->
 
 def _into_existing(ctx: Ctx, call: Call, param: Param, array: Array, span: Span) -> bool:
     """``y = f(x)`` where `y` is a result of the caller: the callee writes it in place."""
-    fits = array.var.dtype == _dtype(call, param) and len(array.var.shape) == len(param.shape or ())
+    same = array.var.dtype == _dtype(call, param) and len(array.var.shape) == len(param.shape or ())
+    fits = same and _has_layout(array.var, param)
     if array.var.effect == "read" or not fits:
         ctx.diags.error(
             E0301, span, f"`{array.name}` is {array.var.dtype} with {len(array.var.shape)} axes and cannot take the result",

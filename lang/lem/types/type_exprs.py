@@ -5,16 +5,16 @@ Takes :class:`ast.TypeExpr` and size expressions; gives dtypes and :data:`Size` 
 
 from __future__ import annotations
 
-from lem.diagnostics.codes import E0305
+from lem.diagnostics.codes import E0305, E0331
 from lem.syntax import ast
-from lem.types import constants, numbers, structs
+from lem.types import constants, numbers, structs, typed
 from lem.types.context import Ctx, NotYet
 from lem.types.scope import Dim, ScalarParam, TypeName
 from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi.signature import LAYOUTS
 from lem_runtime.abi.sizes import Size
 
 _SIZE_OPS = {"+", "-", "*", "//", "%"}
-_LAYOUTS = ("row", "col", "aos", "soa")
 
 
 def dtype_of(ctx: Ctx, node: ast.TypeExpr) -> DType | None:
@@ -31,17 +31,39 @@ def dtype_of(ctx: Ctx, node: ast.TypeExpr) -> DType | None:
         return None
     if dtype.kind == "quant":
         raise NotYet("quantised arrays", node.span)
-    for suffix in node.suffixes:
-        if suffix.name not in _LAYOUTS:
+    return dtype if _check_suffixes(ctx, node, dtype) else None
+
+
+def layout_of(node: ast.TypeExpr) -> str:
+    """The layout that a checked type names, or ""."""
+    return node.suffixes[0].name if node.suffixes else ""
+
+
+def _check_suffixes(ctx: Ctx, node: ast.TypeExpr, dtype: DType) -> bool:
+    """Report suffixes that are no layout, or not of such a type."""
+    for n, suffix in enumerate(node.suffixes):
+        if suffix.name not in LAYOUTS:
             _unknown_suffix(ctx, suffix)
-            return None
-        if suffix.name != "row":
-            raise NotYet(f"the layout `.{suffix.name}`", suffix.span)
-    return dtype
+        elif suffix.args:
+            ctx.diags.error(E0331, suffix.span, f"`.{suffix.name}` takes no arguments")
+        elif node.sizes is None:
+            ctx.diags.error(E0331, suffix.span, "a layout belongs to an array, and this is one value")
+        elif suffix.name in ("aos", "soa") and not isinstance(dtype, typed.StructType):
+            ctx.diags.error(
+                E0331, suffix.span, f"`.{suffix.name}` says how fields of structs lie, and this is {dtype}",
+                help="layouts of numbers are `.row` and `.col`",
+            )  # fmt: skip
+        elif n:
+            ctx.diags.error(E0331, suffix.span, "an array has one layout", also=[(node.suffixes[0].span, "given here")])
+        else:
+            continue
+        return False
+    return True
 
 
 def _unknown_suffix(ctx: Ctx, suffix: ast.TypeSuffix) -> None:
-    ctx.diags.error(E0305, suffix.span, f"`.{suffix.name}` is no layout", help="layouts are `.row` and `.col`")
+    help = "layouts are `.row` and `.col`, of structs also `.soa` and `.aos`"
+    ctx.diags.error(E0305, suffix.span, f"`.{suffix.name}` is no layout", help=help)
 
 
 def size_of(ctx: Ctx, node: ast.Expr) -> Size | None:

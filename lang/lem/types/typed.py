@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from lem.source import Span
 from lem_runtime.abi.dtypes import DType
-from lem_runtime.abi.signature import Signature
+from lem_runtime.abi.signature import Signature, axis_order
 from lem_runtime.abi.sizes import Size
 
 # ---------------------------------------------------------------- what names stand for
@@ -76,6 +76,8 @@ class ArrayVar:
 
     shape: sizes over dimensions and int parameters where they are such; None for an axis of a temp, local or view whose
     size is computed (then the declaring :class:`MakeArray` or :class:`MakeView` tells).
+    layout: as written (``signature.LAYOUTS``), of a view what is known; "" for a parameter is the caller's, for what is
+    made here row by row.
     """
 
     name: str
@@ -85,12 +87,18 @@ class ArrayVar:
     effect: str  # "read" "out" "inout" "reduce" "result"
     span: Span
     reduce_op: str = ""
+    layout: str = ""
     base: ArrayVar | None = None
 
     @property
     def root(self) -> ArrayVar:
         """The array whose elements these are."""
         return self if self.base is None else self.base.root
+
+    @property
+    def order(self) -> str:
+        """"row" or "col" where it is known that neighbours along the last or the first axis lie side by side; else ""."""
+        return axis_order(self.layout) or ("row" if self.kind in ("temp", "local") else "")
 
 
 @dataclass(eq=False, slots=True)

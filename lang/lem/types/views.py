@@ -57,13 +57,22 @@ def base_of(ctx: Ctx, node: ast.Expr, out: list[typed.Stmt]) -> Array | None:
 Part = tuple[typed.At | typed.Cut, Stretch]
 
 
+def _layout(base: typed.ArrayVar, parts: list[Part]) -> str:
+    """What is known of the layout of a part: that of its array, where the inner axis stays and has no gaps."""
+    if base.layout == "aos" or not base.order:
+        return base.layout
+    inner, _ = parts[0 if base.order == "col" else -1]
+    return base.order if isinstance(inner, typed.Cut) and inner.step == 1 else ""
+
+
 def make_view(ctx: Ctx, base: Array, parts: list[Part], node: ast.Expr, out: list[typed.Stmt]) -> Array:
     """The part of `base` that `parts` pick, one per axis."""
     kept = [n for n, (part, _) in enumerate(parts) if isinstance(part, typed.Cut)]
     forms = tuple(parts[n][1].size for n in kept)
     shape = tuple(None if f is None else f.to_size() for f in forms)
     of = base.var
-    var = typed.ArrayVar(node.span.text, of.dtype, shape, "view", of.effect, node.span, of.reduce_op, of)
+    layout = _layout(of, parts)
+    var = typed.ArrayVar(node.span.text, of.dtype, shape, "view", of.effect, node.span, of.reduce_op, layout, of)
     out.append(typed.MakeView(node.span, var, tuple(p for p, _ in parts)))
     box = list(box_of(base))
     places = base.kept if base.box else tuple(range(len(box)))

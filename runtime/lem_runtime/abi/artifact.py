@@ -132,6 +132,7 @@ def signature_from_json(s: dict[str, Any]) -> Signature:
         Param(
             p["name"], p["dtype"], None if p["shape"] is None else tuple(sizes.from_json(x) for x in p["shape"]),
             p["effect"], _place(p["place"]), p["default"], p["reduce_op"], p["struct"],
+            p["layout"],
         )
         for p in s["params"]
     )  # fmt: skip

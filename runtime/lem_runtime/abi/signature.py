@@ -14,6 +14,13 @@ from lem_runtime.abi.sizes import Size
 
 Scalar = int | float | bool
 
+LAYOUTS = ("row", "col", "soa", "aos")
+
+
+def axis_order(layout: str) -> str:
+    """What a layout says of the axes of the array (of each field): "row", "col", or "" for nothing."""
+    return {"row": "row", "soa": "row", "col": "col"}.get(layout, "")
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -36,6 +43,9 @@ class Param:
     shape:  None for a scalar, else one size per axis.
     struct: of a field: name of the struct. Compiled code knows fields only, each an array with strides of its own (so
             interleaved fields and fields apart are the same to it); callers and messages know the struct.
+    layout: what the array must be, and is where lem makes it: "row" (neighbours along the last axis), "col" (along the
+            first), of structs also "soa" (each field by itself like "row") and "aos" (all fields in one record); "": the
+            caller's.
     """
 
     name: str
@@ -46,6 +56,7 @@ class Param:
     default: Scalar | None = None
     reduce_op: str = ""
     struct: str = ""
+    layout: str = ""
 
     @property
     def argument(self) -> str:
@@ -60,6 +71,11 @@ class Param:
     @property
     def is_array(self) -> bool:
         return self.shape is not None
+
+    @property
+    def inner_axis(self) -> int:
+        """The axis along which neighbours lie side by side, where the array is as its layout says (or plain)."""
+        return 0 if self.layout == "col" else len(self.shape or ()) - 1
 
     @property
     def is_written(self) -> bool:

@@ -12,7 +12,8 @@ from lem_runtime.abi.artifact import Artifact
 class Facts:
     """What may be assumed about one call, as classes and never as values: new sizes do not recompile.
 
-    layouts: per array parameter (in signature order): "inner" (last axis has stride 1), "any".
+    layouts: per array parameter (in signature order): "inner" (its last axis has stride 1; the first one of an array
+             declared `.col`), "any".
     dims:    per dimension: "any" | "one" | "m16" (multiple of 16).
     dtypes:  for generic kernels: type parameter to dtype name, sorted.
     """

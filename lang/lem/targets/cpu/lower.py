@@ -86,13 +86,17 @@ def _layouts(module: ir.Module, name: str, facts: Facts) -> dict[str, tuple[str,
 
 
 def _part_layout(o: ops.View, base: str) -> str:
-    """A part has neighbours along its last axis when that is the last one of its array, without gaps."""
-    last = o.base.rank - 1
-    return "inner" if base == "inner" and o.kept[-1:] == (last,) and o.steps[last] == 1 else "any"
+    """A part has neighbours along its inner axis when that is the inner one of its array, without gaps."""
+    inner = o.base.inner_axis
+    is_kept = inner in o.kept and o.kept.index(inner) == o.array.inner_axis and o.steps[inner] == 1
+    return "inner" if base == "inner" and is_kept else "any"
 
 
 def _joined(callee: ir.Function, o: ops.Call, mine: Mapping[ir.Array, str], known: tuple[str, ...]) -> tuple[str, ...]:
-    passed = {p.name: mine.get(a, "inner") for p, a in zip(callee.arrays, o.arrays, strict=True)}
+    passed = {
+        p.name: mine.get(a, "inner") if a.inner_axis == p.inner_axis else "any"
+        for p, a in zip(callee.arrays, o.arrays, strict=True)
+    }
     names = [p.name for p in callee.signature.params if p.is_array]
     return tuple("inner" if k == "inner" and passed.get(n) == "inner" else "any" for n, k in zip(names, known, strict=True))
 
@@ -170,7 +174,7 @@ class _Function:
         sizes = [cx.b.let(lp.Slot(lp.INDEX, slot + 1 + n), f"{array.name}_size{n}") for n in range(rank)]
         strides = [cx.b.let(lp.Slot(lp.INDEX, slot + 1 + rank + n), f"{array.name}_stride{n}") for n in range(rank)]
         if inner and rank:
-            strides[-1] = lb.const(1)
+            strides[array.inner_axis] = lb.const(1)
         cx.refs[array] = ArrayRef(buffer, tuple(sizes), tuple(strides))
 
 
@@ -202,11 +206,12 @@ def effect_temp(w: Element, o: ops.Alloc) -> None:
     """A temporary of the function, freed when its block ends or the function does."""
     cx = w.cx
     sizes = [w.fix(w.eval(s), "size") for s in o.sizes]
-    strides: list[Expr] = []
+    strides: list[Expr] = [lb.const(1)] * len(sizes)
     count: Expr = lb.const(1)
-    for size in reversed(sizes):
-        strides.insert(0, count)
-        count = w.put(lb.mul(count, size), "count")
+    axes = range(len(sizes))
+    for axis in axes if o.array.layout == "col" else reversed(axes):
+        strides[axis] = count
+        count = w.put(lb.mul(count, sizes[axis]), "count")
     buffer = Buffer(o.array.name, o.array.dtype, "temp")
     w.b.add(lp.Alloc(buffer, count, cx.no_memory_site()))
     w.levels[buffer.uid] = w.level
