@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lem import pipeline
+from lem.diagnostics import Diagnostics
+from lem.ir.printer import print_module
+from lem.ir.reader import read_module
+from lem.source import SourceFile
 from tests.support.programs import check_error, check_right
 from tests.support.rules import run_both
-from tests.support.run import TARGETS, fault_of
+from tests.support.run import TARGETS, fault_of, program
 
 Array = np.ndarray[Any, Any]
 
@@ -209,3 +214,182 @@ kernel twice(x: f32[4], y: inout f32[4]) -> s: f32:
     s = 100 * before + y[1]
 """
     assert run_both(text, "twice", x=counted(4) + 5, y=counted(4))["s"] == 105
+
+
+# ---------------------------------------------------------------- 19, 22: spawn, futures, sync
+
+SUM = """
+kernel total[N](x: f64[N]) -> s: f64:
+    s = sum(x[i] for i in N)
+
+kernel scale[N](x: f64[N], by: f64, y: out f64[N]):
+    for i in grid(N):
+        y[i] = by * x[i]
+"""
+
+
+def test_rule_19_spawned_calls_mean_that_they_run_in_order() -> None:
+    text = SUM + """
+task main[N](x: f64[N], y: out f64[N]) -> s: f64:
+    a = spawn total(x)
+    spawn scale(x, a, y) on cpu priority 3
+    b = spawn total(y) near y for energy
+    sync
+    s = a + b
+"""
+    x = np.arange(5.0)
+    got = run_both(text, x=x)
+    assert got["y"].tolist() == (10 * x).tolist() and got["s"] == 110
+
+
+def test_rule_19_loops_on_a_future_converge() -> None:
+    text = SUM + """
+task main[N](x: f64[N], y: inout f64[N], most: f64) -> (left: f64, turns: i64):
+    turns = 0
+    left = spawn total(y)
+    while left > most:
+        spawn scale(x, left / 4, y)
+        left = spawn total(y)
+        turns += 1
+"""
+    got = run_both(text, x=np.full(2, 0.5), y=np.full(2, 8.0), most=0.1)
+    assert (got["left"], got["turns"]) == (0.0625, 4)
+
+
+def test_rule_19_a_future_has_a_value_only_where_it_was_spawned() -> None:
+    check_error(SUM + """
+task main[N](x: f64[N], n: int) -> s: f64:
+    if n > 0:
+        a = spawn total(x)
+    s = a  #~ E0206: has no value on every way
+""")
+
+
+def test_rule_19_spawn_and_sync_belong_to_tasks() -> None:
+    check_error(SUM + """
+fn twice(x: f64) -> f64:
+    return 2 * x
+
+kernel other[N](x: f64[N]) -> s: f64:
+    s = spawn total(x)  #~ E0319: `spawn` belongs to tasks
+    sync  #~ E0319: `sync` waits for tasks
+
+task main(x: f64[4]) -> s: f64:
+    s = spawn twice(2.0)  #~ E0319: `spawn` starts a kernel or a task
+""")
+
+
+def test_rule_22_hints_are_checked() -> None:
+    check_error(SUM + """
+@on(cpu)
+kernel here(x: inout f64[4]):
+    x[0] = 1
+
+task main(x: inout f64[4], p: f64):
+    spawn here(x) on cpx  #~ E0503: `cpx` is no target
+    spawn here(x) on gpu  #~ E0501: `here` does not run on `gpu`
+    spawn here(x) near p  #~ E0306: `p` is one value
+    spawn here(x) priority p  #~ E0301: a priority is an integer
+""")
+
+
+def test_rule_22_hints_are_kept_in_the_ir() -> None:
+    text = SUM + """
+task main(x: f64[4], y: inout f64[4], p: int):
+    spawn scale(x, 2.0, y) on gpu near x priority p for time
+"""
+    module = pipeline.optimised(program(text), "main")
+    printed = print_module(module)
+    (line,) = [line for line in printed.splitlines() if "tile.call" in line]
+    assert line.endswith('true, ("cuda", "opencl"), @x, %2, time')
+    assert print_module(read_module(printed)) == printed
+
+
+# ---------------------------------------------------------------- 21: blocks
+
+EACH = """
+kernel fill[M, N](y: inout f32[M, N], v: f32):
+    for i, j in grid(M, N):
+        y[i, j] = 10 * y[i, j] + v
+
+task main[M, N](a: inout f32[M, N], m: int, n: int) -> (rows: i64, cols: i64):
+    t = blocks(a, m, n)
+    rows = t.rows
+    cols = t.shape[1]
+    for i in range(t.rows):
+        for j in range(t.cols):
+            spawn fill(t[i, j], f32(i * t.cols + j))
+"""
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (6, 4), (1, 1), (0, 3), (4, 0)])
+@pytest.mark.parametrize("size", [(2, 3), (1, 1), (100, 4), (3, 2**62)])
+def test_rule_21_blocks_are_ragged_at_the_end(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    want = np.zeros(shape, np.float32)
+    n_rows, n_cols = -(-shape[0] // size[0]), -(-shape[1] // size[1])
+    for i, j in product(range(n_rows), range(n_cols)):
+        want[i * size[0] : (i + 1) * size[0], j * size[1] : (j + 1) * size[1]] = i * n_cols + j
+    got = run_both(EACH, a=np.zeros(shape, np.float32), m=size[0], n=size[1])
+    assert np.array_equal(got["a"], want) and (got["rows"], got["cols"]) == (n_rows, n_cols)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rule_21_blocks_have_at_least_one_element_and_a_number(target: str) -> None:
+    given: dict[str, Any] = {"target": target, "a": counted(4, 4)}
+    assert fault_of(EACH, m=0, n=1, **given).code == "E0615"
+    pick = EACH.split("task")[0] + """
+task pick(a: inout f32[4, 4], at: i64[1]):
+    t = blocks(a, 2, 2)
+    fill(t[0, at[0]], 1.0)
+"""
+    for bad in (-1, 2):
+        fault = fault_of(pick, "pick", at=np.array([bad]), **given)
+        assert (fault.code, fault.values) == ("E0601", (bad, 2))
+
+
+def test_rule_21_blocks_of_views_and_views_of_blocks() -> None:
+    text = EACH.split("task")[0] + """
+task main(a: inout f32[6, 6]):
+    t = blocks(a[1:, ::2], 2, 2)
+    u = blocks(t[2, 1], 1, 1)
+    fill(u[0, 0], 1.0)
+    fill(t[0, 0][:, 1:], 2.0)
+    m, n = a.shape
+    fill(a[m - 1:, n - 1:], 3.0)
+"""
+    want = np.zeros((6, 6), np.float32)
+    want[5, 4], want[1:3, 2], want[5, 5] = 1, 2, 3
+    assert np.array_equal(run_both(text, a=np.zeros((6, 6), np.float32))["a"], want)
+
+
+def test_rule_21_mistakes_with_blocks() -> None:
+    check_error(EACH.split("task")[0] + """
+task main[N](a: inout f32[N, N], n: int):
+    t = blocks(a, n)  #~ E0307: `a` has 2 axes, and 1 size is given
+    u = blocks(a, n, 0)  #~ E0323: a block has at least 1 element
+    v = blocks(a, n, n)
+    fill(v[0], 1.0)  #~ E0306: one number picks each
+    fill(v[v.rows, 0], 1.0)  #~ E0320: is beyond the last block
+    fill(v[0, -1], 1.0)  #~ E0320: is below 0
+    w = v.rows + a.rows  #~ E0315: `.rows` counts blocks
+    x = v.shape  #~ E0315: a shape is one number per axis
+    y = v.shape[2]  #~ E0311: there are 2 axes
+    fill(blocks(a, n, n), 1.0)  #~ E0315: the blocks of an array are no value
+    v = blocks(a, n, n)  #~ E0205: `v` has another meaning here
+""")
+
+
+def test_rule_20_blocks_that_differ_need_no_test_for_shared_elements() -> None:
+    text = COPY + """
+task main[N](a: inout f32[N], nb: int):
+    t = blocks(a, nb)
+    for i in range(1, t.shape[0]):
+        copy(a[:4], a[4:8])
+        copy(t[i - 1], t[i])
+"""
+    diags = Diagnostics()
+    typed = pipeline.analyse(SourceFile("test.lem", text), diags)
+    assert typed is not None
+    (loop,) = [s for s in typed.typed.functions["main"].body if type(s).__name__ == "ForRange"]
+    calls = [s for s in loop.body if type(s).__name__ == "CallKernel"]  # type: ignore[attr-defined]
+    assert [c.apart for c in calls] == [(), ()]

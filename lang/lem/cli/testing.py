@@ -149,6 +149,13 @@ class _Test:
         if not self.value(s.cond):
             raise _Failed("E0603", s.message.format(*(self.value(v) for v in s.values)), s.span)
 
+    def _Require(self, s: typed.Require) -> None:
+        if not self.value(s.cond):
+            raise _Failed(s.code, s.text.format(*(self.value(v) for v in s.values)), s.span)
+
+    def _Sync(self, s: typed.Sync) -> None:
+        """Every call has ended when the next statement runs."""
+
     def _Print(self, s: typed.Print) -> None:
         self.prints.append(s.text.format(*(self.value(v) for v in s.values)))
 

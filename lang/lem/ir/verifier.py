@@ -393,6 +393,13 @@ def _call(v: _Verifier, o: ops.Call) -> None:
             v.say(f"{o.callee} writes {its}, but {mine} is read-only")
     for s in (*o.scalars, *o.dims):
         v._flat(s, "argument")
+    if not o.is_spawned and (o.on or o.near or o.priority or o.objective):
+        v.say("only a spawned call says where and how it runs")
+    if o.priority is not None:
+        v._typed(o.priority, I64, "priority")
+        v._flat(o.priority, "priority")
+    if o.objective not in ("", "energy", "time"):
+        v.say(f"no objective is called {o.objective}")
 
 
 _ON_ARRAYS = (ops.Load, ops.Store, ops.Update, ops.Alloc, ops.View, ops.Call)  # have arrays or subscripts among their fields

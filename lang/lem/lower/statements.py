@@ -371,7 +371,22 @@ class Statements:
         dims = tuple(self.ex.value(v) for v in s.dims)
         arrays = tuple(part for a in s.arrays for part in self.st.arrays[a])
         number = self.st.site("", f"call of {s.callee}", s.span)
-        self.st.do(ops.Call(s.callee, arrays, scalars, dims, number, loc=self.st.place(s.span)))
+        loc = self.st.place(s.span)
+        if s.spawn is None:
+            self.st.do(ops.Call(s.callee, arrays, scalars, dims, number, loc=loc))
+            return
+        how = s.spawn
+        near = self.st.arrays[how.near][0] if how.near is not None else None
+        priority = self.ex.value(how.priority) if how.priority is not None else None
+        self.st.do(
+            ops.Call(s.callee, arrays, scalars, dims, number, True, how.on, near, priority, how.objective, loc=loc)
+        )
+
+    def _Sync(self, s: typed.Sync) -> None:
+        self.st.do(ops.Sync(loc=self.st.place(s.span)))
+
+    def _Require(self, s: typed.Require) -> None:
+        self.st.require(self.ex.value(s.cond), s.code, s.text, s.span, tuple(self.ex.value(v) for v in s.values))
 
     # ------------------------------------------------------------ fns
     def inline(self, fn: typed.FnInstance, args: Sequence[typed.Expr | typed.ArrayVar]) -> tuple[Value, ...]:

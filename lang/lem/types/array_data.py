@@ -34,6 +34,7 @@ def check_let(ctx: Ctx, target: ast.Name, call: ast.Call, span: Span) -> list[ty
         return []
     var = typed.ArrayVar(target.id, dtype, data.shape, "temp", "inout", target.span)
     ctx.scopes.add(Array(var, tuple(Lin.of(n) for n in data.shape)))
+    ctx.assign(var)
     return [typed.LetArray(span, var, data)]
 
 

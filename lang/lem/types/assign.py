@@ -9,7 +9,7 @@ from __future__ import annotations
 from lem.diagnostics.codes import E0307
 from lem.names import Definition
 from lem.syntax import ast
-from lem.types import array_data, fns, kernel_calls, statements, stores, subscripts, typed
+from lem.types import array_data, blocks, fns, kernel_calls, parts, shapes, spawns, stores, subscripts, typed
 from lem.types.context import Ctx, NotYet
 from lem.types.convert import error, is_error, settle
 from lem.types.locals import assign_name, check_array_target, set_local
@@ -19,7 +19,10 @@ from lem.types.stores import refuse_target
 
 def check_assign(ctx: Ctx, node: ast.Assign) -> list[typed.Stmt]:
     if isinstance(node.value, ast.Spawn):
-        return statements.refuse_spawn(ctx, node.value)
+        return spawns.check_spawn(ctx, node.value, node.targets, node.span)
+    if blocks.is_blocks(ctx, node.value) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+        assert isinstance(node.value, ast.Call)
+        return parts.check_blocks(ctx, node.value, node.targets[0])
     special = _assigned_call(ctx, node, node.value)
     if special is not None:
         return special
@@ -70,6 +73,9 @@ def _assigned_call(ctx: Ctx, node: ast.Assign, value: ast.Expr) -> list[typed.St
 # ---------------------------------------------------------------- several targets
 def _check_several(ctx: Ctx, node: ast.Assign, value: ast.Expr) -> list[typed.Stmt]:
     """``a, b = x, y``: all right-hand sides first."""
+    if shapes.is_shape(ctx, value):
+        assert isinstance(value, ast.Attribute)
+        return _check_shape(ctx, node, value)
     if not isinstance(value, ast.TupleExpr) or len(value.items) != len(node.targets):
         n = len(value.items) if isinstance(value, ast.TupleExpr) else 1
         ctx.diags.error(E0307, value.span, f"expected {len(node.targets)} values, found {n}")
@@ -87,6 +93,17 @@ def _check_several(ctx: Ctx, node: ast.Assign, value: ast.Expr) -> list[typed.St
             return []
         return [typed.SetLocals(node.span, tuple(p[0].var for p in pairs), tuple(p[1] for p in pairs))]
     return _several_places(ctx, node, values)
+
+
+def _check_shape(ctx: Ctx, node: ast.Assign, value: ast.Attribute) -> list[typed.Stmt]:
+    """``m, n = a.shape``."""
+    sizes = shapes.sizes_of(ctx, value)
+    if sizes is None:
+        return []
+    if len(sizes) != len(node.targets):
+        ctx.diags.error(E0307, value.span, f"expected {len(node.targets)} values, found {len(sizes)} axes")
+        return []
+    return _several_places(ctx, node, sizes)
 
 
 def _several_places(ctx: Ctx, node: ast.Assign, values: list[typed.Expr]) -> list[typed.Stmt]:

@@ -19,11 +19,8 @@ from lem_runtime.abi.dtypes import DTYPES, DType
 # Part of the language, known by name, and not yet run.
 LATER = {
     "quantize": "quantised arrays",
-    "dequantize": "quantised arrays", "blocks": "blocks of arrays",
+    "dequantize": "quantised arrays",
 }  # fmt: skip
-
-
-SHAPES = ("shape", "rows", "cols")
 
 
 def check_call(ctx: Ctx, node: ast.Call) -> typed.Expr:
@@ -153,8 +150,6 @@ def _in_module(ctx: Ctx, func: ast.Attribute) -> Definition | Builtin | None:
 def definition_of_attribute(ctx: Ctx, node: ast.Attribute) -> Definition | None:
     """What ``module.name`` stands for; None when reported."""
     if not isinstance(node.value, ast.Name) or ctx.find(node.value.id) is not None:
-        if node.name in SHAPES and ctx.kind not in ("kernel", "fn"):
-            raise NotYet("shapes of arrays as values", node.span)
         ctx.diags.error(
             E0315, node.span, f"arrays and values have no `.{node.name}`", help=habits.attribute_help(node.name) or ()
         )

@@ -14,7 +14,6 @@ from lem.names import Bound, Definition
 from lem.syntax import ast
 from lem.types import (
     assign,
-    calls,
     checks,
     constants,
     declare,
@@ -24,11 +23,12 @@ from lem.types import (
     generics,
     loops,
     numbers,
+    parts,
     powers,
+    shapes,
     statements,
     stores,
     structs,
-    subscripts,
     type_exprs,
     typed,
 )
@@ -49,9 +49,9 @@ HANDLERS = Handlers(
         ast.Logic: expressions.check_logic,
         ast.Compare: expressions.check_compare,
         ast.IfExpr: expressions.check_if_expr,
-        ast.Call: calls.check_call,
-        ast.Attribute: calls.check_attribute,
-        ast.Subscript: subscripts.check_subscript,
+        ast.Call: parts.check_call,
+        ast.Attribute: shapes.check_attribute,
+        ast.Subscript: shapes.check_subscript,
         ast.ErrorExpr: expressions.check_error_expr,
         **dict.fromkeys(
             (ast.String, ast.FString, ast.FormatField, ast.TupleExpr, ast.ListExpr, ast.Slice, ast.Comprehension),

@@ -186,6 +186,7 @@ class Ctx:
     mask: frozenset[typed.ValueAxis] = frozenset()
     wholes: dict[Any, typed.ValueAxis] = field(default_factory=dict)
     local_types: dict[int, LocalType] = field(default_factory=dict)
+    block_forms: dict[tuple[object, ...], Lin] = field(default_factory=dict)
     infos: dict[typed.LocalVar, Local] = field(default_factory=dict)
     index_values: dict[typed.IndexVar, Lin] = field(default_factory=dict)
     index_infos: dict[typed.IndexVar, Index] = field(default_factory=dict)

@@ -130,6 +130,7 @@ def _declare_array(
     array = Array(var, tuple(forms))
     ctx.scopes.add(array)
     ctx.arrays[var] = array.sizes
+    ctx.assign(var)
     if node.value is not None and (fill is None or is_error(fill)):
         return []
     return [typed.MakeArray(node.span, var, tuple(exprs), fill)]

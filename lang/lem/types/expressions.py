@@ -90,7 +90,7 @@ def check_name(ctx: Ctx, node: ast.Name) -> typed.Expr:
         case Local():
             return read_local(ctx, node.span, entity)
         case Array():
-            if entity.var.kind == "param" and not entity.var.shape and entity.var.effect == "result":
+            if not entity.var.shape and (entity.var.effect == "result" or entity.var.kind == "temp"):
                 return read_result(ctx, node.span, entity)
             _refuse_whole(ctx, node, entity)
             return error(node.span)

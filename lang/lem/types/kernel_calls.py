@@ -12,7 +12,7 @@ from lem.diagnostics.codes import E0301, E0306, E0307, E0313, E0314, E0321, E033
 from lem.names import Definition
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import array_data, expressions, generics, integers, locals, stores, structs, subscripts, typed, views
+from lem.types import array_data, expressions, generics, integers, locals, parts, stores, structs, subscripts, typed, views
 from lem.types.arguments import match_args
 from lem.types.context import Ctx, Need, NotYet
 from lem.types.convert import NO_AXES, coerce, const, error, is_error
@@ -41,16 +41,18 @@ class Call:
     after: list[typed.Stmt] = field(default_factory=list)
     dim_exprs: dict[str, typed.Expr] = field(default_factory=dict)
     apart: list[tuple[typed.ArrayVar, typed.ArrayVar, str]] = field(default_factory=list)
+    spawn: typed.Spawn | None = None
 
 
 def check_statement(
-    ctx: Ctx, node: ast.Call, found: Definition, targets: tuple[ast.Expr, ...], span: Span
-) -> list[typed.Stmt]:
-    """A call of a kernel or task that stands alone or right of ``=``."""
+    ctx: Ctx, node: ast.Call, found: Definition, targets: tuple[ast.Expr, ...], span: Span,
+    spawn: typed.Spawn | None = None,
+) -> list[typed.Stmt]:  # fmt: skip
+    """A call of a kernel or task that stands alone or right of ``=``, spawned or not."""
     fn = found.node
     assert isinstance(fn, ast.Function)
     if not _allowed(ctx, node, found, fn):
-        _poison(ctx, targets)
+        poison(ctx, targets)
         return []
     given = match_args(
         ctx, node, found.name, [p.name.id for p in fn.params],
@@ -58,19 +60,19 @@ def check_statement(
         [g.name for g in fn.generics if g.bound is None],
     )  # fmt: skip
     if given is None:
-        _poison(ctx, targets)
+        poison(ctx, targets)
         return []
     before: list[typed.Stmt] = []
     values = {p.name.id: _argument(ctx, p, given.get(p.name.id), before) for p in fn.params}
     dims = {k: expressions.check_int(ctx, v, "a dimension") for k, v in given.items() if k not in values}
     if any(v is None or (isinstance(v, typed.Expr) and is_error(v)) for v in (*values.values(), *dims.values())):
-        _poison(ctx, targets)
+        poison(ctx, targets)
         return []
     callee = generics.callee_for(ctx, node, found, fn, {k: v for k, v in values.items() if v is not None})
     if callee is None:
-        _poison(ctx, targets)
+        poison(ctx, targets)
         return []
-    call = Call(span, callee, node, named=dims, before=before)
+    call = Call(span, callee, node, named=dims, before=before, spawn=spawn)
     return _check_call(ctx, call, fn, values, targets)
 
 
@@ -88,7 +90,7 @@ def _allowed(ctx: Ctx, node: ast.Call, found: Definition, fn: ast.Function) -> b
     return False
 
 
-def _poison(ctx: Ctx, targets: tuple[ast.Expr, ...]) -> None:
+def poison(ctx: Ctx, targets: tuple[ast.Expr, ...]) -> None:
     for target in targets:
         if isinstance(target, ast.Name) and ctx.find(target.id) is None:
             ctx.scopes.add(Broken(target.id, target.span))
@@ -105,7 +107,7 @@ def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr | None, before: list[ty
     if isinstance(node, ast.Name):
         entity = ctx.find(node.id)
         if isinstance(entity, Array) and entity.var.shape:
-            return entity
+            return entity if subscripts.has_value(ctx, node.span, entity) else error(node.span)
     if isinstance(node, ast.Call) and ctx.kind == "test":
         name = ast.Name(node.span, f"data{len(ctx.scopes.stack[-1])}")
         data = array_data.check_let(ctx, name, node, node.span)
@@ -113,9 +115,9 @@ def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr | None, before: list[ty
             before.extend(data)
             made = ctx.find(name.id)
             return made if isinstance(made, Array) else error(node.span)
-    if views.is_view(node):
+    if parts.is_part(ctx, node):
         assert isinstance(node, ast.Subscript)
-        return views.check_view(ctx, node, before) or error(node.span)
+        return parts.check_part(ctx, node, before) or error(node.span)
     x = ctx.expr(node)
     if not is_error(x):
         ctx.diags.error(
@@ -137,22 +139,22 @@ def _check_call(
         elif value is not None:
             ok &= _take_scalar(ctx, call, fn, param, value)
     if not ok or not _check_aliases(ctx, call, fn, sig):
-        _poison(ctx, targets)
+        poison(ctx, targets)
         return []
     bound = _unify(ctx, call, sig)
     if not _report_sizes(ctx, call, fn, sig, bound):
-        _poison(ctx, targets)
+        poison(ctx, targets)
         return []
     dims = _dim_values(ctx, call, sig, bound)
     if dims is None or not _take_results(ctx, call, sig, dims, targets):
-        _poison(ctx, targets)
+        poison(ctx, targets)
         return []
     _touch_arrays(ctx, call, sig)
     order = [call.arrays[p.name].var for p in sig.arguments if p.name in call.arrays]
     scalars = tuple(call.scalars[name] for name, _ in call.callee.scalars)
     conditions = _conditions(ctx, call, sig, bound)
     made = typed.CallKernel(
-        call.span, call.callee.name, tuple(order), scalars, tuple(dims.values()), conditions, tuple(call.apart)
+        call.span, call.callee.name, tuple(order), scalars, tuple(dims.values()), conditions, tuple(call.apart), call.spawn
     )
     return [*call.before, made, *call.after]
 
@@ -468,7 +470,10 @@ def _take_result(ctx: Ctx, call: Call, param: Param, target: ast.Expr | None) ->
         held = typed.ArrayVar(name, dtype, (), "temp", "inout", span)
         call.arrays[param.name] = Array(held, ())
         call.before.append(typed.MakeArray(span, held, (), None))
-        if target is not None:
+        if target is not None and call.spawn is not None and isinstance(target, ast.Name) and ctx.find(target.id) is None:
+            ctx.scopes.add(call.arrays[param.name], target.id)  # a future: waited for where it is read
+            ctx.assign(held)
+        elif target is not None:
             value = typed.Load(span, typed.ValueType(dtype), held, ())
             call.after.extend(_assign_result(ctx, call.span, target, value))
         return True
@@ -493,6 +498,7 @@ def _take_result(ctx: Ctx, call: Call, param: Param, target: ast.Expr | None) ->
     if target is not None:
         ctx.scopes.add(array)
         ctx.arrays[var] = forms
+        ctx.assign(var)
     return True
 
 

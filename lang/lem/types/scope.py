@@ -57,12 +57,14 @@ class Array:
     """An array. `sizes`: its sizes as linear forms where they are such (a temporary's may be any number).
 
     box: of a view: per axis of the array whose elements it names, which places (`kept`: the axes that it still has).
+    block: of one of several blocks: which cut, and its number along each axis.
     """
 
     var: typed.ArrayVar
     sizes: tuple[Lin | None, ...]
     box: tuple[Stretch, ...] = ()
     kept: tuple[int, ...] = ()
+    block: tuple[Blocks, tuple[Lin | None, ...]] | None = None
 
     @property
     def name(self) -> str:
@@ -71,6 +73,20 @@ class Array:
     @property
     def span(self) -> Span:
         return self.var.span
+
+
+@dataclass(eq=False, slots=True)
+class Blocks:
+    """An array cut into blocks: ``t = blocks(a, n0, n1)``. Per axis of the array the local that holds the size of a
+    block (never more than the axis has), the size that was asked for as a form, and the local that holds how many blocks
+    there are."""
+
+    name: str
+    span: Span
+    array: Array
+    sizes: tuple[Local, ...]
+    asked: tuple[Lin | None, ...]
+    counts: tuple[Local, ...]
 
 
 @dataclass(eq=False, slots=True)
@@ -128,7 +144,7 @@ class Broken:
     span: Span
 
 
-Entity = Dim | TypeName | ScalarParam | Array | Local | Index | Broken
+Entity = Dim | TypeName | ScalarParam | Array | Blocks | Local | Index | Broken
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ from lem.diagnostics.codes import E0301, E0307, E0310, E0318, E0319, E0321
 from lem.names import Definition
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import calls, expressions, flow, fns, integers, kernel_calls, typed
-from lem.types.context import Ctx, NotYet
+from lem.types import calls, expressions, flow, fns, integers, kernel_calls, spawns, typed
+from lem.types.context import Ctx
 from lem.types.convert import coerce, error, is_error, settle
 from lem.types.linear import Lin
 from lem.types.scope import Array, Local
@@ -188,7 +188,7 @@ def check_sync(ctx: Ctx, node: ast.Sync) -> list[typed.Stmt]:
     if ctx.kind not in ("task", "test"):
         ctx.diags.error(E0319, node.span, "`sync` waits for tasks, and only tasks and tests spawn them")
         return []
-    raise NotYet("`spawn` and `sync`", node.span)
+    return [typed.Sync(node.span)]
 
 
 def check_error_stmt(ctx: Ctx, node: ast.ErrorStmt) -> list[typed.Stmt]:
@@ -292,7 +292,7 @@ def _renumbered(text: str, first: int) -> str:
 def check_expr_stmt(ctx: Ctx, node: ast.ExprStmt) -> list[typed.Stmt]:
     value = node.value
     if isinstance(value, ast.Spawn):
-        return refuse_spawn(ctx, value)
+        return spawns.check_spawn(ctx, value, (), node.span)
     if isinstance(value, ast.String):
         return []  # a docstring of a block
     if isinstance(value, ast.Call):
@@ -315,13 +315,3 @@ def check_expr_stmt(ctx: Ctx, node: ast.ExprStmt) -> list[typed.Stmt]:
         help="assign it, or store it: `y[i] = ...`",
     )  # fmt: skip
     return []
-
-
-def refuse_spawn(ctx: Ctx, node: ast.Spawn) -> list[typed.Stmt]:
-    if ctx.kind not in ("task", "test"):
-        ctx.diags.error(
-            E0319, node.span, f"`spawn` belongs to tasks, and this is a {ctx.kind}",
-            help="a plain call runs the kernel as a step of this one" if ctx.kind == "kernel" else (),
-        )  # fmt: skip
-        return []
-    raise NotYet("`spawn` and `sync`", node.span)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lem.diagnostics.codes import E0306, E0307, E0310, E0311, E0312, E0315, E0320, E0405
+from lem.diagnostics.codes import E0206, E0306, E0307, E0310, E0311, E0312, E0315, E0320, E0405
 from lem.source import Span
 from lem.syntax import ast
 from lem.types import claims, expressions, integers, typed
@@ -40,8 +40,6 @@ def check_subscript(ctx: Ctx, node: ast.Subscript) -> typed.Expr:
         return _check_with_policy(ctx, node, node.value)
     if isinstance(node.value, ast.Call) and claims.is_claim(node.value):
         return _check_claimed(ctx, node, node.value)
-    if _is_shape(node.value) and ctx.kind not in ("kernel", "fn"):
-        raise NotYet("`.shape` of an array", node.span)
     array = array_named(ctx, node.value)
     if array is None:
         _check_rest(ctx, node)
@@ -94,7 +92,7 @@ def array_named(ctx: Ctx, node: ast.Expr) -> Array | None:
     if isinstance(node, ast.Name):
         entity = ctx.find(node.id)
         if isinstance(entity, Array):
-            return entity
+            return entity if has_value(ctx, node.span, entity) else None
         if isinstance(entity, Broken):
             return None
         if entity is None:
@@ -111,11 +109,27 @@ def array_named(ctx: Ctx, node: ast.Expr) -> Array | None:
         if ctx.kind in ("kernel", "fn"):
             _refuse_view(ctx, node)
             return None
-        raise NotYet("a view of an array", node.span)
+        if isinstance(node, ast.Attribute):
+            ctx.expr(node)
+            return None
+        raise NotYet("an element of a view", node.span)
     x = ctx.expr(node)
     if not is_error(x):
         ctx.diags.error(E0306, node.span, "this is one value and takes no subscript")
     return None
+
+
+def has_value(ctx: Ctx, span: Span, array: Array) -> bool:
+    """Whether an array that sequential code made is there on every way to this place (LANGUAGE 36)."""
+    made_here = array.var.kind in ("temp", "view")
+    if not made_here or not ctx.flow.live or array.var in ctx.flow.assigned:
+        return True
+    ctx.diags.error(
+        E0206, span, f"`{array.name}` does not exist on every way to this place",
+        also=[(array.span, f"`{array.name}` is made here")], help=f"make `{array.name}` before the branch or loop",
+    )  # fmt: skip
+    ctx.assign(array.var)  # said once
+    return False
 
 
 def _refuse_view(ctx: Ctx, node: ast.Attribute | ast.Subscript) -> None:
@@ -135,10 +149,6 @@ def _check_rest(ctx: Ctx, node: ast.Subscript) -> None:
     for item in node.items:
         if not isinstance(item, ast.Slice):
             ctx.expr(item)
-
-
-def _is_shape(node: ast.Expr) -> bool:
-    return isinstance(node, ast.Attribute) and node.name == "shape"
 
 
 def check_place(

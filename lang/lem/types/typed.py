@@ -507,6 +507,16 @@ class Assert(Stmt):
 
 
 @dataclass(eq=False, slots=True)
+class Require(Stmt):
+    """A test of the language's own: fault with `code` where `cond` is false, `values` shown as in :class:`Assert`."""
+
+    cond: Expr
+    code: str
+    text: str
+    values: tuple[Expr, ...] = ()
+
+
+@dataclass(eq=False, slots=True)
 class Print(Stmt):
     """`text` with {0}, {1:.3f} ... for the values."""
 
@@ -515,10 +525,27 @@ class Print(Stmt):
 
 
 @dataclass(eq=False, slots=True)
+class Spawn:
+    """How a call is spawned: targets it is meant for (none: any), an array to run near to, priority, and what to save:
+    "energy", "time" or "" (as always)."""
+
+    on: tuple[str, ...] = ()
+    near: ArrayVar | None = None
+    priority: Expr | None = None
+    objective: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class Sync(Stmt):
+    """Wait for all that the task has spawned."""
+
+
+@dataclass(eq=False, slots=True)
 class CallKernel(Stmt):
     """Run a kernel or task to its end. In the order of the callee's arrays (results last), scalars and dims. `conditions`
     of the callee's signature that are not known to hold in the caller, as bool expressions with a text. `apart`: pairs of
-    arrays that may share no element, where only the call can tell, with a text."""
+    arrays that may share no element, where only the call can tell, with a text. `spawn`: how it was spawned; its scalar
+    results are read where they are needed."""
 
     callee: str
     arrays: tuple[ArrayVar, ...]
@@ -526,6 +553,7 @@ class CallKernel(Stmt):
     dims: tuple[Expr, ...]
     conditions: tuple[tuple[Expr, str], ...] = ()
     apart: tuple[tuple[ArrayVar, ArrayVar, str], ...] = ()
+    spawn: Spawn | None = None
 
 
 @dataclass(eq=False, slots=True)

@@ -22,16 +22,8 @@ from lem_runtime.abi.dtypes import I64
 I64_TYPE = typed.ValueType(I64)
 
 
-def is_view(node: ast.Expr) -> bool:
-    """Whether an expression names a part of an array: brackets with a slice in them."""
-    return isinstance(node, ast.Subscript) and any(isinstance(i, ast.Slice) for i in node.items)
-
-
-def check_view(ctx: Ctx, node: ast.Subscript, out: list[typed.Stmt]) -> Array | None:
-    """A view; what makes it is added to `out`. None when anything was reported."""
-    base = base_of(ctx, node.value, out)
-    if base is None:
-        return None
+def check_cuts(ctx: Ctx, base: Array, node: ast.Subscript, out: list[typed.Stmt]) -> Array | None:
+    """``base[lo:hi, j]``; what makes the view is added to `out`. None when anything was reported."""
     rank = len(base.var.shape)
     if len(node.items) != rank:
         n = len(node.items)
@@ -47,13 +39,6 @@ def check_view(ctx: Ctx, node: ast.Subscript, out: list[typed.Stmt]) -> Array | 
     return make_view(ctx, base, [p for p in parts if p is not None], node, out)
 
 
-def base_of(ctx: Ctx, node: ast.Expr, out: list[typed.Stmt]) -> Array | None:
-    """The array that a view is a part of: one with a name, or a view itself."""
-    if is_view(node) and isinstance(node, ast.Subscript):
-        return check_view(ctx, node, out)
-    return subscripts.array_named(ctx, node)
-
-
 Part = tuple[typed.At | typed.Cut, Stretch]
 
 
@@ -66,7 +51,7 @@ def _layout(base: typed.ArrayVar, parts: list[Part]) -> str:
 
 
 def make_view(ctx: Ctx, base: Array, parts: list[Part], node: ast.Expr, out: list[typed.Stmt]) -> Array:
-    """The part of `base` that `parts` pick, one per axis."""
+    """The part of `base` that `parts` pick, one per axis; there from here on."""
     kept = [n for n, (part, _) in enumerate(parts) if isinstance(part, typed.Cut)]
     forms = tuple(parts[n][1].size for n in kept)
     shape = tuple(None if f is None else f.to_size() for f in forms)
@@ -74,6 +59,7 @@ def make_view(ctx: Ctx, base: Array, parts: list[Part], node: ast.Expr, out: lis
     layout = _layout(of, parts)
     var = typed.ArrayVar(node.span.text, of.dtype, shape, "view", of.effect, node.span, of.reduce_op, layout, of)
     out.append(typed.MakeView(node.span, var, tuple(p for p, _ in parts)))
+    ctx.assign(var)
     box = list(box_of(base))
     places = base.kept if base.box else tuple(range(len(box)))
     for axis, (_, stretch) in zip(places, parts, strict=True):
@@ -184,6 +170,12 @@ def share(ctx: Ctx, a: Array, b: Array) -> str:
     """Whether two arrays have a common element: "never", "always", or "maybe"."""
     if a.var.root is not b.var.root:
         return "never"
+    if a.block is not None and b.block is not None and a.block[0] is b.block[0]:
+        pairs = list(zip(a.block[1], b.block[1], strict=True))
+        if any(x is not None and y is not None and ctx.facts.prove_ne(x, y) for x, y in pairs):
+            return "never"
+        if all(x is not None and y is not None and ctx.facts.prove_eq(x, y) for x, y in pairs):
+            return "always"
     axes = [_meet(ctx, x, y) for x, y in zip(box_of(a), box_of(b), strict=True)]
     return "never" if "never" in axes else "maybe" if "maybe" in axes else "always"
 

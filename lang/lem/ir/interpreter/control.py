@@ -199,6 +199,11 @@ def _print(f: Frame, o: ops.Print) -> None:
         f.run.prints.append(Printed(f.fn.name, o.site, f.fn.sites[o.site].text, values, int(order)))
 
 
+@meaning(ops.Sync)
+def _sync(f: Frame, o: ops.Sync) -> None:
+    """Every call has ended when the next op runs."""
+
+
 @meaning(ops.Call)
 def _call(f: Frame, o: ops.Call) -> None:
     callee = f.run.module.functions[o.callee]

@@ -74,6 +74,10 @@ def _store(f: Frame, o: ops.Store) -> None:
         shape = np.broadcast_shapes(kept.shape, v.shape, *(i.shape for i in index))
         kept = np.broadcast_to(kept, shape)
         v, *index = (np.broadcast_to(a, shape)[kept] for a in (v, *index))
+        if not index:  # an array without axes, in sequential code under the condition of a loop
+            if not v.size:
+                return
+            v = v[0]
     else:
         v, *index = np.broadcast_arrays(v, *index) if index else [v]
     _remember(f, array, tuple(index))

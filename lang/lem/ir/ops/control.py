@@ -138,7 +138,12 @@ class Print(Op):
 @op("tile.call")
 class Call(Op):
     """Call another function of the module from sequential code, whole arrays by reference. `arrays`, `scalars`, `dims`
-    in the order of the callee's arrays, scalars and dims."""
+    in the order of the callee's arrays, scalars and dims.
+
+    A spawned call may run later, in any order that the callee's effects on the elements of `arrays` allow: what it means is
+    that it runs here. Its results lie in arrays, so that a load of one waits for it, and a load that only feeds another
+    spawned call is a dependence. on: targets it is meant for (none: any). near: an array to run close to. objective:
+    "energy", "time" or "" (as always)."""
 
     effect = Effect.WRITE
     callee: str
@@ -146,6 +151,18 @@ class Call(Op):
     scalars: tuple[Value, ...]
     dims: tuple[Value, ...]
     site: int
+    is_spawned: bool = False
+    on: tuple[str, ...] = ()
+    near: Array | None = None
+    priority: Value | None = None
+    objective: str = ""
+
+
+@op("tile.sync")
+class Sync(Op):
+    """Wait for all that this task has spawned. A task ends when what it spawned has ended."""
+
+    effect = Effect.FAULT
 
 
 def _verify_carried(init: tuple[Value, ...], args: tuple[Value, ...], yields: tuple[Value, ...]) -> Iterator[str]:
@@ -159,4 +176,4 @@ def _verify_carried(init: tuple[Value, ...], args: tuple[Value, ...], yields: tu
             yield f"carried value {a} has axes {a.type}, but starts as {i.type} and continues as {y.type}"
 
 
-__all__ = ["Assert", "Axis", "Call", "For", "Grid", "If", "Print", "Tiles", "While"]
+__all__ = ["Assert", "Axis", "Call", "For", "Grid", "If", "Print", "Sync", "Tiles", "While"]

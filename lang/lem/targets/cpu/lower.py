@@ -129,6 +129,7 @@ class _Function:
         out.effects[ops.Alloc] = effect_temp
         out.effects[ops.View] = effect_view
         out.effects[ops.Call] = effect_call
+        out.effects[ops.Sync] = lambda w, o: None  # every call has ended when the next op runs
         out.effects[ops.Grid] = self.grid
         return out
 
