@@ -13,7 +13,7 @@ from pathlib import Path
 from lem import __version__
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0610
-from lem.source import SourceFile
+from lem.source import SourceFile, library_name
 from lem_runtime.abi import ABI_VERSION
 from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.source import Facts
@@ -70,7 +70,7 @@ def module_loader(source: SourceFile) -> Callable[[str], SourceFile | None]:
 def library_source(name: str) -> SourceFile | None:
     """The text of a library module, or None."""
     found = importlib.resources.files("lem_stdlib") / f"{name}.lem"
-    return SourceFile(f"lem_stdlib/{name}.lem", found.read_text("utf-8")) if found.is_file() else None
+    return SourceFile(library_name(name), found.read_text("utf-8")) if found.is_file() else None
 
 
 # ---------------------------------------------------------------- cache keys

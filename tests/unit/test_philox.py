@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lem.cli import philox
+from tests.support import philox
 
 # Random123, examples/kat_vectors: counter, key, result.
 KNOWN = [

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from lem import ir, pipeline
-from lem.cli import philox
 from lem.diagnostics import CODES, Diagnostic, InternalError
 from lem.ir import interpreter
 from lem.lower import lower_function
@@ -22,7 +21,7 @@ from lem.targets import cpu
 from lem.types import typed
 from lem_runtime import CallError, RunError, detect, dtype_of, facts_of, numpy_dtype, run
 from lem_runtime.abi.artifact import Artifact
-from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi.dtypes import I64, DType
 from lem_runtime.abi.signature import Param, Signature
 from lem_runtime.abi.source import Facts
 
@@ -317,9 +316,26 @@ def _data(d: typed.ArrayData, array: typed.ArrayVar) -> np.ndarray[Any, Any]:
         return np.zeros(d.shape, dtype)
     if d.kind == "iota":
         return np.arange(int(np.prod(d.shape)), dtype=np.int64).astype(dtype).reshape(d.shape)
-    if d.kind == "uniform":
-        return philox.uniform(array.dtype.name, int(d.values[0]), d.shape)  # type: ignore[call-overload]
+    if d.element is not None:
+        return _elements(d, d.element, array)
     return np.array(d.values, dtype).reshape(d.shape)
+
+
+def _elements(d: typed.ArrayData, element: typed.Expr, array: typed.ArrayVar) -> np.ndarray[Any, Any]:
+    """An array by what each element is: a kernel of one grid, run by the interpreter."""
+    made = np.zeros(d.shape, numpy_dtype(array.dtype.name))
+    result = typed.ArrayVar(array.name, array.dtype, d.shape, "param", "result", array.span)
+    i64 = typed.ValueType(I64)
+    subs = tuple(typed.At(typed.IndexRef(d.span, i64, v), False, d.span) for v in d.vars)
+    body: typed.Stmt = typed.Store(d.span, result, subs, element)
+    if d.vars:
+        ends = [typed.Const(d.span, i64, n) for n in d.shape]
+        domains = tuple(typed.Domain(typed.Const(d.span, i64, 0), end, 1, None, d.span) for end in ends)
+        body = typed.ForGrid(d.span, d.vars, domains, (), (body,))
+    sig = Signature("fill", "kernel", (), (Param(array.name, array.dtype.name, d.shape, "result"),), ())
+    fn = typed.Function("fill", "kernel", sig, (result,), (), (body,), d.span)
+    interpreter.run(ir.Module({"fill": lower_function(fn)}), "fill", {array.name: made})
+    return made
 
 
 def _compare(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any], within: float | None, span: Span) -> None:

@@ -18,7 +18,7 @@ from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0201, E0202, E0203, E0204, E0208
 from lem.diagnostics.suggest import nearest
 from lem.names import habits
-from lem.source import SourceFile, Span
+from lem.source import SourceFile, Span, library_name
 from lem.syntax import ast
 
 __all__ = ["Bound", "Definition", "Loader", "ModuleScope", "bind", "unknown_name"]
@@ -31,6 +31,8 @@ BUILTINS = frozenset(
     "abs sqrt floor ceil trunc round isnan isinf copysign fma where bits from_bits clamp wrap fill unique"
     " sum prod max min any all mean argmax argmin cumsum scan inf nan pi".split()
 )
+RANDOM = "random"  # the library module that is known by its name without an import
+RANDOM_BUILTINS = frozenset(("bits", "uniform", "normal"))  # they take any number of counters
 
 
 @dataclass(eq=False, slots=True)
@@ -69,12 +71,25 @@ class ModuleScope:
         always = self.session.module(ALWAYS)
         return always.own.get(name) if always else None
 
+    @property
+    def is_library(self) -> bool:
+        return self.tree.span.source.name == library_name(self.name)
+
     def member(self, name: str, span: Span) -> Definition | None:
-        """What another module finds under `name` in this one: its own definitions alone."""
-        found = self.own.get(name)
-        if found is None and self.name == ALWAYS and name in BUILTINS:
-            return Definition(name, "builtin", span, self, original=name)
-        return found
+        """What another module finds under `name` in this one: its own definitions alone, and what the compiler adds to a
+        module of the library."""
+        if name in self._added:
+            return Definition(name, "builtin", span, self, original=name if self.name == ALWAYS else f"{self.name}.{name}")
+        return self.own.get(name)
+
+    @property
+    def members(self) -> Iterable[str]:
+        """All names that :meth:`member` knows, for suggestions."""
+        return {*self.own, *self._added}
+
+    @property
+    def _added(self) -> frozenset[str]:
+        return {ALWAYS: BUILTINS, RANDOM: RANDOM_BUILTINS}.get(self.name, frozenset()) if self.is_library else frozenset()
 
     def visible(self) -> Iterable[str]:
         """All names that :meth:`find` knows, for suggestions."""
@@ -206,7 +221,7 @@ class _Session:
     def _import_name(self, scope: ModuleScope, module: ModuleScope, wanted: ast.ImportName) -> None:
         found = module.member(wanted.name, wanted.span)
         if found is None:
-            guess = nearest(wanted.name, module.own)
+            guess = nearest(wanted.name, module.members)
             self.diags.error(
                 E0208, wanted.span, f"`{module.name}` does not define `{wanted.name}`",
                 help=f"did you mean `{guess}`?" if guess else (),

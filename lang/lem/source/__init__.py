@@ -68,3 +68,8 @@ class Span(NamedTuple):
     def __repr__(self) -> str:
         line, col = self.source.place_of(self.start)
         return f"{self.source.name}:{line}:{col}"
+
+
+def library_name(module: str) -> str:
+    """What the source of a library module is called, wherever it lies on this machine."""
+    return f"lem_stdlib/{module}.lem"

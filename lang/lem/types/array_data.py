@@ -1,21 +1,23 @@
 """Arrays written out, which only tests have (LANGUAGE 38).
 
 Takes ``x = f32([[1, 2], [3, 4]])``, ``zeros(f32, 2, 3)``, ``iota(f32, 6)``, ``random.uniform(f32, 1, 2, 3)``; gives their
-contents as data.
+contents as data, or as what each element is.
 """
 
 from __future__ import annotations
 
 from lem.diagnostics.codes import E0301, E0305, E0307, E0313
+from lem.names import RANDOM
 from lem.source import Span
 from lem.syntax import ast
 from lem.types import expressions, integers, numbers, structs, typed
+from lem.types.builtins import randoms
 from lem.types.context import Ctx, NotYet
-from lem.types.convert import Literal, adapt, is_error
+from lem.types.convert import Literal, adapt, const, is_error
 from lem.types.linear import Lin
 from lem.types.numbers import ERROR
 from lem.types.scope import Array, Broken
-from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi.dtypes import I64, DType
 
 MAKERS = ("zeros", "iota")
 
@@ -42,9 +44,8 @@ def array_data(ctx: Ctx, call: ast.Call) -> tuple[DType | None, typed.ArrayData 
     """The dtype and contents that a call stands for; None when it is no array data, parts None when reported."""
     func = call.func
     if isinstance(func, ast.Attribute):
-        if isinstance(func.value, ast.Name) and func.value.id == "random" and ctx.find("random") is None:
-            return _made(ctx, call, func.name)
-        return None
+        whole = isinstance(func.value, ast.Name) and func.value.id == RANDOM and ctx.find(RANDOM) is None
+        return _made(ctx, call, func.name) if whole and _is_data(ctx, call, func.name) else None
     if not isinstance(func, ast.Name) or ctx.find(func.id) is not None:
         return None
     if func.id in MAKERS and ctx.module.own.get(func.id) is None:
@@ -55,13 +56,17 @@ def array_data(ctx: Ctx, call: ast.Call) -> tuple[DType | None, typed.ArrayData 
     return None
 
 
+def _is_data(ctx: Ctx, call: ast.Call, kind: str) -> bool:
+    """Whether ``random.uniform(...)`` makes an array: a type stands first, and a size is among the rest."""
+    named = randoms.dtype_first(ctx, call.args) is not None
+    return kind in ("uniform", "normal") and named and len(call.args) != 2
+
+
 def _made(ctx: Ctx, call: ast.Call, kind: str) -> tuple[DType | None, typed.ArrayData | None]:
     """``zeros(f32, M, N)``, ``iota(f32, N)``, ``random.uniform(f32, seed, M, N)``."""
-    if kind == "normal":
-        raise NotYet("`random.normal`", call.span)
-    first = 2 if kind == "uniform" else 1
-    if kind not in (*MAKERS, "uniform") or len(call.args) < first or call.keywords:
-        how = f"random.{kind}(f32, seed, 4, 5)" if kind == "uniform" else f"{kind}(f32, 4, 5)"
+    first = 1 if kind in MAKERS else 2
+    if len(call.args) < first or call.keywords:
+        how = f"{kind}(f32, 4, 5)" if kind in MAKERS else f"random.{kind}(f32, seed, 4, 5)"
         ctx.diags.error(E0307, call.span, f"array data is written `{how}`")
         return None, None
     name = call.args[0]
@@ -73,11 +78,34 @@ def _made(ctx: Ctx, call: ast.Call, kind: str) -> tuple[DType | None, typed.Arra
     if any(n is None for n in rest):
         return dtype, None
     values = [n for n in rest if n is not None]
-    seed, shape = (tuple(values[:1]), tuple(values[1:])) if kind == "uniform" else ((), tuple(values))
+    shape = tuple(values[first - 1 :])
     if any(n < 0 for n in shape):
         ctx.diags.error(E0313, call.span, "a size is negative")
         return dtype, None
-    return dtype, typed.ArrayData(call.span, typed.ValueType(dtype), kind, shape, seed)
+    if kind in MAKERS:
+        return dtype, typed.ArrayData(call.span, typed.ValueType(dtype), kind, shape, ())
+    return dtype, _random(ctx, call, kind, dtype, values[0], shape)
+
+
+def _random(
+    ctx: Ctx, call: ast.Call, kind: str, dtype: DType, seed: int, shape: tuple[int, ...]
+) -> typed.ArrayData | None:
+    """Each element is the number that a kernel gets with the element's indices as counters; where there are more than four,
+    the first ones are counted as one."""
+    if dtype.name not in randoms.DTYPES:
+        ctx.diags.error(E0301, call.args[0].span, f"random numbers are {', '.join(randoms.DTYPES)}, not {dtype}")
+        return None
+    i64 = typed.ValueType(I64)
+    vars = tuple(typed.IndexVar(f"i{n}", "grid", call.span) for n in range(len(shape)))
+    counters: list[typed.Expr] = [typed.IndexRef(call.span, i64, v) for v in vars]
+    while len(counters) > randoms.COUNTERS:
+        n = shape[len(shape) - len(counters) + 1]
+        rows = typed.Binary(call.span, i64, "mul", counters[0], const(call.span, n, I64))
+        counters[:2] = [typed.Binary(call.span, i64, "add", rows, counters[1])]
+    element = randoms.element(ctx, call, kind, dtype, const(call.span, seed, I64), counters)
+    if is_error(element):
+        return None
+    return typed.ArrayData(call.span, typed.ValueType(dtype), "elements", shape, (), vars, element)
 
 
 def _element_type(ctx: Ctx, node: ast.Expr, kind: str) -> DType | None:

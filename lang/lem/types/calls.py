@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lem.diagnostics.codes import E0208, E0307, E0315, E0321
 from lem.diagnostics.suggest import nearest
-from lem.names import Definition, habits, unknown_name
+from lem.names import RANDOM, Definition, ModuleScope, habits, unknown_name
 from lem.source import Span
 from lem.syntax import ast
 from lem.types import expressions, fns, numbers, structs, typed
@@ -155,9 +155,10 @@ def definition_of_attribute(ctx: Ctx, node: ast.Attribute) -> Definition | None:
         )
         return None
     found = ctx.module.find(node.value.id)
+    always = ctx.module.session.module(RANDOM) if found is None and node.value.id == RANDOM else None
+    if always is not None:
+        return _member(ctx, node, always)
     if found is None:
-        if node.value.id == "random":
-            raise NotYet("random numbers outside of tests", node.span)
         unknown_name(ctx.diags, ctx.module, node.value.span, node.value.id, ctx.scopes.names())
         return None
     if found.kind == "broken":
@@ -165,11 +166,16 @@ def definition_of_attribute(ctx: Ctx, node: ast.Attribute) -> Definition | None:
     if found.module is None:
         ctx.diags.error(E0315, node.span, f"`{found.name}` is not a module and has no attributes")
         return None
-    member = found.module.member(node.name, node.name_span)
+    return _member(ctx, node, found.module)
+
+
+def _member(ctx: Ctx, node: ast.Attribute, module: ModuleScope) -> Definition | None:
+    assert isinstance(node.value, ast.Name)
+    member = module.member(node.name, node.name_span)
     if member is None:
-        guess = nearest(node.name, found.module.own)
+        guess = nearest(node.name, module.members)
         ctx.diags.error(
-            E0208, node.name_span, f"`{found.name}` does not define `{node.name}`",
+            E0208, node.name_span, f"`{node.value.id}` does not define `{node.name}`",
             help=f"did you mean `{guess}`?" if guess else (),
         )  # fmt: skip
     return member

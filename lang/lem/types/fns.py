@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lem.diagnostics import Diagnostics
-from lem.diagnostics.codes import E0301, E0306, E0313, E0315, E0318, E0324, E0325
+from lem.diagnostics.codes import E0208, E0301, E0306, E0313, E0315, E0318, E0324, E0325
 from lem.names import Definition, ModuleScope
 from lem.source import Span
 from lem.syntax import ast
@@ -61,16 +61,17 @@ def result_type(instance: typed.FnInstance, n: int, args: tuple[typed.Expr | typ
     return typed.ValueType(instance.results[n].dtype, axes)
 
 
-def call_library(ctx: Ctx, span: Span, name: str, values: tuple[typed.Expr, ...]) -> typed.Expr:
-    """A call that the checker itself makes, of an fn of the library."""
-    found = ctx.module.session.module("math")
+def call_library(ctx: Ctx, span: Span, module: str, name: str, values: tuple[typed.Expr, ...]) -> typed.Expr:
+    """A call that the checker itself makes, of an fn of the library; values that are of the types of its parameters."""
+    found = ctx.module.session.module(module)
     definition = found.own.get(name) if found else None
     if definition is None or not isinstance(definition.node, ast.Function):
-        raise NotYet(f"`{name}` of the library", span)
-    both = agree(ctx.diags, span, values[0], values[1], f"`{name}`", wide=True)
-    if both is None:
+        ctx.diags.error(
+            E0208, span, f"`{name}` of the library's `{module}` is needed here, and another module hides it",
+            help=f"give the file `{module}.lem` beside this one another name",
+        )  # fmt: skip
         return error(span)
-    made = instance(ctx, span, definition, definition.node, [both[0], both[1]])
+    made = instance(ctx, span, definition, definition.node, list(values))
     return error(span) if made is None else typed.CallFn(span, result_type(made[0], 0, made[1]), *made)
 
 

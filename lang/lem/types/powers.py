@@ -10,7 +10,7 @@ from lem.diagnostics.codes import E0317
 from lem.source import Span
 from lem.types import fns, numbers, typed
 from lem.types.context import Ctx
-from lem.types.convert import Literal, cast, const, error, loosen, settle
+from lem.types.convert import Literal, agree, cast, const, error, loosen, settle
 from lem_runtime.abi.dtypes import DType
 
 LARGEST_EXPANDED = 64  # beyond it a chain of multiplications is neither fast nor exact
@@ -31,7 +31,8 @@ def power(ctx: Ctx, span: Span, x: typed.Expr, y: typed.Expr) -> typed.Expr:
             help=f"convert both: `f32({x.span.text}) ** f32({y.span.text})`, or multiply in a loop",
         )  # fmt: skip
         return error(span)
-    return fns.call_library(ctx, span, "pow", (x, y))
+    both = agree(ctx.diags, span, x, y, "`**`", wide=True)
+    return error(span) if both is None else fns.call_library(ctx, span, "math", "pow", both[:2])
 
 
 def _expanded(ctx: Ctx, span: Span, x: typed.Expr, exponent: int) -> typed.Expr:

@@ -558,12 +558,14 @@ class CallKernel(Stmt):
 
 @dataclass(eq=False, slots=True)
 class ArrayData(Expr):
-    """Tests only: fresh array contents. kind: "literal" (values nested tuples), "zeros", "iota", "uniform" (args: seed);
-    type.axes is empty, `shape` tells."""
+    """Tests only: fresh array contents. kind: "literal" (values nested tuples), "zeros", "iota", "elements" (each is
+    `element`, an expression of its indices `vars`); type.axes is empty, `shape` tells."""
 
     kind: str
     shape: tuple[int, ...]
     values: tuple[object, ...]
+    vars: tuple[IndexVar, ...] = ()
+    element: Expr | None = None
 
 
 @dataclass(eq=False, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lem.types.builtins import elementwise, reductions, scans
+from lem.types.builtins import elementwise, randoms, reductions, scans
 from lem.types.context import Builtin
 
-TABLE: dict[str, Builtin] = {b.name: b for b in (*elementwise.ENTRIES, *reductions.ENTRIES, *scans.ENTRIES)}
+ENTRIES = (*elementwise.ENTRIES, *randoms.ENTRIES, *reductions.ENTRIES, *scans.ENTRIES)
+TABLE: dict[str, Builtin] = {b.name: b for b in ENTRIES}

@@ -1,8 +1,8 @@
-"""Random numbers without state: Philox4x32-10 (LANGUAGE 37), for arrays in tests.
+"""Philox4x32-10 (LANGUAGE 37) once more, in NumPy: what the library's `random.lem` is held against.
 
-Takes a seed and a shape; gives the same numbers on every machine. The words of element [i, j, ...] depend on the seed and
-on i, j, ... alone, never on the shape. Algorithm and constants: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as
-easy as 1, 2, 3" (SC 2011), and its reference code Random123.
+Takes a seed and a shape. The words of element [i, j, ...] depend on the seed and on i, j, ... alone, never on the shape.
+Algorithm and constants: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), and its
+reference code Random123.
 """
 
 from __future__ import annotations
