@@ -9,7 +9,7 @@ import pytest
 
 from lem import types
 from lem.diagnostics import Diagnostics
-from lem.names import BUILTINS
+from lem.names import BUILTINS, RANDOM_BUILTINS
 from lem.types import typed
 from lem.types.builtins import TABLE
 from lem.types.convert import CONSTANTS
@@ -316,7 +316,7 @@ kernel k[N](x: f32[N], y: out f32[N]):
 
 
 def test_names_knows_all_builtins() -> None:
-    assert BUILTINS == {*TABLE, *CONSTANTS}
+    assert BUILTINS | {f"random.{name}" for name in RANDOM_BUILTINS} == {*TABLE, *CONSTANTS}
 
 
 def test_library_is_read_only_where_it_is_used() -> None:

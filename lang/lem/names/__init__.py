@@ -76,8 +76,7 @@ class ModuleScope:
         return self.tree.span.source.name == library_name(self.name)
 
     def member(self, name: str, span: Span) -> Definition | None:
-        """What another module finds under `name` in this one: its own definitions alone, and what the compiler adds to a
-        module of the library."""
+        """What another module finds under `name` in this one: its own definitions alone, and what the compiler adds."""
         if name in self._added:
             return Definition(name, "builtin", span, self, original=name if self.name == ALWAYS else f"{self.name}.{name}")
         return self.own.get(name)
@@ -89,7 +88,10 @@ class ModuleScope:
 
     @property
     def _added(self) -> frozenset[str]:
-        return {ALWAYS: BUILTINS, RANDOM: RANDOM_BUILTINS}.get(self.name, frozenset()) if self.is_library else frozenset()
+        """What the compiler adds to a module of the library; another `random`, of the person's own, stays as it is."""
+        if self.name == ALWAYS:
+            return BUILTINS
+        return RANDOM_BUILTINS if self.name == RANDOM and self.is_library else frozenset()
 
     def visible(self) -> Iterable[str]:
         """All names that :meth:`find` knows, for suggestions."""
