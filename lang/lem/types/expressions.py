@@ -192,7 +192,7 @@ def _outlives_blocks(ctx: Ctx, span: Span, local: Local) -> bool:
         ctx.diags.error(
             E0326, span, f"`{local.name}` depends on the number of blocks",
             also=[(local.counts, "each block of this loop changes something it is made of, whatever is in the block")],
-            help=f"combine it with something of the block, for example `{local.name} += sum(..., over=...)`",
+            help=f"combine it with something of the block, for example {_combined(local, 'sum')}",
         )  # fmt: skip
         local.counts = None
         return False
@@ -201,10 +201,20 @@ def _outlives_blocks(ctx: Ctx, span: Span, local: Local) -> bool:
     ctx.diags.error(
         E0326, span, f"`{local.name}` holds what the last block left",
         also=[(local.overwritten, "the blocks of this loop overwrite it")],
-        help=f"combine the old value with the block, for example `{local.name} = max({local.name}, ...)`",
+        help=f"combine the old value with the block, for example {_combined(local, 'max')}",
     )  # fmt: skip
     local.overwritten = None
     return False
+
+
+def _combined(local: Local, how: str) -> str:
+    """A local, or a field of it, combined with something of a block, for a message."""
+    struct, name = local.var.type.dtype, local.name
+    old = f"{name}.{struct.fields[0][0]}" if isinstance(struct, typed.StructType) else name
+    new = f"max({old}, ...)" if how == "max" else f"{old} + sum(..., over=...)"
+    if old != name:
+        return f"`{name} = {struct}({new}, ...)`"
+    return f"`{name} = {new}`" if how == "max" else f"`{name} += sum(..., over=...)`"
 
 
 def read_result(ctx: Ctx, span: Span, array: Array) -> typed.Expr:

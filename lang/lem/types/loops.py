@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from lem.diagnostics.codes import E0307, E0310, E0319, E0322, E0323, E0402, E0403, E0409
 from lem.syntax import ast
-from lem.types import claims, domains, expressions, flow, integers, subscripts, typed
+from lem.types import carried, claims, domains, expressions, flow, integers, subscripts, typed
 from lem.types.context import Ctx, Flow, Grid
 from lem.types.convert import is_error
 from lem.types.races import Access, Conflict, find_conflicts
-from lem.types.scope import Dim, Index, Local
+from lem.types.scope import Dim, Index
 
 
 def check_for(ctx: Ctx, node: ast.ForStmt) -> list[typed.Stmt]:
@@ -158,7 +158,7 @@ def _check_tiles(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt
     ctx.facts, ctx.axes = outer, axes
     flow.forget(ctx, changed)
     ctx.flow = Flow(before.assigned, before.live)
-    _mark_overwritten(changed, node)
+    carried.mark(ctx, changed, node)
     block, pipeline = hints
     return [] if index is None else [typed.ForTiles(node.span, index.var, made.domain, block, body, pipeline)]
 
@@ -188,76 +188,6 @@ def _tiles_arguments(ctx: Ctx, call: ast.Call) -> tuple[typed.Expr | None, int] 
 
 def _is_tuning(node: ast.Expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tune"
-
-
-def _mark_overwritten(changed: list[Local], node: ast.ForStmt) -> None:
-    """Locals that a block overwrites without use of their old value hold something of the last block only, and those that
-    it changes by nothing of its own count blocks: reading them after the loop is an error (LANGUAGE 11)."""
-    needs = _needs_of(node.body)
-    made_of = {local.name: _closure(needs, local.name) for local in changed}
-    block = {t.id for t in node.targets}
-    counting = {name for name in _updated(node.body) if block.isdisjoint(made_of.get(name, block))}
-    for local in changed:
-        if local.name not in made_of[local.name]:
-            local.overwritten = node.targets[0].span
-        elif not counting.isdisjoint(made_of[local.name]):
-            local.counts = node.targets[0].span
-
-
-def _closure(needs: dict[str, set[str]], name: str) -> set[str]:
-    """All names that new values of `name` are made of."""
-    reached: set[str] = set()
-    todo = list(needs.get(name, ()))
-    while todo:
-        found = todo.pop()
-        if found not in reached:
-            reached.add(found)
-            todo.extend(needs.get(found, ()))
-    return reached
-
-
-def _needs_of(stmts: tuple[ast.Stmt, ...]) -> dict[str, set[str]]:
-    """For each name assigned in the statements the names that its new values are made of. What stands under a condition
-    keeps its old value where the condition fails, so it needs itself."""
-    out: dict[str, set[str]] = {}
-
-    def visit(stmt: ast.Stmt, conditional: bool) -> None:
-        match stmt:
-            case ast.Assign():
-                for target in stmt.targets:
-                    if isinstance(target, ast.Name):
-                        note(target.id, stmt.value, conditional)
-            case ast.AugAssign(target=ast.Name(id=name)):
-                note(name, stmt.value, True)
-            case ast.Declare(value=ast.Expr() as value):
-                note(stmt.name.id, value, conditional)
-            case ast.If():
-                for inner in (*stmt.then, *stmt.orelse):
-                    visit(inner, True)
-            case ast.While() | ast.ForStmt():
-                for inner in stmt.body:
-                    visit(inner, True)
-
-    def note(name: str, value: ast.Node, conditional: bool) -> None:
-        found = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
-        out.setdefault(name, set()).update(found | ({name} if conditional else set()))
-
-    for stmt in stmts:
-        visit(stmt, False)
-    return out
-
-
-def _updated(stmts: tuple[ast.Stmt, ...]) -> set[str]:
-    """Names that get a new value made of their old one, somewhere in the statements."""
-    out: set[str] = set()
-    for node in (n for s in stmts for n in ast.walk(s)):
-        match node:
-            case ast.AugAssign(target=ast.Name(id=name)):
-                out.add(name)
-            case ast.Assign(targets=targets, value=value):
-                used = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
-                out |= used & {t.id for t in targets if isinstance(t, ast.Name)}
-    return out
 
 
 # ---------------------------------------------------------------- grid
