@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -199,6 +200,32 @@ def test_checks_that_fail(here: Path, check: str, said: str) -> None:
     (here / "t.lem").write_text(f'{head}test "t":\n    x = zeros(f32, 2)\n    y = zeros(f32, 2)\n    {check}\n')
     told = on(here, "test t.lem")
     assert told.code == Exit.PROGRAM and said in told.out, told.out + told.err
+
+
+NARROW = '''
+kernel rounded[N](x: f32[N], y: out T[N]):
+    for i in grid(N):
+        y[i] = x[i]
+
+
+test "numbers":
+    y = zeros(T, 2)
+    rounded(f32([1.0, 2.6]), y)
+    z = y[0]
+    print(f"{z} {z * 2.0} {y[1] > 2.0}")
+    check y == T([1.0, 2.6])
+    check z == T(1.0)
+    check f32(T(3.0)) == 3.0
+    u = random.uniform(T, 1, 100)
+    check max(f32(u[i]) for i in range(100)) < 1.0
+'''
+
+
+@pytest.mark.parametrize("dtype", ["f16", "bf16", "f8e4m3", "f8e5m2"])
+def test_tests_see_the_numbers_of_narrow_formats(here: Path, dtype: str) -> None:
+    (here / "t.lem").write_text(re.sub(r"\bT\b", dtype, NARROW))
+    told = on(here, "test t.lem")
+    assert told.code == Exit.DONE and told.out.startswith("1.0 2.0 True\n"), told.out + told.err
 
 
 # ---------------------------------------------------------------- build

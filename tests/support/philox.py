@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lem_runtime import numpy_dtype
+from lem_runtime.abi.dtypes import DTYPES
 
 Array = np.ndarray[Any, Any]
 
@@ -21,7 +21,6 @@ _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)  # added to the key from round to round
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
-_DIGITS = {"f64": 53, "f32": 24, "f16": 11}  # of the significand: a number in 0 .. 1 of that many bits is exact
 
 
 def words(counter: Sequence[Array], key: tuple[int, int]) -> tuple[Array, Array, Array, Array]:
@@ -41,12 +40,12 @@ def words(counter: Sequence[Array], key: tuple[int, int]) -> tuple[Array, Array,
 
 
 def uniform(dtype: str, seed: int, shape: Sequence[int]) -> Array:
-    """Numbers in 0 <= x < 1 of lem's `dtype` (f16, f32 or f64): as many leading bits as its significand has."""
+    """Numbers in 0 <= x < 1 that lem's float type `dtype` holds: as many leading bits as its significand has."""
     seed &= 0xFFFFFFFFFFFFFFFF
     w0, w1, _, _ = words(_counters(shape), (seed & 0xFFFFFFFF, seed >> 32))
-    bits = _DIGITS[dtype]
+    bits = DTYPES[dtype].digits
     leading = ((w0 << _HALF) | w1) >> np.uint64(64 - bits)
-    return np.ldexp(leading.astype(np.float64), -bits).astype(numpy_dtype(dtype))
+    return np.ldexp(leading.astype(np.float64), -bits)
 
 
 def _counters(shape: Sequence[int]) -> list[Array]:

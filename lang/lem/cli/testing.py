@@ -6,8 +6,9 @@ and sequential, so walking the tree here costs nothing beside compiling the kern
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from lem import ir, pipeline
 from lem.diagnostics import CODES, Diagnostic, InternalError
 from lem.ir import interpreter
+from lem.ir.interpreter import formats
 from lem.lower import lower_function
 from lem.source import Span
 from lem.targets import cpu
@@ -146,7 +148,7 @@ class _Test:
 
     def _Assert(self, s: typed.Assert) -> None:
         if not self.value(s.cond):
-            raise _Failed("E0603", s.message.format(*(self.value(v) for v in s.values)), s.span)
+            raise _Failed("E0603", s.message.format(*(self._number(v) for v in s.values)), s.span)
 
     def _Require(self, s: typed.Require) -> None:
         if not self.value(s.cond):
@@ -156,7 +158,7 @@ class _Test:
         """Every call has ended when the next statement runs."""
 
     def _Print(self, s: typed.Print) -> None:
-        self.prints.append(s.text.format(*(self.value(v) for v in s.values)))
+        self.prints.append(s.text.format(*(self._number(v) for v in s.values)))
 
     def _CallKernel(self, s: typed.CallKernel) -> None:
         for cond, text in s.conditions:
@@ -212,24 +214,28 @@ class _Test:
             raise _Failed("E0617", f"expected {s.fails}, found {found}", s.span) from None
         raise _Failed("E0617", f"expected {s.fails}, but the call ended well", s.span)
 
-    def _side(self, side: typed.Expr | typed.ArrayVar | None) -> np.ndarray[Any, Any]:
+    def _side(self, side: typed.Expr | typed.ArrayVar | None) -> _Side:
         if isinstance(side, typed.ArrayVar):
-            return self.arrays[side]
+            return _Side(side.dtype, self.arrays[side])
         assert side is not None
         if isinstance(side, typed.ArrayData):
-            return np.array(side.values, numpy_dtype(side.type.dtype.name)).reshape(side.shape)
-        return np.asarray(self.value(side))
+            return _Side(side.type.dtype, _stored(side.values, side.type.dtype).reshape(side.shape))
+        return _Side(side.type.dtype, np.asarray(self.value(side)))
 
     # ------------------------------------------------------------ expressions
     def value(self, e: typed.Expr) -> Any:
-        """A scalar expression's value: lowered as a little kernel and given to the interpreter."""
+        """A scalar expression's value as arrays hold it: lowered as a little kernel and given to the interpreter."""
         if isinstance(e, typed.Const):
-            return numpy_dtype(e.type.dtype.name).type(e.value)
+            return formats.literal(e.value, e.type.dtype)[()]
         if isinstance(e, typed.LocalRef):
             return self.locals[e.local]
         used: dict[typed.ArrayVar, None] = {}
         known = self._known(e, used)
         return self._evaluate(known, tuple(used), e.span)
+
+    def _number(self, e: typed.Expr) -> Any:
+        """A scalar expression's value as a number: arrays hold bf16 and f8 as their bits."""
+        return formats.wide(np.asarray(self.value(e)), e.type.dtype)[()]
 
     def _known(self, x: Any, used: dict[typed.ArrayVar, None]) -> Any:
         """`x` with locals and loop variables replaced by what they are now; arrays it reads are collected."""
@@ -283,7 +289,7 @@ def _numpy(dtype: DType) -> np.dtype[Any]:
 def _constant(span: Span, dtype: DType, value: Any) -> typed.Expr:
     """A value that is known, as an expression."""
     if not isinstance(dtype, typed.StructType):
-        return typed.Const(span, typed.ValueType(dtype), value.item())
+        return typed.Const(span, typed.ValueType(dtype), formats.wide(np.asarray(value), dtype)[()].item())
     parts = tuple(_constant(span, inner, value[name]) for name, inner in dtype.fields)
     return typed.MakeStruct(span, typed.ValueType(dtype), parts)
 
@@ -298,27 +304,15 @@ def _parts(name: str, dtype: DType, array: np.ndarray[Any, Any]) -> dict[str, np
     return found
 
 
-def _compare_all(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any], within: float | None, span: Span) -> None:
-    """Structs are equal where all their fields are."""
-    if left.dtype.names is None or left.dtype != right.dtype:
-        _compare(left, right, within, span)
-        return
-    for name in left.dtype.names:
-        try:
-            _compare_all(left[name], right[name], within, span)
-        except _Failed as failed:
-            raise _Failed(failed.diagnostic.code.id, f"field `{name}`: {failed.diagnostic.label}", span) from None
-
-
 def _data(d: typed.ArrayData, array: typed.ArrayVar) -> np.ndarray[Any, Any]:
     dtype = _numpy(array.dtype)
     if d.kind == "zeros":
         return np.zeros(d.shape, dtype)
     if d.kind == "iota":
-        return np.arange(int(np.prod(d.shape)), dtype=np.int64).astype(dtype).reshape(d.shape)
+        return _stored(range(math.prod(d.shape)), array.dtype).reshape(d.shape)
     if d.element is not None:
         return _elements(d, d.element, array)
-    return np.array(d.values, dtype).reshape(d.shape)
+    return _stored(d.values, array.dtype).reshape(d.shape)
 
 
 def _elements(d: typed.ArrayData, element: typed.Expr, array: typed.ArrayVar) -> np.ndarray[Any, Any]:
@@ -338,12 +332,40 @@ def _elements(d: typed.ArrayData, element: typed.Expr, array: typed.ArrayVar) ->
     return made
 
 
-def _compare(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any], within: float | None, span: Span) -> None:
+def _stored(values: Sequence[Any], dtype: DType) -> np.ndarray[Any, Any]:
+    """Written numbers as an array holds them; those of a narrow format are rounded to it."""
+    if dtype.is_float:
+        return formats.narrow(np.array(values, np.float64), dtype)
+    return np.array(values, formats.storage(dtype))
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One side of a comparison. data: as arrays hold it."""
+
+    dtype: DType
+    data: np.ndarray[Any, Any]
+
+
+def _compare_all(one: _Side, other: _Side, within: float | None, span: Span) -> None:
+    """Structs are equal where all their fields are."""
+    if not isinstance(one.dtype, typed.StructType) or one.dtype != other.dtype:
+        _compare(one, other, within, span)
+        return
+    for name, dtype in one.dtype.fields:
+        try:
+            _compare_all(_Side(dtype, one.data[name]), _Side(dtype, other.data[name]), within, span)
+        except _Failed as failed:
+            raise _Failed(failed.diagnostic.code.id, f"field `{name}`: {failed.diagnostic.label}", span) from None
+
+
+def _compare(one: _Side, other: _Side, within: float | None, span: Span) -> None:
     """LANGUAGE 32. Raises :class:`_Failed` with both values at the first place that differs too much."""
-    if left.shape != right.shape:
-        raise _Failed("E0617", f"shapes are {left.shape} and {right.shape}", span)
-    if left.dtype != right.dtype:
-        raise _Failed("E0617", f"types are {left.dtype} and {right.dtype}", span)
+    if one.data.shape != other.data.shape:
+        raise _Failed("E0617", f"shapes are {one.data.shape} and {other.data.shape}", span)
+    if one.dtype != other.dtype:
+        raise _Failed("E0617", f"types are {one.dtype} and {other.dtype}", span)
+    left, right = formats.wide(one.data, one.dtype), formats.wide(other.data, other.dtype)
     if left.size == 0:
         return
     with np.errstate(all="ignore"):

@@ -451,8 +451,8 @@ def _take_results(
     results = [p for p in sig.arguments if p.effect == "result"]
     if targets and len(targets) != len(results):
         ctx.diags.error(
-            E0307, call.span, f"`{call.callee.name}` has {len(results)} "
-            f"{'result' if len(results) == 1 else 'results'}, and {len(targets)} are assigned",
+            E0307, call.span, f"`{call.callee.name}` has {len(results)} {'result' if len(results) == 1 else 'results'}, "
+            f"and {len(targets)} {'is' if len(targets) == 1 else 'are'} assigned",
         )  # fmt: skip
         return False
     for n, param in enumerate(results):
