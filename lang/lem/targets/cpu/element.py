@@ -168,6 +168,7 @@ class Element(Weaver):
                 self.domains[o.axis] = Domain(o.lo, o.hi, o.step)
                 self.index_of[o.result] = o.axis
             elif self.has_effect(o):
+                self.settle_before(o)
                 self.tables.effects[type(o)](self, o)
             elif o.results:
                 reads = self.reads_unsettled(o)
@@ -196,13 +197,20 @@ class Element(Weaver):
             out |= {p.array for p in (o, *(q for b in o.blocks for q in ir.walk_ops(b))) if isinstance(p, ops.Load)}
         return out & (self.written | frozenset(a for a in out if a.kind == "local"))
 
-    def settle(self, array: Array, own: Value | None) -> None:
-        """`array` is about to change: values read from it that are used later are computed now. own: the value that is
-        stored, which the caller sees to."""
+    def settle_before(self, o: ir.Op) -> None:
+        """Code inside of `o`, or what it calls, may change arrays: what was read from them is computed in front of it,
+        since a later place could be a second turn of a loop, or one side of a branch."""
+        changed = set(o.arrays) if isinstance(o, ops.Call) else set().union(*(written_arrays(b) for b in o.blocks))
+        for array in sorted(changed & self.written, key=lambda a: a.name):
+            self.settle(array, None, set(_needs(o)))
+
+    def settle(self, array: Array, own: Value | None, used: Iterable[Value] = ()) -> None:
+        """`array` is about to change: values read from it that are used later (or are among `used`) are computed now.
+        own: the value that is stored, which the caller sees to."""
         waiting = [v for v, arrays in self.unsettled.items() if array in arrays and v is not own and v not in self.memo]
         if not waiting:
             return
-        later: set[Value] = set()
+        later = set(used)
         for block, n in self.running:
             for o in block.ops[n + 1 :]:
                 later.update(_needs(o))
@@ -586,6 +594,13 @@ def fold_lanes(kind: str, x: Expr, put: Callable[..., Expr]) -> Expr:
         n //= 2
         x = put(lb.binary(kind, lb.lanes_of(x, 0, n), lb.lanes_of(x, n, n)))
     return lb.extract(x, 0)
+
+
+def written_arrays(block: Block) -> set[Array]:
+    """Arrays that code of a block stores to, or passes on: what is called may store to them."""
+    stored = {o.array for o in ir.walk_ops(block) if isinstance(o, ops.Store | ops.Update)}
+    passed = {a for o in ir.walk_ops(block) if isinstance(o, ops.Call) for a in o.arrays}
+    return stored | {a for a in passed if a.effect != "read"}
 
 
 def _needs(o: ir.Op) -> Iterator[Value]:

@@ -16,7 +16,7 @@ from lem.ir import ops
 from lem.schedule.core import GridPlan, Schedule
 from lem.targets.cpu import contraction, control, places, reduce, scan, spmd, tiled
 from lem.targets.cpu.context import ArrayRef, Context
-from lem.targets.cpu.element import Element, Tables
+from lem.targets.cpu.element import Element, Tables, written_arrays
 from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import Buffer, Const, Expr
@@ -116,7 +116,7 @@ class _Function:
         w = Element(cx, self.tables())
         w.used = _used(cx.fn)
         # What a loop of sequential code reads must not move out of it where the loop writes, be it through a grid or a call.
-        w.written = _written(cx.fn)
+        w.written = written_arrays(cx.fn.body)
         if self.is_entry and is_single_grid(cx.fn):
             cx.slice = (self.lo, self.hi)
         w.run(cx.fn.body)
@@ -182,12 +182,6 @@ class _Function:
 def is_single_grid(fn: ir.Function) -> bool:
     """Does a function consist of one grid whose size follows from its dimensions and scalars?"""
     return False
-
-
-def _written(fn: ir.Function) -> set[ir.Array]:
-    """Arrays that the function or what it calls may change."""
-    passed = {a for o in ir.walk_ops(fn.body) if isinstance(o, ops.Call) for a in o.arrays}
-    return spmd.written_arrays(fn.body) | {a for a in passed if a.effect != "read"}
 
 
 def _used(fn: ir.Function) -> set[ir.Value]:

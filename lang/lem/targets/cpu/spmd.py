@@ -25,7 +25,7 @@ from lem.ir.updates import shared_updates
 from lem.schedule.core import GridPlan
 from lem.targets.cpu import control, partial, places, reduce, scan
 from lem.targets.cpu.cost import cost_of
-from lem.targets.cpu.element import Domain, Element, Tables, first_lanes
+from lem.targets.cpu.element import Domain, Element, Tables, first_lanes, written_arrays
 from lem.targets.cpu.interior import Interior, bounded_loads, find_interior
 from lem.targets.cpu.shared import shared_values
 from lem.targets.loops import build as lb
@@ -136,11 +136,6 @@ def _lower_parts(
         with cx.parallel(grid.label, parts.count, lb.const(1), direct) as (first, last):
             _Part(outer, grid, plan, lo, shape, parts).write(first, last)
         cx.values = {}
-
-
-def written_arrays(block: ir.Block) -> set[ir.Array]:
-    """Arrays that code of a block stores to."""
-    return {o.array for o in ir.walk_ops(block) if isinstance(o, ops.Store | ops.Update)}
 
 
 class _Body:
@@ -352,4 +347,4 @@ class _Part(_Body):
         self.attempt(lambda: self.segment(start, end, order), order)
 
 
-__all__ = ["TABLES", "Domain", "Value", "lower", "written_arrays"]
+__all__ = ["TABLES", "Domain", "Value", "lower"]
