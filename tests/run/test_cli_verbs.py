@@ -155,6 +155,10 @@ def test_every_statement_of_a_test(here: Path) -> None:
 
 STATEMENTS = RIGHT + '''
 
+fn ordered(a: i64, b: i64) -> (i64, i64):
+    return min(a, b), max(a, b)
+
+
 kernel total[N](x: i64[N]) -> s: i64:
     s = sum(x[i] for i in N)
 
@@ -179,6 +183,9 @@ test "statements":
     assert n > 1
     check fails "E0601": pick(a, a)
     check total(zeros(i64, 0)) == 0
+    low, high = ordered(n, a[3])
+    check low == 3
+    check high == n
     u = random.uniform(f32, 1, 50, 3)
     check u == u
     check 1.0 == 1.0 + 1e-9 within 1e-6

@@ -111,6 +111,13 @@ class _Test:
         values = [self.value(v) for v in s.values]
         self.locals.update(zip(s.locals, values, strict=True))
 
+    def _CallFnStmt(self, s: typed.CallFnStmt) -> None:
+        used: dict[typed.ArrayVar, None] = {}
+        call = replace(s, args=self._known(s.args, used))
+        refs = [typed.LocalRef(s.span, local.type, local) for local in s.locals if local is not None]
+        values = [self._evaluate(ref, tuple(used), s.span, (call,)) for ref in refs]
+        self.locals.update(zip((ref.local for ref in refs), values, strict=True))
+
     def _Store(self, s: typed.Store) -> None:
         place = tuple(int(self.value(i.index)) if isinstance(i, typed.At) else slice(None) for i in s.subs)
         try:
@@ -256,7 +263,10 @@ class _Test:
             return replace(x, **changed)
         return x
 
-    def _evaluate(self, e: typed.Expr, used: tuple[typed.ArrayVar, ...], span: Span) -> Any:
+    def _evaluate(
+        self, e: typed.Expr, used: tuple[typed.ArrayVar, ...], span: Span, before: tuple[typed.Stmt, ...] = ()
+    ) -> Any:
+        """The value of `e` after the statements `before`."""
         given: dict[str, np.ndarray[Any, Any]] = {}
         for a in used:
             given |= _parts(a.name, a.dtype, self.arrays[a])
@@ -267,7 +277,7 @@ class _Test:
         result = typed.ArrayVar("value of the expression", e.type.dtype, (), "param", "result", span)
         sig = Signature("check", "task", (), params, ())
         store = typed.Store(span, result, (), e)
-        fn = typed.Function("check", "task", sig, (*used, result), (), (store,), span)
+        fn = typed.Function("check", "task", sig, (*used, result), (), (*before, store), span)
         lowered = lower_function(fn)
         out = np.zeros((), _numpy(e.type.dtype))
         given |= _parts(result.name, result.dtype, out)
