@@ -1,0 +1,63 @@
+"""The documentation holds: its programs, its command lines and what they answer, its links."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+from tests.support.docs import Block, accept, anchors, answers_alike, blocks, hold, links, pages, run_session
+from tests.support.ui import accepting
+
+PAGES = pages()
+BLOCKS = [block for page in PAGES for block in blocks(page) if not block.is_console]
+SESSIONS = [page for page in PAGES if any(block.is_console for block in blocks(page))]
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=[block.id for block in BLOCKS])
+def test_block_holds(block: Block, tmp_path: Path) -> None:
+    hold(block, tmp_path)
+
+
+@pytest.mark.parametrize("page", SESSIONS, ids=name)
+def test_commands_say_what_the_page_says(page: Path, tmp_path: Path) -> None:
+    for block, answers in run_session(page, tmp_path):
+        if accepting():
+            accept(page, block, answers)
+            continue
+        for command, said in answers:
+            assert answers_alike(command.answer, said), f"{block.id}: $ {command.line}\n{said}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        file, _, anchor = link.partition("#")
+        if "://" in file:
+            continue
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), f"{link}: there is no {file}"
+        assert not anchor or anchor in anchors(target), f"{link}: no such heading in {name(target)}"
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    reached, waiting = set(), [ROOT / "docs" / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached or page.suffix != ".md" or not page.is_file():
+            continue
+        reached.add(page)
+        waiting += [(page.parent / link.partition("#")[0]).resolve() for link in links(page) if "://" not in link]
+    missing = [name(page) for page in PAGES if page.is_relative_to(ROOT / "docs") and page not in reached]
+    assert not missing, f"no link leads to {missing}"
+
+
+def test_no_line_of_the_documentation_is_too_long() -> None:
+    lines = ((page, n, line) for page in PAGES for n, line in enumerate(page.read_text().splitlines(), 1))
+    long = [f"{name(page)}:{n}" for page, n, line in lines if len(line) > 125]
+    assert not long
