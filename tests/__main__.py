@@ -1,4 +1,4 @@
-"""Run the tests as CI does: ``python -m tests [--quick | --all] [golden --accept] [pytest arguments]``.
+"""Run the tests as CI does: ``python -m tests [--quick | --all] [golden --accept] [docs --accept] [pytest arguments]``.
 
 Types and lint are tests too (``unit/test_style.py``), so this is one pytest run, and its summary is printed last.
 
@@ -6,6 +6,7 @@ Types and lint are tests too (``unit/test_style.py``), so this is one pytest run
     python -m tests --quick             under a minute: few generated examples, nothing of the long tier
     python -m tests --all               everything
     python -m tests golden --accept     rewrite the expectations in golden/ and ui/
+    python -m tests docs --accept       rewrite what commands answer in the documentation, and its generated parts
     python -m tests tests/unit -k text  whatever else pytest understands
 """
 
@@ -26,18 +27,20 @@ _MOST_PROCESSES = 8  # each one loads LLVM
 def main(args: list[str]) -> int:
     os.chdir(ROOT)
     if args[:1] == ["golden"]:
-        args = _golden(args[1:])
+        args = _accepting(["tests/golden", "tests/ui"], args[1:])
+    elif args[:1] == ["docs"]:
+        args = _accepting(["tests/run/test_docs.py"], args[1:])
     elif "--quick" not in args and "--all" not in args:
         args = [f"--long-slice={_slice_of_this_commit()}/{_N_SLICES}", *args]
     return int(pytest.main(["-rs", *_processes(args), *args]))
 
 
-def _golden(args: list[str]) -> list[str]:
+def _accepting(paths: list[str], args: list[str]) -> list[str]:
+    """Run the tests in `paths`; with ``--accept`` they rewrite what they expect, one after the other."""
     if "--accept" in args:
         os.environ["LEM_ACCEPT"] = "1"
-        args = [arg for arg in args if arg != "--accept"]
-    folders = [f"tests/{name}" for name in ("golden", "ui") if (ROOT / "tests" / name).exists()]
-    return [*folders, *args]
+        args = ["-n0", *(arg for arg in args if arg != "--accept")]
+    return [*(path for path in paths if (ROOT / path).exists()), *args]
 
 
 def _processes(args: list[str]) -> list[str]:

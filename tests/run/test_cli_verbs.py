@@ -198,6 +198,7 @@ test "statements":
         ("check 1 == 2", "left is 1, right is 2"),
         ("check 1.0 == 1.1 within 1e-3", "allowed 0.0011"),
         ("check not true_value(1)", "this is false"),
+        ("assert y[0] > 1.0", "`y[0] > 1.0` does not hold"),
         ('check fails "E0601": scale(x, y)', "expected E0601, but the call ended well"),
         ("check y == f32([0.0, nan])", "left is 0.0, right is nan at [1]"),
     ],

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT
-from tests.support.docs import Block, accept, anchors, answers_alike, blocks, hold, links, pages, run_session
+from tests.support.docs import Block, accept, anchors, answers_alike, blocks, hold, links, pages, prose, run_session
+from tests.support.generated import examples, library_modules, parsed, public_items, renewed
 from tests.support.ui import accepting
 
 PAGES = pages()
+CHAPTERS = [page for page in PAGES if page.parent in (ROOT / "docs", ROOT / "docs" / "reference")]
 BLOCKS = [block for page in PAGES for block in blocks(page) if not block.is_console]
 SESSIONS = [page for page in PAGES if any(block.is_console for block in blocks(page))]
 
@@ -49,6 +51,8 @@ def test_every_page_is_reached_from_the_index() -> None:
     reached, waiting = set(), [ROOT / "docs" / "README.md"]
     while waiting:
         page = waiting.pop()
+        if page.is_dir():
+            waiting += page.glob("*.md")
         if page in reached or page.suffix != ".md" or not page.is_file():
             continue
         reached.add(page)
@@ -57,7 +61,23 @@ def test_every_page_is_reached_from_the_index() -> None:
     assert not missing, f"no link leads to {missing}"
 
 
-def test_no_line_of_the_documentation_is_too_long() -> None:
-    lines = ((page, n, line) for page in PAGES for n, line in enumerate(page.read_text().splitlines(), 1))
-    long = [f"{name(page)}:{n}" for page, n, line in lines if len(line) > 125]
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_generated_parts_are_up_to_date(page: Path) -> None:
+    made = renewed(page)
+    if accepting():
+        page.write_text(made, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == made, "`python -m tests docs --accept` writes it"
+
+
+@pytest.mark.parametrize("module", [name for name in sorted(library_modules()) if examples(name)])
+def test_examples_of_the_library_hold(module: str, tmp_path: Path) -> None:
+    names = ", ".join(item.name.id for item in public_items(parsed(module)))
+    checks = "".join(f"    check {example}\n" for example in examples(module))
+    text = f'import {module}\nfrom {module} import {names}\n\ntest "examples":\n{checks}'
+    hold(Block(tmp_path / "page.md", 1, ("lem", "test"), "", text), tmp_path)
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=name)
+def test_prose_keeps_to_the_line_width(page: Path) -> None:
+    long = [n for n, line in prose(page) if len(line) > 130 and not line.startswith(("|", "**`", "- ["))]
     assert not long

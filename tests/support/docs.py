@@ -8,6 +8,7 @@
     ```lem error E0617 test          it checks, and its tests end with E0617
     ```python run                    it runs, with the page's files beside it
     ```python shown                  it is Python, for a library or a device that not every machine has
+    ```sh                            it is a command line, for what a test cannot do (installing)
     ```console                       command lines after `$ ` (lem, python, cat, `echo $?`) and what they say
     ```text                          plain text: the shape of something, a grammar
 
@@ -90,7 +91,7 @@ def blocks(page: Path) -> tuple[Block, ...]:
 # ---------------------------------------------------------------- programs
 def hold(block: Block, folder: Path) -> None:
     """Assert what the block says of itself, in a folder with the files of the blocks before it."""
-    for before in blocks(block.page):
+    for before in blocks(block.page) if block.page.exists() else ():
         if before.file and before.line < block.line:
             (folder / before.file).write_text(before.text, encoding="utf-8")
     match block.words:
@@ -110,6 +111,9 @@ def hold(block: Block, folder: Path) -> None:
             assert status == 0, said
         case ("python", "shown"):
             ast.parse(block.text)
+        case ("sh",):
+            done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
         case ("text",):
             pass
         case _:
@@ -226,9 +230,20 @@ def _kept(command: Command, said: str) -> str:
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
+def prose(page: Path) -> list[tuple[int, str]]:
+    """The numbered lines of a page that stand outside of blocks."""
+    fenced, found = False, []
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+        is_fence = line.startswith("```")
+        fenced ^= is_fence
+        if not (fenced or is_fence):
+            found.append((number, line))
+    return found
+
+
 def links(page: Path) -> list[str]:
     """The targets of links, outside of blocks and code."""
-    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    text = "\n".join(line for _, line in prose(page))
     return _LINK.findall(re.sub(r"`[^`\n]*`", "", text))
 
 

@@ -198,7 +198,8 @@ def check_error_stmt(ctx: Ctx, node: ast.ErrorStmt) -> list[typed.Stmt]:
 # ---------------------------------------------------------------- assert, print
 def check_assert(ctx: Ctx, node: ast.Assert) -> list[typed.Stmt]:
     cond = expressions.check_condition(ctx, node.cond, "`assert`")
-    text: str = ""
+    condition = " ".join(node.cond.span.text.split())
+    text = f"`{condition}` does not hold".replace("{", "{{").replace("}", "}}")
     values: tuple[typed.Expr, ...] = ()
     if node.message is not None:
         found = format_text(ctx, node.message)
