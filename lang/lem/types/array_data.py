@@ -74,9 +74,6 @@ def _made(ctx: Ctx, call: ast.Call, kind: str) -> tuple[DType | None, typed.Arra
     if dtype is None:
         ctx.diags.error(E0305, name.span, f"`{name.span.text}` is not a type", help="the element type stands first")
         return None, None
-    if kind == "uniform" and not dtype.is_float:
-        ctx.diags.error(E0301, name.span, f"`random.uniform` gives floats, and this is {dtype}")
-        return dtype, None
     rest = [_whole_number(ctx, a) for a in call.args[1:]]
     if any(n is None for n in rest):
         return dtype, None
