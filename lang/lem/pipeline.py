@@ -69,13 +69,15 @@ def analyse_tree(
     checked = types.check(bound, diags)
     if diags.has_errors:
         return None
-    module = lowered(checked)
+    module = lowered(checked, diags)
+    if diags.has_errors:
+        return None
     return Program(source, bound, checked, module, tuple(s.tree.span.source for s in bound.modules.values()))
 
 
-def lowered(module: typed.Module) -> ir.Module:
-    """Verified tile IR of every function of a typed module."""
-    made = lower.to_ir(module)
+def lowered(module: typed.Module, diags: Diagnostics) -> ir.Module:
+    """Verified tile IR of every function of a typed module; without those that `diags` reports as nested too deeply."""
+    made = lower.to_ir(module, diags)
     for fn in made.functions.values():
         verifier.check(fn, "lower")
     return made
@@ -94,7 +96,8 @@ def instantiate(program: Program, name: str, dtypes: Mapping[str, str], diags: D
     made = types.instantiate(program.bound, module, name, dtypes, diags)
     if made is None or diags.has_errors:
         return None
-    return replace(program, typed=module, ir=lowered(module)), made.name
+    tile_ir = lowered(module, diags)
+    return None if diags.has_errors else (replace(program, typed=module, ir=tile_ir), made.name)
 
 
 # ---------------------------------------------------------------- once per function and context

@@ -1,5 +1,7 @@
 """Messages as text: every picture here is one that a reader may meet."""
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -168,6 +170,27 @@ error[E0101]: syntax error
    |            ------      ^^^^^ here
    |            |
    |            text
+"""
+
+
+def test_lines_and_names_of_megabytes_are_cut() -> None:
+    source = SourceFile("a.lem", "x = " + "y" * 3_000_000 + " + z + " + "1" * 3_000_000 + "\n")
+    started = time.perf_counter()
+    name = "y" * 3_000_000
+    long_name = Diagnostic(E0301, span(source, name), f"`{name}` is not defined", (), (), ("z" * 9999,))
+    shown = show(Diagnostic(E0301, span(source, " z "), "here", ((span(source, "x"), "there"),))) + show(long_name)
+    assert time.perf_counter() - started < 2 and len(shown) < 3000
+    assert "| ... z + 111" in shown and "| there" in shown and "| ...yyyy" in shown
+
+
+def test_control_characters_of_names_are_shown_as_escapes() -> None:
+    diag = Diagnostic(E0610, None, "`a\x1b[31m.npy` does not exist", (), ("\x07", "two\nlines"), ("`\x00` is no name",))
+    assert show(diag) == r"""
+error[E0610]: file cannot be read: `a\x1b[31m.npy` does not exist
+note: \x07
+note: two
+      lines
+help: `\x00` is no name
 """
 
 

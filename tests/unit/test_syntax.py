@@ -157,6 +157,8 @@ def test_comments_are_kept_with_their_places() -> None:
         "fn f(x):\n" + "".join(" " * (i + 1) + "if x:\n" for i in range(400)) + " " * 401 + "pass\n",
         "fn f(x):\n    if x: pass\n" + "    elif x: pass\n" * 500,
         "fn f(x):\n    " + "x" + ".y" * 3000 + "\n",
+        "A = " + " and ".join("a" * 500) + "\n",
+        "A = " + " < ".join("a" * 500) + "\n",
     ],
 )  # fmt: skip
 def test_deep_nesting_is_one_error_and_leaves_a_flat_tree(text: str) -> None:
@@ -171,7 +173,8 @@ def test_brackets_alone_are_not_depth() -> None:
 
 
 def test_a_hundred_terms_and_forty_blocks_are_fine() -> None:
-    assert codes("A = " + "1 + " * 95 + "1\n") == []
+    for sign in (" + ", " and ", " < "):
+        assert codes("A = " + sign.join(["1"] * 95) + "\n") == []
     blocks = "".join("    " * (i + 1) + "if x:\n" for i in range(40))
     assert codes(f"fn f(x):\n{blocks}{'    ' * 41}return x\n") == []
 

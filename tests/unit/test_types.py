@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lem import types
+from lem import pipeline, types
 from lem.diagnostics import Diagnostics
 from lem.names import BUILTINS, RANDOM_BUILTINS
+from lem.source import SourceFile
 from lem.types import typed
 from lem.types.builtins import TABLE
 from lem.types.convert import CONSTANTS
@@ -327,3 +328,28 @@ def test_library_is_read_only_where_it_is_used() -> None:
     used = bind_text("kernel k[N](y: out f32[N]):\n    for i in grid(N):\n        y[i] = exp(2.0 * pi / N)\n", diags)
     types.check(used, diags)
     assert "math" in used.modules
+
+
+def _chain(first: str, link: str, last: str, n: int = 300) -> str:
+    return first.format(0) + "".join(link.format(k, k + 1) for k in range(n)) + last.format(n)
+
+
+FN = "fn f{}(x: f32) -> f32:\n    return "
+KERNEL = "kernel k{}[N](y: out f32[N]):\n    "
+CHAINS = {
+    "fns": _chain("", FN + "f{}(x) + 1.0\n\n", FN + "x\n"),
+    "kernels": _chain("", KERNEL + "k{}(y)\n\n", KERNEL + "y[:] = 1.0\n"),
+    "constants": _chain("", "C{} = C{} + 1\n", "C{} = 1\n"),
+    "returns": _chain(
+        "kernel k[N](x: f32[N], y: out f32[N]):\n    for i in grid(N):\n        y[i] = x[i]\n",
+        "        if x[i] > {}.5:\n            return\n        y[i] = {}.5\n", "        y[i] = {}.0\n",
+    ),
+    "arguments": "kernel k(a: f32) -> y: f32:\n    y = max(" + ", ".join(["a"] * 3000) + ")\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHAINS)
+def test_what_nests_through_definitions_is_reported_at_one(what: str) -> None:
+    diags = pipeline.check_source(SourceFile("deep.lem", CHAINS[what]))
+    assert {d.code.id for d in diags.items} == {"E0108"}, "a chain of three hundred is more than a stack holds"
+    assert all(d.span is not None and len(d.span.text) < 10 for d in diags.items)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".npy", ".npz", ".png", ".jpg", ".jpeg", ".csv", ".safetensors")
 _SEVERAL = (".npz", ".safetensors")  # formats that hold several arrays
+_LONGEST_REASON = 160  # a reader that is not ours may quote half a damaged file
 NARROW = ("bf16", "f8e4m3", "f8e5m2")  # NumPy has no such types: only .safetensors can say what the bits mean
 
 
@@ -56,8 +57,9 @@ def suffix_of(path: str) -> str:
 
 def reason(e: BaseException) -> str:
     """Why something failed, in a few words without a capital."""
-    text = getattr(e, "strerror", None) or str(e).strip().partition("\n")[0] or type(e).__name__
-    return str(text[:1].lower() + text[1:]) if text[1:2].islower() else str(text)
+    text = str(getattr(e, "strerror", None) or str(e).strip().partition("\n")[0] or type(e).__name__)
+    text = text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 3] + "..."
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
 # ---------------------------------------------------------------- before anything is computed

@@ -31,6 +31,8 @@ _Row = list[Piece]
 _MIN_GUTTER = 2  # so that the arrow keeps its place in files of up to 99 lines
 _TAB = 4
 _CUT = "..."
+_LONGEST_LABEL = 400  # characters; a label may quote a name of any length
+_LONGEST_LINE = 2000  # characters on each side of the mark that are looked at: far more than a terminal shows
 _FULL_SPAN_LINES = 4  # a span over more lines shows its first and its last one
 
 _ANSI = {
@@ -90,7 +92,7 @@ def layout(diag: Diagnostic, *, width: int = 100) -> list[Piece]:
 # ---------------------------------------------------------------- rows around the source
 def _headline(diag: Diagnostic) -> _Row:
     # Without a place there is nothing to hang the label on, so it completes the headline.
-    tail = f": {diag.label}" if diag.span is None and diag.label else ""
+    tail = f": {_short(diag.label)}" if diag.span is None and diag.label else ""
     return [(f"{diag.severity}[{diag.code.id}]", diag.severity), (f": {diag.code.headline}{tail}", "headline")]
 
 
@@ -106,7 +108,7 @@ def _gutter(pad: int, sign: str, line: int | None = None) -> _Row:
 
 def _remarks(word: str, texts: Sequence[str]) -> Iterator[_Row]:
     for text in texts:
-        first, *rest = text.split("\n")
+        first, *rest = _short(text).split("\n")
         yield [(f"{word}:", word), (f" {first}", "")]
         yield from ([(" " * (len(word) + 2) + line, "")] for line in rest)
 
@@ -120,8 +122,13 @@ def _joined(rows: list[_Row]) -> list[Piece]:
             row = row[:-1]
         if row:
             row = [*row[:-1], (row[-1][0].rstrip(), row[-1][1])]
-        pieces.extend(piece for piece in row if piece[0])
+        pieces.extend((_visible(text), style) for text, style in row if text)
     return pieces
+
+
+def _visible(text: str) -> str:
+    """Names of files and what stands in them come from outside: their control characters must not reach a terminal."""
+    return text if text.isprintable() else "".join(f"\\x{ord(c):02x}" if category(c) == "Cc" else c for c in text)
 
 
 def _ansi(piece: Piece) -> str:
@@ -163,7 +170,7 @@ def _blocks(diag: Diagnostic) -> list[_Block]:
         if block is None:
             block = (span, {})
             blocks.append(block)
-        for line, mark in _marks(span, " ".join(label.split("\n")), primary):
+        for line, mark in _marks(span, " ".join(_short(label).split("\n")), primary):
             block[1].setdefault(line, []).append(mark)
     return blocks
 
@@ -198,9 +205,25 @@ def _source_rows(source: SourceFile, marks: dict[int, list[_Mark]], pad: int, wi
         if before is not None and line != before + 1:
             yield _gutter(pad, ":")
         before = line
-        text, placed = _window(_expand(source.line_text(line)), marks[line], max(20, width - pad - 3))
+        text, near = _near_marks(source.line_text(line), marks[line])
+        text, placed = _window(_expand(text), near, max(20, width - pad - 3))
         yield [*_gutter(pad, "|", line), (" " + text, "source")]
         yield from ([*_gutter(pad, "|"), (" ", ""), *row] for row in _mark_rows(placed))
+
+
+def _near_marks(text: str, marks: list[_Mark]) -> tuple[str, list[_Mark]]:
+    """A line without what is far from the mark that matters most: lines may be megabytes long."""
+    if len(text) <= 2 * _LONGEST_LINE:
+        return text, marks
+    middle = next((m for m in marks if m.primary), marks[0]).start
+    lo = max(0, middle - _LONGEST_LINE)
+    hi = min(len(text), middle + _LONGEST_LINE)
+    inside = [replace(m, start=min(max(m.start, lo), hi) - lo, end=min(max(m.end, lo), hi) - lo) for m in marks]
+    return text[lo:hi], inside
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - len(_CUT)] + _CUT
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,19 @@ that a person could see: types and proofs come from before, speed comes after.
 """
 
 from lem import ir
+from lem.diagnostics import Diagnostics
+from lem.diagnostics.depth import bounded
 from lem.lower.function import lower_function
 from lem.types import typed
 
 
-def to_ir(module: typed.Module) -> ir.Module:
+def to_ir(module: typed.Module, diags: Diagnostics) -> ir.Module:
     """Tile IR of every kernel and task of a module (tests are run from the typed tree)."""
-    return ir.Module({name: lower_function(fn) for name, fn in module.functions.items()})
+    made: dict[str, ir.Function] = {}
+    for name, fn in module.functions.items():
+        with bounded(diags, name, fn.name_span):
+            made[name] = lower_function(fn)
+    return ir.Module(made)
 
 
 __all__ = ["lower_function", "to_ir"]

@@ -51,9 +51,16 @@ def cut_deep(root: ast.Node, diags: Diagnostics) -> None:
 
 def _entered(parent: ast.Node, node: ast.Node, blocks: int, depth: int) -> tuple[ast.Node, int, int]:
     if not isinstance(node, ast.Stmt):
-        return node, blocks, depth + 1
+        return node, blocks, depth + 1 + _length(parent)
     is_elif = isinstance(parent, ast.If) and isinstance(node, ast.If) and parent.orelse == (node,)
     return node, blocks + (_ELIF_COST if is_elif else _BLOCK_COST), 0
+
+
+def _length(node: ast.Node) -> int:
+    """Levels that a chain has beyond its own: one node here, it becomes a nest of pairs in the stages that follow."""
+    if isinstance(node, ast.Logic):
+        return len(node.operands) - 2
+    return len(node.ops) - 1 if isinstance(node, ast.Compare) else 0
 
 
 def _is_too_deep(node: ast.Node, blocks: int, depth: int, diags: Diagnostics) -> bool:
@@ -64,7 +71,7 @@ def _is_too_deep(node: ast.Node, blocks: int, depth: int, diags: Diagnostics) ->
             return False
         diags.error(E0108, node.span, f"this stands in more than {MAX_BLOCKS} blocks", help=_HELP_BLOCK)
         return True
-    if depth < MAX_EXPRESSION or not isinstance(node, ast.Expr):
+    if depth + _length(node) < MAX_EXPRESSION or not isinstance(node, ast.Expr):
         return False
     diags.error(E0108, node.span, f"this stands more than {MAX_EXPRESSION} levels deep", help=_HELP_EXPRESSION)
     return True

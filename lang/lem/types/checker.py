@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lem.diagnostics import Diagnostics
+from lem.diagnostics.depth import bounded
 from lem.names import Bound, Definition
 from lem.syntax import ast
 from lem.types import (
@@ -87,18 +88,20 @@ def check(bound: Bound, diags: Diagnostics) -> typed.Module:
     made = typed.Module(bound.name, session.functions, {})
     fns_left: list[Definition] = []
     for definition in bound.scope.own.values():
-        if definition.kind == "constant":
-            constants.value_of(session, definition)
-        elif definition.kind == "struct":
-            structs.struct_type(session, definition)
-        elif isinstance(definition.node, ast.Function):
-            if definition.node.kind == "fn":
-                fns_left.append(definition)
-            else:
-                _check_item(session, made, definition, definition.node)
+        with bounded(diags, definition.name, definition.span):
+            if definition.kind == "constant":
+                constants.value_of(session, definition)
+            elif definition.kind == "struct":
+                structs.struct_type(session, definition)
+            elif isinstance(definition.node, ast.Function):
+                if definition.node.kind == "fn":
+                    fns_left.append(definition)
+                else:
+                    _check_item(session, made, definition, definition.node)
     made.tests = tuple(_check_tests(session, bound))
     for definition in fns_left:
-        _check_fn_alone(session, definition)
+        with bounded(diags, definition.name, definition.span):
+            _check_fn_alone(session, definition)
     made.not_run = tuple((name, reason, span) for name, (reason, span) in session.not_run.items())
     return made
 
@@ -134,9 +137,10 @@ def _check_tests(session: Session, bound: Bound) -> list[typed.Function]:
     out: list[typed.Function] = []
     for item in bound.tree.items:
         if isinstance(item, ast.Test):
-            function = functions.check_test(session, bound.scope, item, f'test "{item.title}"')
-            if function is not None:
-                out.append(function)
+            with bounded(session.diags, item.title, item.span):
+                function = functions.check_test(session, bound.scope, item, f'test "{item.title}"')
+                if function is not None:
+                    out.append(function)
     return out
 
 
@@ -185,7 +189,9 @@ def instantiate(
     session = Session(bound, diags, HANDLERS, functions=module.functions)
     session.checked.update(module.functions)
     wanted = {param: DTYPES[dtypes[param]] for param, _ in generics.type_params(found.node)}
-    function = functions.check_function(session, found, wanted)
+    function = None
+    with bounded(diags, name, found.span):
+        function = functions.check_function(session, found, wanted)
     if function is not None:
         module.functions.setdefault(function.name, function)
     return function

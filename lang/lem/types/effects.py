@@ -12,7 +12,7 @@ from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0327, E0404, E0408, E0410
 from lem.types import typed
 from lem.types.context import Ctx, Touch, place_of
-from lem.types.races import covers_whole_array
+from lem.types.races import Access, SubForm, covers_whole_array
 from lem_runtime.abi import sizes
 from lem_runtime.abi.signature import Condition
 
@@ -102,14 +102,15 @@ def facts_about_arrays(ctx: Ctx, arrays: Sequence[typed.ArrayVar]) -> dict[str, 
 def _may_read_first(ctx: Ctx, var: typed.ArrayVar, touches: Sequence[Touch]) -> bool:
     """Whether some read is not known to come after a write of what it reads: all of the array was written before it in
     the text, or this very place by the same element."""
-    for n, touch in enumerate(touches):
-        if touch.kind != "read":
-            continue
-        before = [t for t in touches[:n] if t.kind == "write"]
-        own = any(
-            t.grid is touch.grid and not t.is_guarded and t.access.subs == touch.access.subs and None not in t.access.subs
-            for t in before
-        )
-        if not own and not covers_whole_array(ctx.symbols, ctx.start, ctx.arrays[var], [t.access for t in before]):
-            return True
+    before: list[Access] = []
+    own: set[tuple[int, tuple[SubForm, ...]]] = set()  # places that their element has certainly written, by grid
+    for touch in touches:
+        place = (id(touch.grid), touch.access.subs)
+        if touch.kind == "write":
+            before.append(touch.access)
+            if not touch.is_guarded and None not in touch.access.subs:
+                own.add(place)
+        elif touch.kind == "read" and place not in own:
+            if not covers_whole_array(ctx.symbols, ctx.start, ctx.arrays[var], before):
+                return True
     return False

@@ -616,6 +616,11 @@ class Function:
     dims: tuple[str, ...] = ()
     attrs: dict[str, object] = field(default_factory=dict)  # decorators as they were written
 
+    @property
+    def name_span(self) -> Span:
+        place = self.signature.place
+        return self.span if place is None else Span(self.span.source, place.start, place.end)
+
 
 @dataclass(eq=False, slots=True)
 class Generic:
