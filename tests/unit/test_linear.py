@@ -46,6 +46,16 @@ def test_derived_symbols_are_made_once() -> None:
     assert s.div(n, 0) is None and s.div(n, m) is None
 
 
+def test_quotients_of_equal_sizes_are_equal() -> None:
+    s = Symbols()
+    n, w, i = s.sym("N", "dim"), s.sym("w", "param"), s.sym("i", "index")
+    windows = s.quotient(n.lin - 1, w)
+    assert windows is not None and windows == s.quotient(-1 + n.lin, w) and windows != s.quotient(n, w)
+    assert s.quotient(windows - 1, w) == s.quotient(windows - 1, w) is not None
+    assert s.quotient(n, 2) == s.div(n, 2)
+    assert s.quotient(i, w) is None and windows.to_size() is None
+
+
 def test_sizes_become_forms_and_back() -> None:
     s = Symbols()
     names = {"N": s.sym("N", "dim").lin, "w": s.sym("w", "param").lin}

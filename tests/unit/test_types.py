@@ -126,6 +126,14 @@ def test_range_of_a_dtype_proves() -> None:
     assert not find(fn, typed.Update)[0].subs[0].check
 
 
+def test_a_grid_over_a_quotient_fits_an_array_of_that_size() -> None:
+    head = "kernel k[N](x: f32[N], y: out f32[(N - w) // step + 1], w: int, step: int):\n"
+    fn = kernel(head + "    n = (N - w) // step + 1\n    for i in grid(n):\n        y[i] = 1.0\n")
+    assert not find(fn, typed.Store)[0].subs[0].check
+    other = kernel(head + "    for i in grid(N // step):\n        y[i] = 1.0\n")
+    assert find(other, typed.Store)[0].subs[0].check
+
+
 def test_guards_and_locals_are_seen_through() -> None:
     fn = kernel("""
 kernel k[N](x: f32[N], y: out f32[N]):

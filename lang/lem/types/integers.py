@@ -85,7 +85,7 @@ def _binary(ctx: Ctx, op: str, x: Lin, y: Lin) -> Lin | None:
         case "mul":
             return ctx.symbols.mul(x, y)
         case "floordiv":
-            return ctx.symbols.div(x, y)
+            return ctx.symbols.quotient(x, y)
         case "mod":
             return ctx.symbols.mod(x, y)
         case "min":

@@ -5,8 +5,8 @@ Takes names of dimensions, ``int`` parameters, index and loop variables; gives :
 signature. Stands below the rest of ``types``: knows no syntax and reports nothing.
 
 A *fact* is a ``Lin`` that is known to be ``>= 0``; an equality is a pair of facts, see :func:`equal`. What is not
-linear becomes a derived symbol with facts of its own (``n // 2``, ``M * N``, ``min(a, b)``): :class:`Symbols` makes
-each one once, so equal expressions are the same symbol.
+linear becomes a derived symbol with facts of its own (``n // 2``, ``M * N``, ``min(a, b)``), or an unknown
+(``n // w``): :class:`Symbols` makes each one once, so equal expressions are the same symbol.
 """
 
 from __future__ import annotations
@@ -250,6 +250,7 @@ class Symbols:
 
     def __init__(self) -> None:
         self._derived: dict[tuple[str, Lin, Lin], Sym] = {}
+        self._quotients: dict[tuple[Lin, Lin], Sym] = {}
 
     def sym(self, name: str, kind: str) -> Sym:
         """A new symbol, different from all others, of the same name or not."""
@@ -278,6 +279,23 @@ class Symbols:
         if not q.facts:
             q.facts = (rest - q.lin * c, q.lin * c + (c - 1) - rest)
         return whole + q
+
+    def quotient(self, a: Term, b: Term) -> Lin | None:
+        """``a // b``; for a `b` that is no constant an unknown, the same one whenever the same sizes are divided, so that
+        a grid over ``(H - R) // stride + 1`` fits an array of that size. None where more than sizes is divided."""
+        a, b = Lin.of(a), Lin.of(b)
+        if b.is_const:
+            return self.div(a, b)
+        if not (self._is_size(a) and self._is_size(b)):
+            return None
+        if (a, b) not in self._quotients:
+            self._quotients[a, b] = self.unknown(sizes.show(("//", a.as_size(), b.as_size())))
+        return self._quotients[a, b].lin
+
+    def _is_size(self, form: Lin) -> bool:
+        """Does it speak of sizes and scalars alone, quotients of these included?"""
+        known = set(self._quotients.values())
+        return all(s.kind in SIZE_KINDS or s in known for s in form.leaves())
 
     def mod(self, a: Term, b: Term) -> Lin | None:
         """``a % b`` for a constant b > 0; None otherwise."""
@@ -348,7 +366,7 @@ class Symbols:
             case "*":
                 return self.mul(a, b)
             case "//":
-                return self.div(a, b)
+                return self.quotient(a, b)
             case "%":
                 return self.mod(a, b)
             case "min":
