@@ -10,7 +10,7 @@ import pytest
 from scipy import special
 from scipy.signal import correlate
 
-from tests.support.run import Stopped, fault_of
+from tests.support.run import fault_of, run_kernel
 from tests.support.stdlib import Array, call, check_examples, text_of, uniform
 
 ROWS = [(0, 3), (1, 1), (7, 5), (3, 64), (64, 100), (2, 5000)]
@@ -48,13 +48,13 @@ EXACT: dict[str, Callable[[Array], Array]] = {
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("name", EXACT)
 def test_activations(name: str, dtype: Any) -> None:
-    from tests.support.run import run_kernel
-
     kind = {np.float16: "f16", np.float32: "f32", np.float64: "f64"}[dtype]
-    text = f"import nn\nkernel f[N](x: {kind}[N], y: out {kind}[N]):\n    for i in grid(N):\n        y[i] = {kind}(nn.{name}(x[i]))\n"
+    head = f"import nn\nkernel f[N](x: {kind}[N], y: out {kind}[N]):\n"
+    text = head + f"    for i in grid(N):\n        y[i] = nn.{name}(x[i])\n"
     x = np.concatenate([np.linspace(-30, 30, 301), [0, -0.0, np.inf]]).astype(dtype)
     got = run_kernel(text, x=x)["y"]
-    np.testing.assert_allclose(got, EXACT[name](x.astype(np.float64)), rtol=8 * np.finfo(dtype).eps, atol=2 * np.finfo(dtype).eps)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(got, EXACT[name](x.astype(np.float64)), rtol=8 * eps, atol=2 * eps)
 
 
 # ---------------------------------------------------------------- rows
@@ -167,24 +167,26 @@ def test_pooling(images: tuple[int, ...], window: tuple[int, int]) -> None:
 def attended(q: Array, k: Array, v: Array, scale: float, causal: bool) -> Array:
     """q: (..., S, D), k: (..., L, D), v: (..., L, E)."""
     scores = scale * q.astype(np.float64) @ np.swapaxes(k, -1, -2)
-    s, l = scores.shape[-2:]
+    n, m = scores.shape[-2:]
     if causal:
-        scores[..., ~np.tri(s, l, l - s, dtype=bool)] = -np.inf
+        scores[..., ~np.tri(n, m, m - n, dtype=bool)] = -np.inf
     return np.asarray(special.softmax(scores, axis=-1) @ v)
 
 
 @pytest.mark.parametrize("size", [(1, 1, 1, 1, 1, 1), (2, 3, 5, 5, 7, 4), (1, 2, 64, 64, 16, 16), (1, 1, 33, 100, 20, 8)])
 def test_attention(size: tuple[int, ...]) -> None:
-    b, h, s, l, d, e = size
-    q, k, v = 2 * uniform(b, h, s, d), uniform(b, h, l, d, seed=1), uniform(b, h, l, e, seed=2)
+    b, h, n, m, d, e = size
+    q, k, v = 2 * uniform(b, h, n, d), uniform(b, h, m, d, seed=1), uniform(b, h, m, e, seed=2)
     close(run("attention", q=q, k=k, v=v, scale=0.5), attended(q, k, v, 0.5, causal=False))
     close(run("attention_causal", q=q, k=k, v=v, scale=0.5), attended(q, k, v, 0.5, causal=True))
 
 
-@pytest.mark.parametrize("size", [(1, 1, 1, 1, 1, 1, 1), (2, 2, 3, 5, 7, 4, 6), (1, 2, 4, 1, 100, 32, 32), (1, 1, 2, 40, 40, 16, 8)])
+@pytest.mark.parametrize(
+    "size", [(1, 1, 1, 1, 1, 1, 1), (2, 2, 3, 5, 7, 4, 6), (1, 2, 4, 1, 100, 32, 32), (1, 1, 2, 40, 40, 16, 8)]
+)
 def test_grouped_attention_is_attention_with_repeated_keys(size: tuple[int, ...]) -> None:
-    b, g, r, s, l, d, e = size
-    q, k, v = 2 * uniform(b, g, r, s, d), uniform(b, g, l, d, seed=1), uniform(b, g, l, e, seed=2)
+    b, g, r, n, m, d, e = size
+    q, k, v = 2 * uniform(b, g, r, n, d), uniform(b, g, m, d, seed=1), uniform(b, g, m, e, seed=2)
     got = run("attention_grouped", q=q, k=k, v=v, scale=0.5)
     close(got, attended(q, k[:, :, None], v[:, :, None], 0.5, causal=True))
 

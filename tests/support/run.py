@@ -100,7 +100,7 @@ def run_kernel(
     full = {p.name: p.default for p in signature.params if p.default is not None} | scalars
     dims = sig.bind(signature, {n: a.shape for n, a in split(signature, arrays).items()}, split(signature, full), named)
     if target == "interp":
-        return _interpret(made, entry, dtypes, arrays, full, dims)
+        return _interpret(made, entry, dtypes, arrays, scalars, dims)
     facts = Facts(facts_of(signature, arrays, dims).layouts, (), tuple(sorted(dtypes.items())))
     result = run(artifact(source_text, entry, facts, name), arrays, scalars, named, threads=threads)
     return {**result.outputs, **result.scalars}
@@ -134,6 +134,8 @@ def _interpret(
     made, entry = instance(made, entry, dtypes)
     module = pipeline.optimised(made, entry)
     fn = module.functions[entry]
+    # The defaults of this instance: those of the generic signature have been rounded to the type it was tried with.
+    scalars = {p.name: p.default for p in fn.signature.params if p.default is not None} | dict(scalars)
     given, arrays, scalars = arrays, split(fn.signature, arrays), split(fn.signature, scalars)
     known = {n: v for n, v in scalars.items() if isinstance(v, int)} | dims
     full = dict(arrays)
