@@ -210,3 +210,82 @@ kernel wrong[M, N](x: f32[M, N], b: bool[N], y: inout f32[M, N], s: out f32[M]):
         s[i] = sum(cumsum(x[i, k], over=k) if b[k] else 0 for k in N)  #~ E0310: the condition around differs along `k`
         s[i] = cumsum(x[i, :], over=N)  #~ E0310
 """)
+
+
+LINEAR = """
+struct Step:
+    by: f64
+    plus: f64
+
+fn after(f: Step, g: Step) -> Step:
+    return Step(f.by * g.by, f.plus * g.by + g.plus)
+
+kernel recurrence[M, N](a: f64[M, N], b: f64[M, N]) -> y: f64[M, N]:
+    for i in grid(M):
+        y[i, :] = scan(after, Step(a[i, :], b[i, :]), over=N, start=Step(1, 0)).plus
+
+kernel backwards[M, N](a: f64[M, N], b: f64[M, N]) -> y: f64[M, N]:
+    for j in grid(N):
+        steps = scan(after, Step(0.5, b[:, j]), over=M, start=Step(1, a[0, j]), reverse=True)
+        y[:, j] = steps.plus + steps.by
+"""
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (33, 40), (3, 300), (2, 0)])
+def test_rule_29_several_values_go_through_a_struct(size: tuple[int, int]) -> None:
+    """x = a x + b along an axis: composed steps, which are associative where single numbers are not."""
+    rng = np.random.default_rng(sum(size))
+    a, b = rng.uniform(-1, 1, size), rng.standard_normal(size)
+    got = run_both(LINEAR, "recurrence", a=a, b=b)["y"]
+    want, x = np.zeros(size), np.zeros(size[0])
+    for k in range(size[1]):
+        x = a[:, k] * x + b[:, k]
+        want[:, k] = x
+    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
+
+
+def test_rule_29_a_struct_is_scanned_backwards() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.standard_normal((6, 5)), rng.standard_normal((6, 5))
+    want, x, by = np.zeros((6, 5)), a[0], 1.0
+    for k in reversed(range(6)):
+        x, by = 0.5 * x + b[k], 0.5 * by
+        want[k] = x + by
+    np.testing.assert_allclose(run_both(LINEAR, "backwards", a=a, b=b)["y"], want, rtol=1e-12)
+
+
+def test_rule_29_fields_of_different_widths() -> None:
+    """The largest so far, and where it was."""
+    text = """
+struct Best:
+    x: f32
+    at: i64
+
+fn better(a: Best, b: Best) -> Best:
+    return b if b.x > a.x else a
+
+kernel records[M, N](x: f32[M, N], best: out Best[M, N]):
+    for i in grid(M):
+        for j in tiles(N, 64):
+            best[i, j] = scan(better, Best(x[i, j], j), over=j, start=Best(-inf, -1))
+"""
+    x = numbers(7, 50, np.float32)
+    got = run_both(text, x=x)["best"]
+    assert np.array_equal(got["x"], np.maximum.accumulate(x, axis=1))
+    assert np.array_equal(got["at"], [[np.argmax(row[: n + 1]) for n in range(50)] for row in x])
+
+
+def test_rule_29_structs_that_do_not_fit() -> None:
+    check_error("""
+struct Pair:
+    x: f32
+    y: f32
+
+fn both(a: Pair, b: Pair) -> f32:
+    return a.x + b.y
+
+kernel wrong[N](x: f32[N], y: out f32[N]):
+    p = scan(both, Pair(x[:], 0), over=N, start=Pair(0, 0))  #~ E0301: `both` gives f32, and the scan is over Pair
+    q = scan(both, Pair(x[:], 0), over=N, start=0)  #~ E0301: expected the struct Pair, found a number
+    y[:] = cumsum(Pair(x[:], 0), over=N)  #~ E0301: `cumsum` takes numbers, and this is Pair
+""")

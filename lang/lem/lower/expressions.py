@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from lem.ir import ops
 from lem.ir.accumulators import greatest, least
-from lem.ir.core import Affine, Axis, TileType, Value
+from lem.ir.core import Affine, Axis, TileType, Value, union_axes
 from lem.lower import reductions
 from lem.lower.state import State, flat_scalars
 from lem.types import typed
@@ -172,18 +172,21 @@ class Expressions:
             self.st.whole(e.axis)
         return self._reduced(e, self.value(e.value), [self.st.axes[e.axis]], None)
 
-    def _Scan(self, e: typed.Scan) -> Value:
+    def _Scan(self, e: typed.Scan) -> tuple[Value, ...]:
         if e.axis.kind == "whole":
             self.st.whole(e.axis)
         axis = self.st.axes[e.axis]
-        value, start = reductions.along(self.st, self.value(e.value), axis), self.value(e.start)
-        others = value.axes - {axis}
-        state = Value(TileType(start.dtype, others | start.axes), e.state.name)
-        item = Value(TileType(value.dtype, others), e.item.name)
+        xs = tuple(reductions.along(self.st, x, axis) for x in self.values(e.value))
+        starts = self.values(e.start)
+        # Each field of a state is made of all fields of the state before, so all of them have all axes.
+        everywhere = union_axes((*xs, *starts)) - {axis}
+        states = tuple(Value(TileType(v.dtype, everywhere), e.state.name) for v in starts)
+        items = tuple(Value(TileType(x.dtype, x.axes - {axis}), e.item.name) for x in xs)
         with self.st.nested() as b:
-            self.st.env[e.state], self.st.env[e.item] = state, item
-            body = b.block((state, item), (self.value(e.combine),))
-        return self.st.emit(ops.Scan((value,), axis, (start,), e.reverse, body, loc=self.st.place(e.span)))
+            self.st.env.update(zip(self.st.parts(e.state), states, strict=True))
+            self.st.env.update(zip(self.st.parts(e.item), items, strict=True))
+            body = b.block((*states, *items), self.values(e.combine))
+        return self.st.do(ops.Scan(xs, axis, starts, e.reverse, body, loc=self.st.place(e.span)))
 
     def _Reduce(self, e: typed.Reduce) -> Value:
         opened = [self._open(c) for c in e.clauses]

@@ -1,14 +1,15 @@
 """Scans: ``cumsum(v, over=k)`` and ``scan(f, v, over=k, start=e)``, running results along an axis in scope (LANGUAGE 29).
 
 The result keeps the axis. Position after position, it is `f` of the result before and of the value; before the first one
-stands `start`. `f` is said to be associative, so that a target may cut the axis; the CPU and the interpreter do not.
+stands `start`. Several values go together as a struct. `f` is said to be associative, so that a target may cut the axis;
+the CPU and the interpreter do not.
 """
 
 from __future__ import annotations
 
 from lem.diagnostics.codes import E0301, E0307, E0310, E0316
 from lem.syntax import ast
-from lem.types import calls, fns, numbers, typed
+from lem.types import calls, fns, numbers, structs, typed
 from lem.types.builtins import reductions
 from lem.types.context import Builtin, Ctx
 from lem.types.convert import cast, coerce, const, error, is_error, settle
@@ -82,6 +83,10 @@ def _value(ctx: Ctx, node: ast.Expr, kind: str) -> typed.Expr:
     dtype = x.type.dtype
     if dtype.is_bool and kind == "cumsum":
         return cast(x, I64)
+    if isinstance(dtype, typed.StructType) and kind == "scan":
+        return x
+    if structs.refuse_struct(ctx, f"`{kind}`", x):
+        return error(x.span)
     if not (dtype.is_int or dtype.is_float):
         ctx.diags.error(E0301, x.span, f"`{kind}` takes numbers, and this is {dtype}")
         return error(x.span)
