@@ -107,7 +107,7 @@ def hold(block: Block, folder: Path) -> None:
             _lem_right(block, folder)
             _lem_wrong(block, folder, code, verb, *given)
         case ("python", "run"):
-            status, said = _python(["-c", block.text], folder)
+            status, said = _python([_saved(block, folder, "program.py")], folder)
             assert status == 0, said
         case ("python", "shown"):
             ast.parse(block.text)
@@ -132,8 +132,8 @@ def _lem_wrong(block: Block, folder: Path, code: str, verb: str, *given: str) ->
     assert status != 0 and found == {code}, f"expected {code} alone, found {sorted(found)}:\n{said}"
 
 
-def _saved(block: Block, folder: Path) -> str:
-    name = block.file or "program.lem"
+def _saved(block: Block, folder: Path, name: str = "program.lem") -> str:
+    name = block.file or name
     (folder / name).write_text(block.text, encoding="utf-8")
     return name
 
