@@ -48,30 +48,38 @@ class Job(Generic[T]):
 
 
 class _Courier:
-    """A thread that runs one job after another."""
+    """A thread that runs one job after another; with a large stack of its own, or the usual one (0 bytes)."""
 
-    def __init__(self) -> None:
+    def __init__(self, stack_bytes: int) -> None:
         self.jobs: SimpleQueue[Job[object]] = SimpleQueue()
-        threading.Thread(target=self._live, name="lem-call", daemon=True).start()
+        self._stack_bytes = stack_bytes
+        with _stack_size:
+            before = threading.stack_size(stack_bytes)
+            try:
+                threading.Thread(target=self._live, name="lem-call", daemon=True).start()
+            finally:
+                threading.stack_size(before)
 
     def _live(self) -> None:
         while True:
             job = self.jobs.get()
             job.run()
             del job  # or it would keep its arrays until the next one comes
-            _idle.append(self)
+            _idle.setdefault(self._stack_bytes, []).append(self)
 
 
-_idle: list[_Courier] = []
+_idle: dict[int, list[_Courier]] = {}
+_stack_size = threading.Lock()  # the size of new stacks is one setting of the process
 
 
-def start(function: Callable[[], T]) -> Job[T]:
-    """Run `function` on a thread of its own."""
+def start(function: Callable[[], T], stack_bytes: int = 0) -> Job[T]:
+    """Run `function` on a thread of its own. `stack_bytes`: what its stack must have, where the usual is not enough.
+    Memory is taken only as the stack grows."""
     job = Job(function)
     try:
-        courier = _idle.pop()
+        courier = _idle.get(stack_bytes, []).pop()
     except IndexError:
-        courier = _Courier()
+        courier = _Courier(stack_bytes)
     courier.jobs.put(job)  # type: ignore[arg-type]  # a courier does not look at results
     return job
 

@@ -145,6 +145,7 @@ class _Watch:
         self, artifact: Artifact, call: native.Call, bound: Bound, timeout_s: float | None, on_progress: OnProgress | None
     ) -> None:
         self._name = artifact.name
+        self._stack_bytes = layout.TASK_STACK_BYTES * 3 // 2 if artifact.is_deep else 0
         self._call = call
         self._timeout_s = timeout_s
         self._on_progress = on_progress
@@ -155,13 +156,13 @@ class _Watch:
     def until_done(self, function: Callable[[], int]) -> int:
         """Status of the call. Raises :class:`TimeUp` or :class:`Interrupted` itself only when it does not stop."""
         alone = threading.current_thread() is not threading.main_thread()
-        if alone and self._timeout_s is None and self._on_progress is None:
+        if alone and self._timeout_s is None and self._on_progress is None and not self._stack_bytes:
             return function()  # no signal comes to this thread, and nobody waits for news
         started = time.monotonic()
         job: background.Job[int] | None = None
         self.has_ended = False
         try:
-            job = background.start(lambda: self._to_the_end(function))
+            job = background.start(lambda: self._to_the_end(function), self._stack_bytes)
             while not job.wait(self._next_look(started)):
                 self._look(started)
                 if self.is_timed_out:

@@ -393,3 +393,125 @@ task main[N](a: inout f32[N], nb: int):
     (loop,) = [s for s in typed.typed.functions["main"].body if type(s).__name__ == "ForRange"]
     calls = [s for s in loop.body if type(s).__name__ == "CallKernel"]  # type: ignore[attr-defined]
     assert [c.apart for c in calls] == [(), ()]
+
+
+# ---------------------------------------------------------------- 19, 41: tasks that call themselves
+
+HALVES = """
+kernel fill[N](x: inout f32[N], v: f32):
+    for i in grid(N):
+        x[i] += v
+
+task halves[N](x: inout f32[N], v: f32):
+    fill(x, v)
+    if N > 1:
+        spawn halves(x[:N // 2], v + 1)
+        spawn halves(x[N // 2:], v + 2)
+"""
+
+
+def halves(x: Array, v: float) -> None:
+    x += v
+    if len(x) > 1:
+        halves(x[: len(x) // 2], v + 1)
+        halves(x[len(x) // 2 :], v + 2)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 100])
+def test_rule_19_a_task_may_call_itself_on_parts(n: int) -> None:
+    want = np.zeros(n, np.float32)
+    halves(want, 1.0)
+    assert np.array_equal(run_both(HALVES, "halves", x=np.zeros(n, np.float32), v=1.0)["x"], want)
+
+
+def test_rule_19_recursion_sees_the_strides_of_each_call() -> None:
+    text = HALVES.split("task")[0] + """
+task columns[M, N](x: inout f32[M, N], v: f32):
+    if M > 0 and N > 0:
+        fill(x[:, 0], v)
+        fill(x[0, :], v)
+        columns(x[1:, 1:], 2 * v)
+"""
+    got = run_both(text, "columns", x=np.zeros((3, 4), np.float32), v=1.0)["x"]
+    assert got.tolist() == [[2, 1, 1, 1], [1, 4, 2, 2], [1, 2, 8, 4]]
+    ones = run_both(text, "columns", x=np.zeros((1, 4), np.float32), v=1.0)["x"]
+    assert ones.tolist() == [[2, 1, 1, 1]]
+
+
+CIRCLE = """
+task even(n: int) -> s: bool:
+    s = True
+    if n != 0:
+        s = odd(n - 1)
+
+task odd(n: int) -> s: bool:
+    s = False
+    if n != 0:
+        s = even(n - 1)
+
+task main(n: int) -> s: bool:
+    s = even(n)
+"""
+
+
+def test_rule_41_tasks_may_call_each_other_10_000_deep() -> None:
+    for n in (0, 1, 7, 9998, 9999):
+        assert run_both(CIRCLE, n=n)["s"] == (n % 2 == 0)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("n", [20_000, -1])
+def test_rule_41_deeper_faults_and_names_the_circle(n: int, target: str) -> None:
+    assert fault_of(CIRCLE, target=target, n=n).code == "E0624"
+    sites = pipeline.optimised(program(CIRCLE), "main").functions["even"].sites
+    assert sites[0].text == "`even` -> `odd` -> `even`, {0} calls deep"
+
+
+def test_rule_41_a_full_stack_is_a_fault_too() -> None:
+    n = 150
+    args = ", ".join(f"a{k}: f64" for k in range(n))
+    turned = ", ".join(f"a{(k + 1) % n} * 1.5" for k in range(n))
+    calls = "".join(f"        r{k} = fat(n - 1, {turned})\n        s += r{k}\n" for k in range(60))
+    text = f"task fat(n: int, {args}) -> s: f64:\n    s = a0\n    if n != 0:\n{calls}"
+    fault = fault_of(text, "fat", n=-1, **{f"a{k}": 1.0 for k in range(n)})
+    assert fault.code == "E0624" and fault.values[0] <= 10_000
+
+
+def test_rule_41_each_call_is_checked_as_the_first_is() -> None:
+    text = COPY + """
+task shrink[N](x: inout f32[N]):
+    copy(x[0:1], x[2:3])
+    shrink(x[1:])
+"""
+    for target in TARGETS:
+        assert fault_of(text, "shrink", target=target, x=counted(6)).code == "E0605"
+
+
+def test_rule_41_kernels_do_not_call_themselves() -> None:
+    check_error("""
+kernel again[N](x: inout f32[N]):
+    x[0] = 1
+    again(x)  #~ E0324
+""")
+
+
+# ---------------------------------------------------------------- 31: tasks that are generic over types
+
+
+def test_rule_31_tasks_are_generic_over_types() -> None:
+    text = """
+kernel scale[T: float, N](x: inout T[N], by: T):
+    for i in grid(N):
+        x[i] = x[i] * by
+
+task powers[T: float, N](x: inout T[N], by: T):
+    scale(x, by)
+    if N > 1:
+        powers(x[1:], by)
+
+task main(x: inout f32[3], y: inout f64[4]):
+    powers(x, 2.0)
+    powers(y, 3.0)
+"""
+    got = run_both(text, x=np.ones(3, np.float32), y=np.ones(4))
+    assert got["x"].tolist() == [2, 4, 8] and got["y"].tolist() == [3, 9, 27, 81]

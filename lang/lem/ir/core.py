@@ -291,10 +291,12 @@ class Module:
     def closure(self, name: str) -> Module:
         """The function `name` and all that it calls, itself last."""
         from_here: dict[str, Function] = {}
+        seen: set[str] = set()  # tasks may call each other in circles
 
         def visit(n: str) -> None:
-            if n in from_here:
+            if n in seen:
                 return
+            seen.add(n)
             for o in walk_ops(self.functions[n].body):
                 callee = getattr(o, "callee", None)
                 if callee is not None:

@@ -61,6 +61,11 @@ class ContractionInfo:
 def work(fn: Function, module: Module | None = None) -> tuple[Work, ...]:
     """Flops and bytes of each step of `fn`: a grid, a call (whose cost is known with its module), and what sequential
     code computes itself. Bytes count each element of an array once per step. None where unknown."""
+    return _work_of(fn, module, ())
+
+
+def _work_of(fn: Function, module: Module | None, around: tuple[str, ...]) -> tuple[Work, ...]:
+    """`around`: functions whose work is being added up; what calls itself costs nobody knows what."""
     facts = _Facts(fn)
     found: list[Work] = []
     rest = facts.cost([o for o in fn.body.ops if not isinstance(o, ops.Grid | ops.Call)], 1, skip=True)
@@ -69,7 +74,7 @@ def work(fn: Function, module: Module | None = None) -> tuple[Work, ...]:
             label = o.label or f"{fn.name}({', '.join(a.name for a in o.axes)})"
             found.append(_work(label, facts.cost([o], times)))
         elif isinstance(o, ops.Call):
-            found.append(_call_work(facts, o, times, module))
+            found.append(_call_work(facts, o, times, module, (*around, fn.name)))
     return (*found, _work(fn.name, rest)) if rest.counts else tuple(found)
 
 
@@ -367,14 +372,16 @@ def _axes_of(o: Op) -> frozenset[Axis]:
     return frozenset().union(*(v.axes for v in (*o.results, *o.operands)))
 
 
-def _call_work(facts: _Facts, o: ops.Call, times: Size | None, module: Module | None) -> Work:
+def _call_work(
+    facts: _Facts, o: ops.Call, times: Size | None, module: Module | None, around: tuple[str, ...]
+) -> Work:
     """The cost of a call in the caller's sizes: the sum over the callee's steps."""
     callee = module.functions.get(o.callee) if module is not None else None
-    if callee is None:
+    if callee is None or o.callee in around:
         return Work(o.callee, None, None, None)
     given: dict[str, Size | None] = {n: facts.size(v) for n, v in zip(callee.dims, o.dims, strict=True)}
     given |= {n: facts.size(v) for (n, _), v in zip(callee.scalars, o.scalars, strict=True)}
-    inner = work(callee, module)
+    inner = _work_of(callee, module, around)
 
     known = {n: v for n, v in given.items() if v is not None}
 

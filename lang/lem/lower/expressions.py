@@ -39,6 +39,9 @@ class Expressions:
     def _DimSize(self, e: typed.DimSize) -> Value:
         return self.st.size(e.dim)
 
+    def _Depth(self, e: typed.Depth) -> Value:
+        return self.st.emit(ops.Depth())
+
     def _ArraySize(self, e: typed.ArraySize) -> Value:
         return self.st.axis_size(e.array, e.axis)
 

@@ -77,6 +77,7 @@ HANDLERS = Handlers(
         ast.ErrorStmt: statements.check_error_stmt,
     },
     function=functions.check_function,
+    declared=functions.declared,
     power=powers.power,
     builtins=TABLE,
 )
@@ -109,9 +110,6 @@ def check(bound: Bound, diags: Diagnostics) -> typed.Module:
 def _check_item(session: Session, made: typed.Module, found: Definition, fn: ast.Function) -> None:
     """A kernel or task of the module; one that is generic over dtypes is tried with one dtype per bound."""
     params = generics.type_params(fn)
-    if fn.kind == "task" and params:
-        session.not_run[fn.name.id] = ("tasks generic over types", fn.name.span)
-        return
     dtypes = {name: numbers.REPRESENTATIVE.get(bound, DTYPES["f32"]) for name, bound in params}
     function = functions.check_function(session, found, dtypes)
     if function is None:

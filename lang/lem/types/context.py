@@ -111,6 +111,7 @@ class Session:
     functions: dict[str, typed.Function] = field(default_factory=dict)
     checked: dict[str, typed.Function | None] = field(default_factory=dict)
     active: list[tuple[str, Span]] = field(default_factory=list)
+    circles: dict[str, tuple[str, ...]] = field(default_factory=dict)  # tasks that are called again, by way of which
     fns: dict[Any, Any] = field(default_factory=dict)
     active_fns: list[ast.Function] = field(default_factory=list)
     constants: dict[int, Any] = field(default_factory=dict)
@@ -136,6 +137,7 @@ class Handlers:
     expressions: Mapping[type, Callable[..., typed.Expr]]
     statements: Mapping[type, Callable[..., list[typed.Stmt]]]
     function: Callable[..., Any]
+    declared: Callable[..., Any]
     power: Callable[..., typed.Expr]
     builtins: Mapping[str, Builtin]
 

@@ -248,6 +248,19 @@ def size_expr(ctx: Ctx, span: Span, size: Size) -> typed.Expr:
     return typed.Binary(span, typed.ValueType(I64), op, x, y, check=op in ("floordiv", "mod") and not _is_positive(y))
 
 
+def size_condition(ctx: Ctx, span: Span, cond: Size) -> typed.Expr:
+    """A condition of the signature as a bool."""
+    bools = typed.ValueType(BOOL)
+    if not isinstance(cond, tuple):
+        return const(span, bool(cond), BOOL)
+    op = str(cond[0])
+    if op == "not":
+        return typed.Unary(span, bools, "not", size_condition(ctx, span, cond[1]))
+    if op in ("and", "or"):
+        return typed.Logic(span, bools, op, *(size_condition(ctx, span, c) for c in cond[1:]))
+    return typed.Compare(span, bools, _COMPARISONS[op], size_expr(ctx, span, cond[1]), size_expr(ctx, span, cond[2]))
+
+
 def _is_positive(e: typed.Expr) -> bool:
     return isinstance(e, typed.Const) and e.value > 0
 

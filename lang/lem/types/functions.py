@@ -6,7 +6,7 @@ Takes an :class:`ast.Function` (with dtypes for its type parameters) or :class:`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0202, E0301, E0304, E0305, E0314, E0503
@@ -16,11 +16,12 @@ from lem.source import Span
 from lem.syntax import ast
 from lem.types import claims, effects, expressions, generics, numbers, passes, structs, type_exprs, typed
 from lem.types.context import Ctx, LocalType, NotYet, Session, place_of
-from lem.types.convert import coerce, is_error, settle
+from lem.types.convert import coerce, const, is_error, settle
 from lem.types.linear import Lin
 from lem.types.scope import Array, Broken, Dim, Entity, ScalarParam, TypeName
 from lem.types.solve_dims import solve
-from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi import sizes
+from lem_runtime.abi.dtypes import BOOL, I64, DType
 from lem_runtime.abi.signature import Condition, Param, Scalar, Signature, arguments_of
 from lem_runtime.abi.sizes import Size
 from lem_runtime.abi.targets import KINDS, TARGETS, targets_of
@@ -83,6 +84,44 @@ def _check(
     return _finish(session, ctx, fn, name, header, body)
 
 
+def declared(
+    session: Session, found: Definition, fn: ast.Function, name: str, dtypes: Mapping[str, DType]
+) -> typed.Function | None:
+    """What callers see of a task while its body is being checked: its signature. None when that is wrong, which the check
+    under way reports."""
+    scratch = Diagnostics(limit=session.diags.limit)
+    ctx = Ctx(session, scratch, found.scope, fn.kind, fn.name.id, owner=fn)
+    header = check_header(ctx, fn, dtypes)
+    dims = tuple(g.name for g in fn.generics if g.bound is None)
+    solution = solve(dims, header.params)
+    if scratch.has_errors or solution.problems:
+        return None
+    signature = Signature(
+        name, fn.kind, dims, tuple(header.params), solution.rules, tuple(header.conditions), place_of(fn.name.span)
+    )
+    return typed.Function(
+        name, fn.kind, signature, tuple(header.arrays), tuple(header.scalars), (), fn.span, dims, {}
+    )  # fmt: skip
+
+
+# Calls of tasks inside each other. Every level takes some hundred bytes of stack, which is watched too.
+DEEPEST = 10_000
+
+
+def _bounded(ctx: Ctx, fn: ast.Function, circle: tuple[str, ...], needed: Sequence[Condition]) -> tuple[typed.Stmt, ...]:
+    """What a task that calls itself tests when it begins: how deep it is, and what its body needs (its own calls were
+    checked before that was known)."""
+    span, i64 = fn.name.span, typed.ValueType(I64)
+    depth = typed.Depth(span, i64)
+    shallow = typed.Compare(span, typed.ValueType(BOOL), "lt", depth, const(span, DEEPEST, I64))
+    chain = " -> ".join(f"`{name}`" for name in (*circle, circle[0]))
+    out: list[typed.Stmt] = [typed.Require(span, shallow, "E0624", f"{chain}, {{0}} calls deep", (depth,))]
+    for condition in needed:
+        text = f"`{sizes.show(condition.shown or condition.expr)}` does not hold ({condition.why})"
+        out.append(typed.Require(span, expressions.size_condition(ctx, span, condition.expr), "E0605", text))
+    return tuple(out)
+
+
 def _finish(
     session: Session, ctx: Ctx, fn: ast.Function, name: str, header: Header, body: tuple[typed.Stmt, ...]
 ) -> typed.Function | None:
@@ -93,9 +132,12 @@ def _finish(
         session.diags.error(E0314, span, problem.text)
     if solution.problems:
         return None
+    needed = effects.conditions(ctx, session.diags)
+    if name in session.circles:
+        body = (*_bounded(ctx, fn, session.circles[name], needed), *body)
     signature = Signature(
-        name, fn.kind, dims, tuple(header.params), solution.rules,
-        (*header.conditions, *effects.conditions(ctx, session.diags)), place_of(fn.name.span), fn.doc or "",
+        name, fn.kind, dims, tuple(header.params), solution.rules, (*header.conditions, *needed),
+        place_of(fn.name.span), fn.doc or "",
     )  # fmt: skip
     attrs = {d.name: d.span.text for d in fn.decorators}
     body = (*claims.nothing_tested(ctx), *body)

@@ -40,9 +40,12 @@ def callee_for(
         return None
     session = ctx.session
     name = instance_name(session, found, dtypes)
-    if any(active == name for active, _ in session.active):
+    around = [active for active, _ in session.active]
+    if name in around:
         if fn.kind == "task":
-            raise NotYet("recursive tasks", node.span)
+            session.circles.setdefault(name, tuple(around[around.index(name) :]))
+            known: typed.Function | None = session.handlers.declared(session, found, fn, name, dtypes)
+            return known
         ctx.diags.error(
             E0324, node.span, f"`{fn.name.id}` is called while it is being checked", also=[(fn.name.span, "defined here")],
             help="only tasks may be recursive",

@@ -150,6 +150,11 @@ class ArraySize(Expr):
 
 
 @dataclass(eq=False, slots=True)
+class Depth(Expr):
+    """How many calls of tasks stand around this one, as an i64."""
+
+
+@dataclass(eq=False, slots=True)
 class ScalarRef(Expr):
     """A scalar parameter of the kernel or task."""
 

@@ -76,6 +76,11 @@ class Artifact:
     abi_version: int = ABI_VERSION
     extra: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def is_deep(self) -> bool:
+        """Whether tasks in it call each other in circles: it needs a large stack, and tests that it is enough."""
+        return any(site.code == "E0624" for site in self.sites)
+
 
 def encode(a: Artifact) -> bytes:
     """Bytes of an artifact: magic, checksum, header length, header, code."""

@@ -13,7 +13,8 @@ other), then one slot per dimension:
     dim     i64
 
 `lo, hi` select units of the flattened outer grid when the function consists of one grid (``Artifact.is_single_grid``);
-``hi = -1`` means everything. A function of several steps is always called with ``0, -1``.
+``hi = -1`` means everything. A function of several steps is called with ``0, -1``; where tasks may call each other in
+circles, a task hands those that it calls their depth and the lowest address that their frames may reach.
 
 Context: one per worker and call, 64-byte aligned, fields at these byte offsets.
 
@@ -71,6 +72,9 @@ FAULT_ORDER: Final = 16
 FAULT_VALUES: Final = 24
 FAULT_MAX_VALUES: Final = 4
 FAULT_BYTES: Final = 64
+
+# What tasks that call each other may use of a stack; who runs them (`Artifact.is_deep`) provides half as much again.
+TASK_STACK_BYTES: Final = 160 << 20
 
 DONE: Final = 0
 FAULTED: Final = 1

@@ -199,6 +199,11 @@ def _print(f: Frame, o: ops.Print) -> None:
         f.run.prints.append(Printed(f.fn.name, o.site, f.fn.sites[o.site].text, values, int(order)))
 
 
+@meaning(ops.Depth)
+def _depth(f: Frame, o: ops.Depth) -> Tile:
+    return Tile((), np.asarray(f.depth, np.int64))
+
+
 @meaning(ops.Sync)
 def _sync(f: Frame, o: ops.Sync) -> None:
     """Every call has ended when the next op runs."""
@@ -215,4 +220,5 @@ def _call(f: Frame, o: ops.Call) -> None:
         signature.bind(callee.signature, {a.name: d.shape for a, d in arrays.items()}, numbers, dims)
     except signature.CallError as e:
         raise Stopped(RunFault(e.code, f.fn.name, o.site, e.message, (), (), -1)) from None
-    Frame(f.run, callee, arrays, scalars, dims).block(callee.body)
+    depth = f.depth + (callee.kind == "task")
+    Frame(f.run, callee, arrays, scalars, dims, depth=depth).block(callee.body)

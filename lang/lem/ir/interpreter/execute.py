@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lem.ir.core import Function, Module
+from lem.ir import ops
+from lem.ir.core import Function, Module, walk_ops
 from lem.ir.interpreter import control, elementwise, memory, reduction  # noqa: F401  (fill MEANINGS)
 from lem.ir.interpreter.checks import Shadows
 from lem.ir.interpreter.formats import Data, literal, storage
@@ -22,6 +25,8 @@ from lem.ir.interpreter.frame import (
     Stopped,
 )
 from lem_runtime.abi import signature
+
+_PYTHON_CALLS = 1_000_000  # Python's own calls take no stack of the processor's
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +75,25 @@ def run(
     frame = Frame(state, fn, {a: held[a.name] for a in fn.arrays}, stored, found)
     fault: RunFault | None = None
     # Inactive elements compute too: what they overflow or divide by is nobody's concern.
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), _room_for(module):
         try:
             frame.block(fn.body)
         except Stopped as e:
             fault = e.fault
     return RunOutcome(held, found, fault, tuple(state.prints), tuple(reports))
+
+
+@contextmanager
+def _room_for(module: Module) -> Iterator[None]:
+    """Let tasks call each other as deep as the language does: Python's own limit is far lower, and a call of a task is
+    several calls of ours."""
+    before = sys.getrecursionlimit()
+    if any(isinstance(o, ops.Depth) for fn in module.functions.values() for o in walk_ops(fn.body)):
+        sys.setrecursionlimit(max(before, _PYTHON_CALLS))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _scalars(fn: Function, given: Mapping[str, Number]) -> dict[str, Number]:

@@ -159,6 +159,7 @@ class Frame:
     dead: Tile | None = None  # elements that faulted
     fault: RunFault | None = None  # of the smallest element that faulted in this chunk
     grid: GridState | None = None
+    depth: int = 0  # calls of tasks around this one
 
     # --- running
 

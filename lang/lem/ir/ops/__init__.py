@@ -1,6 +1,6 @@
 """All ops of the tile IR. ``elementwise`` numbers, ``memory`` loads and stores, ``reduction``, ``control``."""
 
-from lem.ir.ops.control import Assert, Call, For, Grid, If, Print, Sync, Tiles, While
+from lem.ir.ops.control import Assert, Call, Depth, For, Grid, If, Print, Sync, Tiles, While
 from lem.ir.ops.elementwise import (
     ARITHMETIC,
     COMPARISONS,
@@ -21,6 +21,6 @@ from lem.ir.ops.reduction import Contract, Order, Range, Reduce, Scan
 
 __all__ = [
     "ARITHMETIC", "COMPARISONS", "UNARY", "Alloc", "Assert", "Binary", "Bits", "Call", "Cast", "Compare", "Const",
-    "Contract", "Dim", "Fma", "For", "Grid", "If", "Load", "Order", "Print", "Range", "Reduce", "Scalar", "Scan", "Select",
-    "Store", "Sync", "Tiles", "Unary", "Update", "View", "While",
+    "Contract", "Depth", "Dim", "Fma", "For", "Grid", "If", "Load", "Order", "Print", "Range", "Reduce", "Scalar", "Scan",
+    "Select", "Store", "Sync", "Tiles", "Unary", "Update", "View", "While",
 ]  # fmt: skip

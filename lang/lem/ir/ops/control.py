@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lem.ir.core import Array, Axis, Block, Effect, Op, TileType, Value, op, union_axes
-from lem_runtime.abi.dtypes import BOOL
+from lem_runtime.abi.dtypes import BOOL, I64
 
 
 @op("tile.if")
@@ -158,6 +158,14 @@ class Call(Op):
     objective: str = ""
 
 
+@op("tile.depth")
+class Depth(Op):
+    """How many calls of tasks stand around this one, an i64: 0 in the entry."""
+
+    def result_types(self) -> tuple[TileType, ...]:
+        return (TileType(I64),)
+
+
 @op("tile.sync")
 class Sync(Op):
     """Wait for all that this task has spawned. A task ends when what it spawned has ended."""
@@ -176,4 +184,4 @@ def _verify_carried(init: tuple[Value, ...], args: tuple[Value, ...], yields: tu
             yield f"carried value {a} has axes {a.type}, but starts as {i.type} and continues as {y.type}"
 
 
-__all__ = ["Assert", "Axis", "Call", "For", "Grid", "If", "Print", "Sync", "Tiles", "While"]
+__all__ = ["Assert", "Axis", "Call", "Depth", "For", "Grid", "If", "Print", "Sync", "Tiles", "While"]

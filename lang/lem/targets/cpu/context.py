@@ -57,9 +57,13 @@ class Context:
     prefix: str = ""  # of the names of functions made for parallel bodies
     dims: dict[str, Expr] = field(default_factory=dict)
     scalars: dict[str, Expr] = field(default_factory=dict)
+    depth: Expr = field(default_factory=lambda: lb.const(0))
+    stack_end: Expr = field(default_factory=lambda: lb.const(-1))  # lowest address for frames of tasks; -1: nobody looks
 
-    def named(self, op: ops.Dim | ops.Scalar) -> Expr:
-        """A dimension or a scalar parameter."""
+    def named(self, op: ops.Dim | ops.Scalar | ops.Depth) -> Expr:
+        """A dimension, a scalar parameter, or how many calls of tasks stand around this one."""
+        if isinstance(op, ops.Depth):
+            return self.depth
         return self.dims[op.name] if isinstance(op, ops.Dim) else self.scalars[op.name]
 
     def value(self, v: ir.Value) -> Expr:
@@ -72,6 +76,12 @@ class Context:
             if site.code == "E0614" and site.kernel == self.fn.name:
                 return n
         self.sites.append(Site("E0614", self.fn.name, "not enough memory for temporaries", self.fn.signature.place))
+        return len(self.sites) - 1
+
+    def no_stack_site(self) -> int:
+        """Number of a site for a task whose callers have filled the stack."""
+        text = f"{{0}} calls deep, `{self.fn.name}` finds the stack full"
+        self.sites.append(Site("E0624", self.fn.name, text, self.fn.signature.place, ("i64",)))
         return len(self.sites) - 1
 
     @contextmanager

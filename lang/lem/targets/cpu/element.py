@@ -274,7 +274,7 @@ class Element(Weaver):
             return self.index(self.index_of[v])
         if known is None:
             raise InternalError("cpu lower", f"{v} is used before it is known")
-        if isinstance(known.op, ops.Dim | ops.Scalar):
+        if isinstance(known.op, ops.Dim | ops.Scalar | ops.Depth):
             return self.cx.named(known.op)
         with self.at(max(self.depth(known.op), known.floor, self.bound_level(known.op))):
             self.tables.demand[type(known.op)](self, known.op)

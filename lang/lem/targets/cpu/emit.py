@@ -566,7 +566,8 @@ class _Function:
                 self.line(f"store i64 0, ptr {place}")
             memory, value = self.v.to_memory(value, arg.type)
             self.line(f"store {memory} {value}, ptr {place}")
-        self.status(self.v.op(f"call i32 @{s.callee}(ptr %ctx, ptr {block}, i64 0, i64 -1)"))
+        lo, hi = self.e(s.lo), self.e(s.hi)
+        self.status(self.v.op(f"call i32 @{s.callee}(ptr %ctx, ptr {block}, i64 {lo}, i64 {hi})"))
 
 
 # ---- free variables of a parallel body ---------------------------------------------------------------------------

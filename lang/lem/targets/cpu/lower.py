@@ -20,6 +20,7 @@ from lem.targets.cpu.element import Element, Tables, written_arrays
 from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import Buffer, Const, Expr
+from lem_runtime.abi import layout
 from lem_runtime.abi.artifact import Site
 from lem_runtime.abi.dtypes import DTYPES, I64
 from lem_runtime.abi.machine import Machine
@@ -52,15 +53,19 @@ def lower_module(
 ) -> Lowered:
     """`name` and all it calls; `facts` hold for `name`, what it calls gets those of its callers."""
     layouts = _layouts(module, name, facts)
+    everything = [o for f in module.functions.values() for o in ir.walk_ops(f.body)]
+    is_called = any(isinstance(o, ops.Call) and o.callee == name for o in everything)
+    is_deep = any(isinstance(o, ops.Depth) for o in everything)
     sites: list[Site] = []
     funcs: list[lp.Func] = []
     units: Size | None = None
     for n, fn in module.functions.items():
-        known = Facts(layouts[n], facts.dims if n == name else (), facts.dtypes)
+        # What is known of the entry's sizes holds for its first call only, where it is also called from inside.
+        known = Facts(layouts[n], facts.dims if n == name and not is_called else (), facts.dtypes)
         base = len(sites)
         sites.extend(fn.sites)
         cx = Context(fn, module, known, machine, sites, site_base=base, prefix=symbol(n))
-        funcs.append(_Function(cx, schedules[n], is_entry=n == name).lower())
+        funcs.append(_Function(cx, schedules[n], is_entry=n == name, is_deep=is_deep).lower())
         units = cx.units
     return Lowered(lp.Module(funcs), tuple(sites), units)
 
@@ -72,6 +77,15 @@ def _layouts(module: ir.Module, name: str, facts: Facts) -> dict[str, tuple[str,
     for n in order:
         known[n] = ("inner",) * sum(p.is_array for p in module.functions[n].signature.params)
     known[name] = facts.layouts or ("any",) * len(known[name])
+    before: dict[str, tuple[str, ...]] = {}
+    while before != known:  # once, and again where tasks call each other in circles: layouts are only lost
+        before = dict(known)
+        _join_callers(module, order, known)
+    return known
+
+
+def _join_callers(module: ir.Module, order: list[str], known: dict[str, tuple[str, ...]]) -> None:
+    """Take into account what each function passes on, callers first."""
     for n in reversed(order):
         fn = module.functions[n]
         arrays = {a.name: a for a in fn.arrays}
@@ -82,7 +96,6 @@ def _layouts(module: ir.Module, name: str, facts: Facts) -> dict[str, tuple[str,
                 mine[o.array] = _part_layout(o, mine.get(o.base, "inner"))
             elif isinstance(o, ops.Call):
                 known[o.callee] = _joined(module.functions[o.callee], o, mine, known[o.callee])
-    return known
 
 
 def _part_layout(o: ops.View, base: str) -> str:
@@ -104,8 +117,8 @@ def _joined(callee: ir.Function, o: ops.Call, mine: Mapping[ir.Array, str], know
 class _Function:
     """One function while it is lowered."""
 
-    def __init__(self, cx: Context, schedule: Schedule, is_entry: bool) -> None:
-        self.cx, self.schedule, self.is_entry = cx, schedule, is_entry
+    def __init__(self, cx: Context, schedule: Schedule, is_entry: bool, is_deep: bool) -> None:
+        self.cx, self.schedule, self.is_entry, self.is_deep = cx, schedule, is_entry, is_deep
         self.lo, self.hi = lp.Var(lp.INDEX, "lo"), lp.Var(lp.INDEX, "hi")
         grids = [o for o in ir.walk_ops(cx.fn.body) if isinstance(o, ops.Grid)]
         self.plans = {grid: schedule.grid(n) for n, grid in enumerate(grids)}
@@ -113,6 +126,8 @@ class _Function:
     def lower(self) -> lp.Func:
         cx = self.cx
         self.arguments()
+        if self.is_deep and cx.fn.kind == "task":
+            self.watch_stack()
         w = Element(cx, self.tables())
         w.used = _used(cx.fn)
         # What a loop of sequential code reads must not move out of it where the loop writes, be it through a grid or a call.
@@ -121,6 +136,16 @@ class _Function:
             cx.slice = (self.lo, self.hi)
         w.run(cx.fn.body)
         return lp.Func(symbol(cx.fn.name), self.lo, self.hi, cx.b.root)
+
+    def watch_stack(self) -> None:
+        """A task gets its depth and the end of its stack from its caller; the first one of a call finds the end itself."""
+        cx = self.cx
+        frame = cx.b.let(lp.CtxField(lp.INDEX, "frame"), "frame")
+        first = lb.compare("eq", self.hi, -1)
+        cx.depth = self.lo
+        cx.stack_end = cx.b.let(lb.select(first, lb.sub(frame, layout.TASK_STACK_BYTES), self.hi), "stack_end")
+        if any(isinstance(o, ops.Depth) for o in cx.fn.body.ops):
+            cx.b.add(lp.Fault(lb.compare("lt", frame, cx.stack_end), cx.no_stack_site(), lb.const(-1), (self.lo,)))
 
     def tables(self) -> Tables:
         out = Tables()
@@ -247,7 +272,8 @@ def effect_call(w: Element, o: ops.Call) -> None:
         args.extend((*ref.sizes, *ref.strides))
     args.extend(w.fix(w.eval(v), "dim") for v in o.dims)
     w.b.add(lp.Mark(cx.site_base + o.site, 0))
-    w.b.add(lp.Call(symbol(o.callee), tuple(args)))
+    lo, hi = (lb.add(cx.depth, 1), cx.stack_end) if callee.kind == "task" else (lb.const(0), lb.const(-1))
+    w.b.add(lp.Call(symbol(o.callee), tuple(args), w.fix(lo, "depth"), hi))
     w.b.add(lp.Mark(cx.site_base + o.site, 1))
 
 

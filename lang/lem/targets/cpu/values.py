@@ -107,6 +107,8 @@ class Values:
         return self.op(f"load {llvm_type(x.type)}, ptr {p}")
 
     def ctx_field(self, x: lp.CtxField) -> str:
+        if x.name == "frame":
+            return self.op("ptrtoint ptr %status to i64")
         offset = {"worker": layout.CTX_WORKER, "n_workers": layout.CTX_N_WORKERS}[x.name]
         return self.op(f"load i64, ptr {self.op(f'getelementptr i8, ptr %ctx, i64 {offset}')}")
 

@@ -97,7 +97,7 @@ class Slot(Expr):
 
 @dataclass(slots=True, eq=False)
 class CtxField(Expr):
-    """"worker" or "n_workers", an i64."""
+    """"worker", "n_workers", or "frame": an address in this call's part of the stack. An i64."""
 
     name: str
 
@@ -455,10 +455,12 @@ class ParallelFor(Stmt):
 @dataclass(slots=True, eq=False)
 class Call(Stmt):
     """Call another function of the module (kind "entry") for its whole work. args: one per slot: a scalar, or a buffer
-    with its element offset. A status other than DONE is handed on."""
+    with its element offset. A status other than DONE is handed on. lo, hi: what the callee gets as its `lo` and `hi`."""
 
     callee: str
     args: tuple[Expr | tuple[Buffer, Expr], ...]
+    lo: Expr
+    hi: Expr
 
 
 @dataclass(slots=True, eq=False)
