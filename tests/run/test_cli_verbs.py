@@ -311,6 +311,12 @@ def test_a_cache_that_others_can_write_is_refused(here: Path, monkeypatch: pytes
     (here / "shared").chmod(0o777)
     monkeypatch.setenv("LEM_CACHE_DIR", str(here / "shared"))
     assert "can be written by others" in on(here, "cache list").err
+    (here / "fill.lem").write_text("kernel f[N](y: out f32[N]):\n    for i in grid(N):\n        y[i] = 1.0\n")
+    said = on(here, "run fill.lem N=3")
+    assert said.code == 0 and said.err.startswith("note: compiled code is not kept: ")
+    assert not list((here / "shared").iterdir())
+    assert len(on(here, "run fill.lem N=3 --json").json["notes"]) == 1
+    assert on(here, "run fill.lem N=3 --no-cache").err == "", "it was asked for"
 
 
 def test_devices_and_doctor(here: Path) -> None:

@@ -104,10 +104,11 @@ class Ran:
     numbers: Mapping[str, int]
     machine: str
     prepared_ms: float
+    session_notes: Sequence[str] = ()
 
     @property
     def notes(self) -> list[str]:
-        return [*self.artifact.notes, *self.result.notes]
+        return [*self.session_notes, *self.artifact.notes, *self.result.notes]
 
 
 def print_results(ran: Ran) -> None:

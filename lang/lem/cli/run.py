@@ -33,7 +33,8 @@ def command(args: argparse.Namespace) -> int:
     results = [_result(given, p, result.outputs[p.name]) for p in given.arguments if _is_result(p)]
     _write(paths, results)
     numbers = _numbers(sig, bound) | result.dims
-    ran = report.Ran(artifact, result, results, paths, numbers, session.machine.cpu, (ready - started) * 1e3)
+    prepared_ms = (ready - started) * 1e3
+    ran = report.Ran(artifact, result, results, paths, numbers, session.machine.cpu, prepared_ms, session.notes)
     if args.json:
         report.print_json(ran)
     else:

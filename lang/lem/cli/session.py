@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from lem import texts
@@ -19,7 +19,7 @@ from lem.diagnostics import Diagnostic, Diagnostics
 from lem.diagnostics.codes import E0502
 from lem.diagnostics.suggest import nearest
 from lem.source import SourceFile, Span
-from lem_runtime import detect, open_default, use_compiler
+from lem_runtime import Store, StoreRefused, detect, use_compiler
 from lem_runtime.abi.artifact import Artifact, BadArtifact, decode, encode, signature_from_json
 from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.signature import Signature
@@ -40,28 +40,31 @@ class Entry:
 
 @dataclass(slots=True)
 class Session:
-    """One file, as far as it had to be read. `program` is made only when something must be compiled."""
+    """One file, as far as it had to be read. `program` is made only when something must be compiled.
+
+    notes: why compiled code is not kept, where it is not: the next run will be as slow.
+    """
 
     source: SourceFile
     files: tuple[SourceFile, ...]
     entry: Entry
     machine: Machine
-    use_cache: bool = True
+    store: Store | None = None
+    notes: list[str] = field(default_factory=list)
     program: pipeline.Program | None = None
 
     def artifact(self, facts: Facts) -> Artifact:
         """Code of the entry for `facts`: from the cache, or compiled now and kept."""
-        store = open_default() if self.use_cache else None
         key = "art-" + texts.source_key(self.files, self.entry.name, facts, self.machine, "cpu")
-        kept = store.get(key) if store else None
+        kept = self.store.get(key) if self.store else None
         if kept is not None:
             try:
                 return decode(kept)
             except BadArtifact:
                 pass  # written by another version: made anew below
         made = self.compile(facts)
-        if store:
-            store.put(key, encode(made))
+        if self.store and not self.store.put(key, encode(made)):
+            self.notes.append(f"compiled code could not be kept in {self.store.path}")
         return made
 
     def compile(self, facts: Facts) -> Artifact:
@@ -130,18 +133,25 @@ def open_session(argument: str, *, use_cache: bool = True) -> Session:
     if source is None:
         output.fail(diags.items[0].code.id, diags.items[0].label, help=other_file(path))
     machine = detect()
-    store = open_default() if use_cache else None
+    store, notes = _open_store() if use_cache else (None, [])
     key = "front-" + texts.digest(texts.compiler_stamp(), os.path.abspath(path), source.name, source.text, wanted)
     known = _manifest(store.get(key) if store else None, source)
     if known is not None:
         files, entry = known
-        return Session(source, files, entry, machine, use_cache)
+        return Session(source, files, entry, machine, store, notes)
     program = analysed(source)
     entry = find_entry(program, wanted, path)
-    session = Session(source, program.files, entry, machine, use_cache, program)
+    session = Session(source, program.files, entry, machine, store, notes, program)
     if store:
         store.put(key, _write_manifest(session))
     return session
+
+
+def _open_store() -> tuple[Store | None, list[str]]:
+    try:
+        return Store(), []
+    except StoreRefused as e:
+        return None, [f"compiled code is not kept: {e}"]
 
 
 def other_file(path: str) -> str:
