@@ -1,8 +1,9 @@
 """Struct arguments between callers and compiled code (LANGUAGE 34): one argument outside, a field each inside.
 
 Takes what a caller gives for a struct parameter: a NumPy array with named fields (its fields are strided views: nothing
-is copied), or one array per field as a mapping or in order; gives the fields by the names of the signature (`b.x`). The
-other way: what a call wrote, as one value per argument, and a structured array of fields that lie apart, for files.
+is copied), an array of complex numbers for a struct of `re` and `im`, or one array per field. Gives the fields by the
+names of the signature (`b.x`). The other way: what a call wrote, as one value per argument, and a structured array of
+fields that lie apart, for files.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ def split(sig: Signature, given: Mapping[str, Any]) -> dict[str, Any]:
             out[name] = value
             continue
         parts = _in_order(fields, value) if isinstance(value, (tuple, list)) else value
+        if is_complex(value) and [p.field for p in fields] == ["re", "im"]:
+            parts = {"re": value.real, "im": value.imag}  # views, too
         _check_fields(fields, parts)
         for p in fields:
             out[p.name] = _checked(p, _at(parts, p.field))
@@ -46,6 +49,11 @@ def join(sig: Signature, by_field: Mapping[str, Any], given: Mapping[str, Any]) 
         else:
             out.setdefault(p.argument, {})[p.field] = by_field[p.name]
     return out
+
+
+def is_complex(value: Any) -> bool:
+    """Complex numbers of NumPy lie in memory as a struct of `re` and `im` does."""
+    return isinstance(value, (np.ndarray, np.complexfloating)) and value.dtype.kind == "c"
 
 
 def dtype_of(fields: Iterable[tuple[str, str]]) -> np.dtype[Any]:
@@ -75,7 +83,10 @@ def joined(dtype: np.dtype[Any], parts: Mapping[str, Array]) -> Array:
 
 
 def field_dtypes(dtype: np.dtype[Any], path: str = "") -> Iterator[tuple[str, np.dtype[Any]]]:
-    """Paths and dtypes of the innermost fields of a structured dtype."""
+    """Paths and dtypes of the innermost fields of a structured dtype, or of complex numbers."""
+    if dtype.kind == "c":
+        part = np.dtype(f"f{dtype.itemsize // 2}")
+        yield from ((path + name, part) for name in ("re", "im"))
     for name in dtype.names or ():
         inner = dtype[name]
         if inner.names is None:

@@ -144,10 +144,10 @@ def _check_order(path: str, array: Array) -> None:
 
 
 def _fields_of(array: Array) -> dict[str, str | None]:
-    """The dtypes of the fields of a structured array."""
+    """The dtypes of the fields of a structured array, or of complex numbers."""
     from lem_runtime import field_dtypes, lem_dtype
 
-    return {name: lem_dtype(dtype) for name, dtype in field_dtypes(array.dtype)} if array.dtype.names else {}
+    return {name: lem_dtype(dtype) for name, dtype in field_dtypes(array.dtype)}
 
 
 def _dtype_of(array: Array) -> str | None:

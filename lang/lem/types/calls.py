@@ -30,6 +30,8 @@ def check_call(ctx: Ctx, node: ast.Call) -> typed.Expr:
         case None:
             _check_given(ctx, node)
             return error(node.span)
+        case typed.StructType():
+            return structs.construct_type(ctx, node, callee)
         case DType():
             return convert_to(ctx, node, callee)
         case Builtin():

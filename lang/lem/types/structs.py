@@ -24,7 +24,7 @@ OTHER_NAMES = {  # of types, in other languages
     "int16": "i16", "int32": "i32", "int64": "i64", "uint8": "u8", "uint16": "u16", "uint32": "u32",
     "uint64": "u64", "boolean": "bool", "half": "f16", "long": "i64", "size_t": "i64",
 }  # fmt: skip
-RESERVED = {"c64": "f32", "c128": "f64"}  # names kept for complex numbers, and what they are made of
+RESERVED = {"c64": "C64", "c128": "C128"}  # names kept for complex numbers, and the structs of the library
 
 
 # ---------------------------------------------------------------- what a name of a type stands for
@@ -56,7 +56,7 @@ def unknown_type(reports: Session | Ctx, scope: ModuleScope, node: ast.TypeExpr)
     if node.name in RESERVED:
         diags.error(
             E0305, node.span, f"`{node.name}` is a reserved name and no type yet",
-            help=f"define a struct with two fields of {RESERVED[node.name]}",
+            help=f"the library has a struct: `from complex import {RESERVED[node.name]}`",
         )  # fmt: skip
         return
     guess = suggest_type(node.name, scope)
@@ -147,23 +147,28 @@ def _field_type(session: Session, scope: ModuleScope, node: ast.Struct, field: a
 def construct(ctx: Ctx, node: ast.Call, found: Definition) -> typed.Expr:
     """``Body(x=1, y=2)``: a value for every field, by name or in order."""
     struct = struct_type(ctx.session, found)
-    item = found.node
-    assert isinstance(item, ast.Struct)
-    if not isinstance(struct, typed.StructType):
-        for arg in (*node.args, *(k.value for k in node.keywords)):
-            ctx.expr(arg)
-        return error(node.span)
+    assert isinstance(found.node, ast.Struct)
+    if isinstance(struct, typed.StructType):
+        return construct_type(ctx, node, struct, found.node)
+    for arg in (*node.args, *(k.value for k in node.keywords)):
+        ctx.expr(arg)
+    return error(node.span)
+
+
+def construct_type(ctx: Ctx, node: ast.Call, struct: typed.StructType, item: ast.Struct | None = None) -> typed.Expr:
+    """The same for a type that is known: ``T(1, 2)`` in an fn whose `T` is a struct in this call. `item`: its definition."""
     names = [name for name, _ in struct.fields]
-    given = match_args(ctx, node, struct.name, names, names, item.name.span, word="field")
+    given = match_args(ctx, node, struct.name, names, names, item.name.span if item else None, word="field")
     if given is None:
         return error(node.span)
-    declared = {f.name.id: f.name.span for f in item.fields}
+    declared = {f.name.id: f.name.span for f in item.fields} if item else {}
     values = tuple(
         coerce(
-            ctx.diags, ctx.expr(given[name]), dtype, f", for the field `{name}`", (declared[name], f"`{name}` is {dtype}")
+            ctx.diags, ctx.expr(given[name]), dtype, f", for the field `{name}`",
+            (declared[name], f"`{name}` is {dtype}") if name in declared else None,
         )
         for name, dtype in struct.fields
-    )
+    )  # fmt: skip
     if is_error(*values):
         return error(node.span)
     return typed.MakeStruct(node.span, typed.ValueType(struct, axes_of(*values)), values)
