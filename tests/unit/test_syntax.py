@@ -112,6 +112,13 @@ def test_bad_string_is_reported_once(text: str) -> None:
     assert len(codes(f"A = {text}\n")) == 1
 
 
+@pytest.mark.parametrize("text", ['f"{a}"\n', '"a" f"{b}"\nA = 1\n', 'struct S:\n    f"{a}"\n    x: f32\n'])
+def test_fstring_is_no_docstring(text: str) -> None:
+    tree, diags = parse(text)
+    assert [item.code.id for item in diags.items] == ["E0101"]
+    assert tree.doc is None and not any(isinstance(item, ast.Struct) and item.doc for item in tree.items)
+
+
 def test_type_text_gives_effect_and_type() -> None:
     diags = Diagnostics()
     effect, op, type = syntax.parse_type(SourceFile("arg", "reduce(max) nn.T.block(2)[M, 3].col"), diags)

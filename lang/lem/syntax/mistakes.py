@@ -136,7 +136,7 @@ def finding(spot: Spot) -> str:
         DEDENT: "the end of the block",
         END: "the end of the text",
         STRING: "a string",
-        FSTRING: "a string",
+        FSTRING: "an f-string",
     }
     return layout.get(spot.kind) or f"`{spot.found}`"
 
@@ -501,6 +501,14 @@ def _spawn_inside(spot: Spot) -> Mistake | None:
     return Mistake(E0101, spot.span(spot.at - 1), label, (f"write `y = spawn {spot.found}(...)` on a line before",))
 
 
+def _fstring_as_title(spot: Spot) -> Mistake | None:
+    if spot.kind != FSTRING or STRING not in spot.expected or FSTRING in spot.expected:
+        return None
+    help = "leave out the `f`: nothing runs here whose value a field could show"
+    edit = Edit(spot.at, spot.at + 1, (STRING,))
+    return spot.mistake(E0101, "expected plain text, found an f-string", help=help, edit=edit)
+
+
 def _word_as_name(spot: Spot) -> Mistake | None:
     if not spot.found.isidentifier() or spot.kind in (NAME, UNKNOWN) or NAME not in spot.expected:
         return None
@@ -540,5 +548,6 @@ MISTAKES: tuple[Entry, ...] = (
     Entry("fn f(x) -> y: f32:\n    return x\n", _fn_result_with_name),
     Entry("kernel k(out y: f32[3]):\n    pass\n", _effect_before_name),
     Entry("task t():\n    y = f(spawn g(1))\n", _spawn_inside),
+    Entry('test f"{a}":\n    pass\n', _fstring_as_title),
     Entry("kernel k():\n    in = 3\n", _word_as_name),
 )
