@@ -36,6 +36,7 @@ SIGNATURE = Signature(
     ),
     (DimRule("M", "x", 0), DimRule("K", "x", 1), DimRule("N", "y", 1)),
 )  # fmt: skip
+_SHOWN = 20_000
 _SITE = Site("E0603", "f", "values {0} {1}", None, ("i64", "i64"), ("i", "j"))
 
 
@@ -51,8 +52,10 @@ class Generated:
         return {n: a.copy() for n, a in self.held.items()}
 
     def __repr__(self) -> str:
+        """The module and the sizes; of a very long module the beginning, which Hypothesis insists on."""
         shapes = {n: a.shape for n, a in self.held.items()}
-        return f"{print_module(self.module)}\n{shapes} {self.scalars}"
+        text = print_module(self.module)
+        return f"{shapes} {self.scalars}\n{text if len(text) < _SHOWN else text[:_SHOWN] + '...'}"
 
 
 @st.composite

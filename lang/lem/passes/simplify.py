@@ -40,8 +40,8 @@ class _Simplifier:
     def ops_into(self, ops_: tuple[Op, ...], known: Known, out: list[Op]) -> None:
         for op in ops_:
             op = self._renamed(op)
-            if isinstance(op, ops.If) and op.cond in self.consts:
-                side = op.then if self.consts[op.cond] else op.orelse
+            side = self._decided(op)
+            if side is not None:
                 self.ops_into(side.ops, known, out)
                 self.new.update((r, self.new.get(v, v)) for r, v in zip(op.results, side.yields, strict=True))
                 continue
@@ -56,6 +56,14 @@ class _Simplifier:
             for key in [k for k in known if k[0] is ops.Load and gone.reaches(k[1])]:  # READS
                 del known[key]
             out.append(op)
+
+    def _decided(self, op: Op) -> Block | None:
+        """The side of a branch that is always taken, if it can stand alone."""
+        if not isinstance(op, ops.If) or op.cond not in self.consts:
+            return None
+        side = op.then if self.consts[op.cond] else op.orelse
+        stands = all(r.type == v.type for r, v in zip(op.results, side.yields, strict=True))
+        return side if stands else None  # AXES: the results have those of the other side, too
 
     def _simpler(self, op: Op, known: Known) -> Op | None:
         """`op`, or what it folds to; None when a value that is there already stands for it."""

@@ -1,0 +1,24 @@
+"""Programs that `property/test_programs.py` once found wrong, each cut down to what mattered and named for it.
+
+The interpreter's result is compared with NumPy, that of the CPU (threads, gaps, the end of memory) with the interpreter.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.support.cpu import check_run
+
+
+def test_a_decided_branch_keeps_the_axes_of_the_other_side() -> None:
+    text = """
+kernel f[M, K](x: f32[M], y: f32[K], z: out f32[M, K], s: out i64[K]):
+    for i in grid(M):
+        z[i, :] = (x[i] if True else y[:]) + 1.0
+    for k in grid(K):
+        s[k] = sum(1 if False and y[j] > 0 else k for j in K)
+"""
+    x = np.arange(3, dtype=np.float32)
+    got = check_run(text, x=x, y=np.ones(5, np.float32))
+    assert np.array_equal(got["z"], np.broadcast_to(x[:, None] + 1, (3, 5)))
+    assert got["s"].tolist() == [0, 5, 10, 15, 20]
