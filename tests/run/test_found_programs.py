@@ -22,3 +22,17 @@ kernel f[M, K](x: f32[M], y: f32[K], z: out f32[M, K], s: out i64[K]):
     got = check_run(text, x=x, y=np.ones(5, np.float32))
     assert np.array_equal(got["z"], np.broadcast_to(x[:, None] + 1, (3, 5)))
     assert got["s"].tolist() == [0, 5, 10, 15, 20]
+
+
+def test_literals_of_narrow_floats_are_rounded() -> None:
+    text = """
+kernel f() -> (a: f32, b: f32, c: f32, d: f32, e: f32):
+    a = bf16(0.1)
+    b = f16(0.1)
+    c = f8e4m3(0.3)
+    d = f8e5m2(-0.3)
+    e = bf16(1e-40)
+"""
+    got = check_run(text)
+    assert [float(got[name]) for name in "abcd"] == [0.10009765625, 0.0999755859375, 0.3125, -0.3125]
+    assert float(got["e"]) == 2.0**-133

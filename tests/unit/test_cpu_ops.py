@@ -9,11 +9,13 @@ import sys
 import numpy as np
 import pytest
 
+from lem.ir.interpreter import formats
 from lem.ir.ops import ARITHMETIC, COMPARISONS, UNARY
 from lem.targets import llvm
 from lem.targets.cpu.emit import emit_module
 from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
+from lem.targets.loops import narrow
 from lem_runtime import elf
 from lem_runtime.abi.dtypes import BOOL, DTYPES, DType
 from tests.support.cpu import LEVELS, check_run
@@ -135,3 +137,15 @@ def test_arithmetic(name: str) -> None:
     body = "".join(f"        o{n}[i] = {e}\n" for n, e in enumerate(texts))
     body += "".join(f"        t{n}[i] = x[i] {op} y[i]\n" for n, op in enumerate(tests))
     check_run(f"kernel k[N](x: {t}[N], y: {t}[N], {outs}, {flags}):\n    for i in grid(N):\n{body}", x=a, y=b)
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_literals_of_narrow_floats_round_as_the_interpreter_rounds(name: str) -> None:
+    t = DTYPES[name]
+    rng = np.random.default_rng(0)
+    ends = [0.0, -0.0, np.inf, -np.inf, 1e-45, 2.0**-6, 447.9, 448.0]
+    beyond = [] if name == "f8e4m3" else [449.0, 65519.0, 65520.0, 3.39e38, 3.3961775292304e38]
+    values = [*ends, *beyond, *(rng.standard_normal(500) * 10.0 ** rng.integers(-45, 2, 500)).tolist()]
+    with np.errstate(over="ignore"):
+        want = [formats.literal(v, t).view(f"u{t.bits // 8}").item() for v in values]
+    assert [narrow.bits_of(v, t) for v in values] == want

@@ -11,7 +11,6 @@ f8e4m3 has no infinity: overflow gives NaN (OCP 8-bit floating point specificati
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -50,21 +49,19 @@ def is_narrow(t: DType) -> bool:
 
 
 def bits_of(value: float, t: DType) -> int:
-    """The code of a number that `t` represents exactly (a literal)."""
+    """The code of a literal, rounded to nearest even."""
     f = FORMATS[t.name]
     sign = (1 << (t.bits - 1)) if math.copysign(1.0, value) < 0 else 0
     if math.isnan(value):
         return f.nan
     if math.isinf(value):
         return sign | f.infinity
-    if t == BF16:
-        return int(struct.unpack("<I", struct.pack("<f", value))[0]) >> 16
     size = abs(value)
     if size == 0.0:
         return sign
     exponent = max(math.frexp(size)[1] - 1, 1 - f.bias)
     scaled = round(math.ldexp(size, f.mantissa - exponent))  # below 2^mantissa: subnormal
-    return sign | (scaled + ((exponent + f.bias - 1) << f.mantissa))
+    return sign | min(scaled + ((exponent + f.bias - 1) << f.mantissa), f.infinity)
 
 
 def widen(x: Expr, code: Expr, let: Let) -> Expr:
