@@ -359,7 +359,8 @@ class Expressions:
         if tiles and self.flip():
             value = f"where({tiles[-1].name} >= 0, {self.expr(dtype, depth)}, {self.literal(dtype)})"
             return f"{kind}({value}, over={tiles[-1].name})"
-        return self._comprehension(kind, dtype, depth, 1 if self.rarely(4) else 0)
+        more = not kind.startswith("arg") and self.rarely(4)
+        return self._comprehension(kind, dtype, depth, more)
 
     def with_whole(self, dtype: str, depth: int) -> str:
         """A value that certainly has the whole axis in the making."""
@@ -367,12 +368,12 @@ class Expressions:
         there = f"{self.array(dtype, (self.whole,)).name}[:] == {self.literal(dtype)}"
         return f"where({there}, {self.literal(dtype)}, {self.expr(dtype, depth)})"
 
-    def _comprehension(self, kind: str, dtype: str, depth: int, more: int) -> str:
+    def _comprehension(self, kind: str, dtype: str, depth: int, more: bool) -> str:
         text, index, size = self.domain(must_be_some=kind in ("argmax", "argmin") and not self.faults)
         with self.open(index, size):
             clause = f"for {index.name} in {text}"
             if more and self.points < MOST_POINTS // 20:
-                inner, second, n = self.domain(must_be_some=kind in ("argmax", "argmin"))
+                inner, second, n = self.domain()
                 with self.open(second, n):
                     clause += f" for {second.name} in {inner}"
                     value, filters = self._value_and_filters(kind, dtype, depth)

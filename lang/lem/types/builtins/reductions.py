@@ -6,6 +6,7 @@ One entry each (LANGUAGE 4, 10, 28). The order of additions is not decided here:
 from __future__ import annotations
 
 from lem.diagnostics.codes import E0301, E0307, E0316
+from lem.source import Span
 from lem.syntax import ast
 from lem.types import domains, expressions, integers, numbers, structs, type_exprs, typed
 from lem.types.builtins.elementwise import check_extreme
@@ -86,7 +87,21 @@ def _whole_array(ctx: Ctx, node: ast.Call, kind: str, array: Array) -> typed.Exp
     return error(node.span)
 
 
+def _gives_one_place(ctx: Ctx, span: Span, n_axes: int, kind: str) -> bool:
+    """Report `argmax` and `argmin` over several axes: they give the place along one."""
+    if n_axes == 1 or kind not in ("argmax", "argmin"):
+        return True
+    best = kind[3:]
+    ctx.diags.error(
+        E0307, span, f"`{kind}` gives the place along one axis, and this runs over {n_axes}",
+        help=f"reduce the others inside: `{kind}({best}(x[i, j] for j in N) for i in M)`",
+    )  # fmt: skip
+    return False
+
+
 def _comprehension(ctx: Ctx, node: ast.Call, comp: ast.Comprehension, kind: str) -> typed.Expr:
+    if not _gives_one_place(ctx, node.span, len(comp.clauses), kind):
+        return error(node.span)
     outer = ctx.facts, ctx.axes, ctx.mask
     ctx.branches += 1  # the domain may be empty
     with ctx.scope():
@@ -133,7 +148,7 @@ def _clause(ctx: Ctx, clause: ast.For) -> typed.Clause | None:
 def _over(ctx: Ctx, node: ast.Call, kind: str, over: ast.Expr) -> typed.Expr:
     value = ctx.expr(node.args[0])
     names = over.items if isinstance(over, ast.TupleExpr) else (over,)
-    if is_error(value):
+    if is_error(value) or not _gives_one_place(ctx, node.span, len(names), kind):
         return error(node.span)
     out = value
     for name in names:
