@@ -36,3 +36,17 @@ kernel f() -> (a: f32, b: f32, c: f32, d: f32, e: f32):
     got = check_run(text)
     assert [float(got[name]) for name in "abcd"] == [0.10009765625, 0.0999755859375, 0.3125, -0.3125]
     assert float(got["e"]) == 2.0**-133
+
+
+def test_code_that_moves_out_of_a_block_does_not_free_its_temporaries() -> None:
+    text = """
+kernel f[N, K](ok: bool[N], y: out i64[N]):
+    for t in range(N):
+        n = 0
+        while n < 2:
+            n += 1
+            w: i64[3] = 5
+            w[1] = sum(1 for k in K for l in range(2) if not ok[t])
+            y[t] = w[0] + w[1]
+"""
+    assert check_run(text, K=4, ok=np.array([True, False, True]))["y"].tolist() == [5, 13, 5]

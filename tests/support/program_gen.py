@@ -16,7 +16,17 @@ from hypothesis import strategies as st
 
 from tests.support import program_data as data
 from tests.support.program_exprs import (
-    FLOATS, NARROW, NUMBERS, STORED, Dim, Expressions, Fn, Index, Kernel, Local, Param,
+    FLOATS,
+    NARROW,
+    NUMBERS,
+    STORED,
+    Dim,
+    Expressions,
+    Fn,
+    Index,
+    Kernel,
+    Local,
+    Param,
 )  # fmt: skip
 
 MOST_ELEMENTS = 4_000  # of a grid
@@ -210,9 +220,12 @@ class _Programs(Expressions):
         with self.carrying(p.place_whole, frozenset()):
             if self.rarely(6):
                 self.exits = True
-                self.block(f"if {self._plain('bool', 1)}:", lambda: self.line(f"{p.name}[{place}] = {self.expr(p.dtype, 2)}"))
+                self.block(f"if {self._plain('bool', 1)}:", lambda: self._stored(p, place))
             else:
-                self.line(f"{p.name}[{place}] = {self.expr(p.dtype, 3)}")
+                self._stored(p, place)
+
+    def _stored(self, p: Param, place: str) -> None:
+        self.line(f"{p.name}[{place}] = {self.expr(p.dtype, 3)}")
 
     def _update(self, p: Param) -> None:
         """An update of a `reduce` array somewhere."""

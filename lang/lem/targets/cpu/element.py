@@ -116,7 +116,7 @@ class Element(Weaver):
         self.interior: set[ops.Load] = set()  # loads whose boundary cannot be reached in the loop being written
         self.scratch: list[tuple[Buffer, Expr]] = []
         self.views: dict[Any, Buffer] = {}
-        self.temps: list[tuple[int, Buffer]] = []  # of sequential code: level, buffer
+        self.temps: list[Buffer] = []  # of sequential code, those of the innermost block last
         self.order: Expr = lb.const(-1)
         self.order_step: Expr = lb.const(0)
         self.vectors_ok = True
@@ -158,7 +158,7 @@ class Element(Weaver):
     # -- blocks
     def run(self, block: Block) -> None:
         """Make the ops of a block known; write those that have effects."""
-        floor = self.barrier(self.level)
+        floor, n_temps = self.barrier(self.level), len(self.temps)
         self.running.append((block, 0))
         for n, o in enumerate(block.ops):
             self.running[-1] = (block, n)
@@ -179,8 +179,8 @@ class Element(Weaver):
                 elif reads:
                     self.unsettled.update((r, reads) for r in o.results)
         self.running.pop()
-        while self.temps and self.temps[-1][0] == self.level and self.level > 0:
-            self.b.add(lp.Free(self.temps.pop()[1]))
+        while len(self.temps) > n_temps and self.level > 0:
+            self.b.add(lp.Free(self.temps.pop()))
 
     def keeps_place(self, o: ir.Op, reads: frozenset[Array]) -> bool:
         """Must the op's code stand here, rather than where its value is first needed?"""

@@ -236,7 +236,7 @@ def effect_temp(w: Element, o: ops.Alloc) -> None:
     w.b.add(lp.Alloc(buffer, count, cx.no_memory_site()))
     w.levels[buffer.uid] = w.level
     cx.refs[o.array] = ArrayRef(buffer, tuple(sizes), tuple(strides))
-    w.temps.append((w.level, buffer))
+    w.temps.append(buffer)
     fill = w.eval(o.fill) if o.fill is not None else None
     if fill is None or (isinstance(fill, Const) and not fill.value):
         return  # fresh memory is zero
