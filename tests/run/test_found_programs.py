@@ -50,3 +50,16 @@ kernel f[N, K](ok: bool[N], y: out i64[N]):
             y[t] = w[0] + w[1]
 """
     assert check_run(text, K=4, ok=np.array([True, False, True]))["y"].tolist() == [5, 13, 5]
+
+
+def test_a_loop_that_needs_no_axis_of_its_type_stays_where_the_axis_is() -> None:
+    text = """
+kernel f[M, N](x: f32[M], w: f32[3], y: out f32[M, N]):
+    for i, j in grid(M, N):
+        n = 0
+        while n < 2 and w[0] > 0:
+            n += 1
+        y[i, j] = w[(i + n) % 3] + x[i]
+"""
+    got = check_run(text, x=np.zeros(4, np.float32), w=np.array([1, 2, 3], np.float32), N=20)
+    assert got["y"][:, 7].tolist() == [3, 1, 2, 3]

@@ -280,10 +280,10 @@ class Element(Weaver):
             self.tables.demand[type(known.op)](self, known.op)
             return self.memo[v]
 
-    def bound_level(self, o: ir.Op) -> int:
-        """Where the axes of an op's results are bound. Its subscripts may be known further out, but what may be read is
+    def bound_level(self, o: ir.Op, closed: frozenset[Axis] = frozenset()) -> int:
+        """Where the axes of an op's results are bound, those in `closed` left out. Its subscripts may be known further out, but what may be read is
         known here only: the scope of the innermost of them masks positions that some lanes do not have."""
-        axes: set[Axis] = set().union(*(r.axes for r in o.results))
+        axes: set[Axis] = set().union(*(r.axes for r in o.results)) - closed
         return max((self.bound[a].level for a in axes if a in self.bound), default=0)
 
     def index(self, axis: Axis) -> Expr:
@@ -321,6 +321,8 @@ class Element(Weaver):
             elif known is not None:
                 if self.reads_written(known.op):
                     return self.level
+                if known.op.blocks:  # what a loop carries has the axes that its type says, needed or not
+                    level = max(level, self.bound_level(known.op, inside))
                 closed = inside | axes_closed(known.op)
                 stack.extend((n, closed) for n in _needs(known.op))
         return min(level, self.level)
