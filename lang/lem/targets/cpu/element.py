@@ -281,8 +281,9 @@ class Element(Weaver):
             return self.memo[v]
 
     def bound_level(self, o: ir.Op, closed: frozenset[Axis] = frozenset()) -> int:
-        """Where the axes of an op's results are bound, those in `closed` left out. Its subscripts may be known further out, but what may be read is
-        known here only: the scope of the innermost of them masks positions that some lanes do not have."""
+        """Where the axes of an op's results are bound, those in `closed` left out. Its subscripts may be known further
+        out, but what may be read is known here only: the scope of the innermost of them masks positions that some lanes
+        do not have."""
         axes: set[Axis] = set().union(*(r.axes for r in o.results)) - closed
         return max((self.bound[a].level for a in axes if a in self.bound), default=0)
 
