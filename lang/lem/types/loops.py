@@ -10,6 +10,7 @@ from lem.syntax import ast
 from lem.types import carried, claims, domains, expressions, flow, integers, subscripts, typed
 from lem.types.context import Ctx, Flow, Grid
 from lem.types.convert import is_error
+from lem.types.linear import Lin
 from lem.types.races import Access, Conflict, find_conflicts
 from lem.types.scope import Dim, Index
 
@@ -297,7 +298,7 @@ def _report_conflicts(ctx: Ctx, grid: Grid, indices: tuple[Index, ...]) -> None:
     syms = [i.value.only_sym for i in indices]
     accesses = _without_early_reads(ctx, grid)
     for conflict in find_conflicts(ctx.symbols, grid.outer, [s for s in syms if s is not None], accesses):
-        _report_conflict(ctx, conflict, indices)
+        _report_conflict(ctx, grid, conflict)
 
 
 def _without_early_reads(ctx: Ctx, grid: Grid) -> list[Access]:
@@ -310,16 +311,31 @@ def _without_early_reads(ctx: Ctx, grid: Grid) -> list[Access]:
     return [a for a in grid.accesses if a not in early]
 
 
-def _report_conflict(ctx: Ctx, conflict: Conflict, indices: tuple[Index, ...]) -> None:
+def _ways_to_write(grid: Grid, write: Access) -> list[str]:
+    """A sum, or, for a place that is looked up and not read in the grid, the claim that all places differ."""
+    name = write.name
+    add = f"to add up, declare `{name}` as `reduce(+)` and write `{name}[...] += value`, or `sum(... for ...)`"
+    is_read = any(a.array is write.array and a.kind == "read" for a in grid.accesses)
+    found = next((text for form in write.subs if isinstance(form, Lin) and (text := _element_text(form))), "")
+    if is_read or not found:
+        return [add]
+    array, _, rest = found.partition("[")
+    return [f"if no two elements write the same place, claim it: write `unique({array})[{rest}` for `{found}`", add]
+
+
+def _element_text(form: Lin) -> str:
+    """The text of a subscript that is one element of an array, ``idx[i]``; "" for any other."""
+    sym = form.only_sym
+    return sym.name if sym is not None and sym.kind == "fresh" and sym.name.endswith("]") else ""
+
+
+def _report_conflict(ctx: Ctx, grid: Grid, conflict: Conflict) -> None:
     first, second = conflict.first, conflict.second
     name = first.name
     if conflict.kind == "write-write":
         label = conflict.example or "two elements of the grid may write the same place here"
         also = [] if second.span == first.span else [(second.span, "the other one is written here")]
-        ctx.diags.error(
-            E0402, first.span, label, also=also,
-            help=f"to add up, declare `{name}` as `reduce(+)` and write `{name}[...] += value`, or `sum(... for ...)`",
-        )  # fmt: skip
+        ctx.diags.error(E0402, first.span, label, also=also, help=_ways_to_write(grid, first))
         return
     label = conflict.example or "another element of the grid may write what is read here"
     ctx.diags.error(
