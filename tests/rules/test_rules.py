@@ -32,7 +32,7 @@ ELSEWHERE = {
     41: "tests/run/test_cli_process.py: Ctrl-C and --timeout",
     44: "tests/run/test_cli_run.py",
 }
-MISSING = {19, 20, 21, 29, 34, 37}
+MISSING = {19, 20, 21, 37}
 
 
 @dataclass(frozen=True)
