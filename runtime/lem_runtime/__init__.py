@@ -12,6 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lem_runtime.abi.signature import CallError as CallError
     from lem_runtime.binding import facts_of as facts_of
+    from lem_runtime.binding import layouts_of as layouts_of
+    from lem_runtime.call.direct import Direct as Direct
+    from lem_runtime.call.callables import begin as begin
+    from lem_runtime.call.callables import callable_type as callable_type
+    from lem_runtime.call.wrapper import NotPlain as NotPlain
     from lem_runtime.faults import Interrupted as Interrupted
     from lem_runtime.faults import KernelFault as KernelFault
     from lem_runtime.faults import RunError as RunError
@@ -41,7 +46,8 @@ if TYPE_CHECKING:
     from lem_runtime.values import rounded as rounded
 
 _HOME = {
-    "CallError": "abi.signature", "facts_of": "binding",
+    "CallError": "abi.signature", "facts_of": "binding", "layouts_of": "binding",
+    "Direct": "call.direct", "begin": "call.callables", "callable_type": "call.callables", "NotPlain": "call.wrapper",
     "Interrupted": "faults", "KernelFault": "faults", "RunError": "faults", "TimeUp": "faults",
     "LoadError": "loader", "register_fallback": "loader", "detect": "machine",
     "NoCompiler": "native", "default_threads": "native", "use_compiler": "native",

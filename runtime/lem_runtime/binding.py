@@ -93,10 +93,15 @@ def bind_call(
 
 def facts_of(sig: Signature, arrays: Mapping[str, Any], dims: Mapping[str, int]) -> Facts:
     """The facts that hold for these arguments; arrays not given will be allocated as their types say."""
-    arrays = structs.split(sig, arrays)
-    layouts = tuple(_fact(p, arrays.get(p.name)) for p in sig.params if p.is_array)
+    layouts = layouts_of(sig, arrays)
     kinds = tuple("one" if dims[d] == 1 else "m16" if dims[d] % 16 == 0 else "any" for d in sig.dims)
     return Facts(layouts, kinds)
+
+
+def layouts_of(sig: Signature, arrays: Mapping[str, Any]) -> tuple[str, ...]:
+    """The part of the facts that the arrays alone tell: which of them are contiguous along their last axis."""
+    arrays = structs.split(sig, arrays)
+    return tuple(_fact(p, arrays.get(p.name)) for p in sig.params if p.is_array)
 
 
 def _check_names(sig: Signature, arrays: Mapping[str, Array], scalars: Mapping[str, Any]) -> None:

@@ -110,7 +110,9 @@ class Runner:
             lines, n_printed = _prints(artifact, call, bound)
             if on_prints is not None and n_printed:
                 on_prints(lines, n_printed)
-            _raise_for(status, artifact, call, bound, watch)
+            if watch.is_interrupted or (watch.is_timed_out and status != layout.DONE):
+                raise watch.error()
+            raise_for(status, artifact, call, bound)
             return RunResult(
                 bound.outputs(), bound.scalars(), lines, n_printed, _marks(artifact, call), bound.dims, elapsed,
                 call.n_workers, call.n_shared_grids, bound.notes,
@@ -217,9 +219,8 @@ class _Watch:
         return TimeUp("E0612", f"`{self._name}` ran for more than {self._timeout_s:g} s{more}", self._name)
 
 
-def _raise_for(status: int, artifact: Artifact, call: native.Call, bound: Bound, watch: _Watch) -> None:
-    if watch.is_interrupted or (watch.is_timed_out and status != layout.DONE):
-        raise watch.error()
+def raise_for(status: int, artifact: Artifact, call: native.Call, bound: Bound) -> None:
+    """What a kernel that ended with `status` recorded, as an exception; nothing when it is done."""
     if status == layout.DONE:
         return
     record = call.fault

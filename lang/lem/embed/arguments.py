@@ -17,17 +17,16 @@ from lem_runtime.abi.signature import Param, Signature
 
 @dataclass(slots=True)
 class Arguments:
-    """What a call gives. `all_scalars`: those given, and the defaults of the others."""
+    """What a call gives."""
 
     arrays: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     scalars: dict[str, Any] = field(default_factory=dict)
     dims: dict[str, int] = field(default_factory=dict)
-    all_scalars: dict[str, Any] = field(default_factory=dict)
 
 
 def sort(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
     """Parameters by their kind. Raises :class:`CallError` for what does not fit."""
-    params = [p for p in signature.params if p.effect != "result"]
+    params = [p for p in signature.arguments if p.effect != "result"]
     if len(args) > len(params):
         n, m = len(params), len(args)
         raise CallError("E0607", f"`{signature.name}` takes {n} argument{'s' if n != 1 else ''}, found {m}", signature.place)
@@ -48,18 +47,19 @@ def sort(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -
             out.arrays[p.name] = _array(p, given[p.name])
         else:
             out.scalars[p.name] = given[p.name]
-    unknown = next((name for name in given if signature.param(name) is None), None)
+    known = {p.name for p in params}
+    unknown = next((name for name in given if name not in known), None)
     if unknown is not None:
         raise CallError("E0609", f"`{signature.name}` has no parameter `{unknown}`", signature.place)
-    defaults = {p.name: p.default for p in params if p.default is not None}
-    out.all_scalars = defaults | {n: v.item() if isinstance(v, np.generic) else v for n, v in out.scalars.items()}
     return out
 
 
 def _array(p: Param, value: Any) -> Any:
     """The array itself; for other libraries a view of the same memory."""
-    if isinstance(value, np.ndarray) or not hasattr(value, "__dlpack__"):
+    if isinstance(value, np.ndarray) or isinstance(value, Mapping):  # a mapping: one array per field of a struct
         return value
+    if not hasattr(value, "__dlpack__") or isinstance(value, np.generic):
+        raise CallError("E0607", f"`{p.name}` expects an array of {p.dtype}, found {type(value).__name__}", p.place)
     try:
         view = np.from_dlpack(value)
     except (BufferError, RuntimeError, TypeError) as e:

@@ -10,7 +10,7 @@ import ast as python
 import threading
 from dataclasses import dataclass, field, replace
 from types import FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
 from lem import pipeline, texts
 from lem.diagnostics import CODES, Diagnostic, Diagnostics
@@ -20,7 +20,19 @@ from lem.ir import printer
 from lem.source import Span
 from lem.syntax import ast
 from lem.targets import cpu, llvm
-from lem_runtime import CallError, RunError, RunResult, detect, facts_of, lem_dtype, open_default, run, use_compiler
+from lem_runtime import (
+    CallError,
+    Direct,
+    NotPlain,
+    RunError,
+    RunResult,
+    detect,
+    layouts_of,
+    lem_dtype,
+    open_default,
+    run,
+    use_compiler,
+)
 from lem_runtime.abi import signature as sig
 from lem_runtime.abi.artifact import Artifact, BadArtifact, decode, encode
 from lem_runtime.abi.source import Facts
@@ -49,6 +61,8 @@ class Engine:
         self._lock = threading.RLock()
         self._program: pipeline.Program | None = None
         self._instances: dict[tuple[tuple[str, str], ...], _Instance] = {}
+        self._direct: Direct | None = None
+        self._is_indirect = False
 
     # -- reading
     def item(self, diags: Diagnostics) -> tuple[ast.Function, capture.Captured]:
@@ -98,23 +112,21 @@ class Engine:
         return program
 
     # -- calling
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run it; see :meth:`Function.__call__`."""
+    def call(self, thing: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run it; see :meth:`Function.__call__`. thing: what was called: plain calls like this one go straight to the code
+        from then on."""
         if self.kind == "fn":
             label = f"`{self._name}` is code for one element: call it from a kernel"
             raise errors.CallError([Diagnostic(E0321, None, label, (), (), ())])
         try:
             instance, given = self._bound(args, kwargs)
-            sizes = sig.bind(
-                instance.signature, {n: a.shape for n, a in given.arrays.items()}, given.all_scalars, given.dims
-            )
-            facts = Facts(facts_of(instance.signature, given.arrays, sizes).layouts)
-            result = run(self._artifact(instance, facts), given.arrays, given.scalars, given.dims)
+            artifact = self._artifact(instance, Facts(layouts_of(instance.signature, given.arrays)))
+            result = run(artifact, given.arrays, given.scalars, given.dims)
         except CallError as e:
             raise errors.CallError([self._report(e)]) from None
         except RunError as e:
-            indices, values = dict(getattr(e, "indices", {})), tuple(getattr(e, "values", ()))
-            raise errors.Fault([self._report(e)], e.kernel, indices, values) from None
+            self._raise(e)
+        self._make_direct(thing, instance, artifact)
         return _returned(instance.signature, result)
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Instance, arguments.Arguments]:
@@ -147,6 +159,20 @@ class Engine:
                 made = instance.artifacts.get(facts) or _compiled(instance, facts)
                 instance.artifacts[facts] = made
         return made
+
+    def _raise(self, e: RunError) -> NoReturn:
+        indices, values = dict(getattr(e, "indices", {})), tuple(getattr(e, "values", ()))
+        raise errors.Fault([self._report(e)], e.kernel, indices, values) from None
+
+    def _make_direct(self, thing: Any, instance: _Instance, artifact: Artifact) -> None:
+        """Once, for the first code that is made: other layouts and dtypes go on through Python."""
+        if self._direct is not None or self._is_indirect:
+            return
+        try:
+            self._direct = Direct(artifact, self._raise)
+            self._direct.install(thing)
+        except NotPlain:
+            self._is_indirect = True
 
     def _report(self, e: CallError | RunError) -> Diagnostic:
         span = None

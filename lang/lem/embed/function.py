@@ -7,18 +7,24 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, overload
 
+from lem_runtime import begin, callable_type
+
 if TYPE_CHECKING:
     from lem.embed.engine import Engine
 
 
-class Function:
+class _Methods:
     """A kernel, task or fn of lem, written in Python. Kernels and tasks can be called."""
+
+    kind: str
+    __name__: str
 
     def __init__(self, function: FunctionType, kind: str, signature: str | None = None) -> None:
         functools.update_wrapper(self, function)
         self.kind = kind
         self._signature = signature
         self._engine: Engine | None = None
+        begin(self)
 
     @property
     def engine(self) -> Engine:
@@ -35,7 +41,7 @@ class Function:
         Dimensions that no argument tells are given by name. Results (``->``) are returned: one, or a tuple.
         Raises :class:`lem.CompileError`, :class:`lem.CallError`, :class:`lem.Fault`; Ctrl-C interrupts.
         """
-        return self.engine.call(args, kwargs)
+        return self.engine.call(self, args, kwargs)
 
     def check(self) -> None:
         """Check it without running anything. Raises :class:`lem.CompileError`."""
@@ -56,7 +62,17 @@ class Function:
     def __repr__(self) -> str:
         n = len(self.specializations)
         made = "not compiled yet" if not n else f"{n} specialisation{'s' if n > 1 else ''}"
-        return f"<lem {self.kind} {self.__name__}: {made}>"  # type: ignore[attr-defined]
+        return f"<lem {self.kind} {self.__name__}: {made}>"
+
+
+if TYPE_CHECKING:
+
+    class Function(_Methods):
+        """A kernel, task or fn of lem, written in Python. Kernels and tasks can be called."""
+
+else:
+    # Its objects are called by machine code once that is made, which a plain class would keep from them.
+    Function = callable_type("lem.Function", vars(_Methods))
 
 
 _Decorator = Callable[[Callable[..., Any]], Function]

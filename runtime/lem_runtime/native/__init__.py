@@ -71,6 +71,12 @@ class Core:
         call.begin(pool.address, n_sites)
         return call
 
+    def renew_call(self, call: Call, n_sites: int) -> None:
+        """Make a call ready for its next run, after one that faulted."""
+        self.call_end(call.address)
+        pool, _ = self._pool_of(call.n_workers)
+        call.begin(pool.address, n_sites)
+
     def give_back(self, call: Call) -> None:
         """End a call: what the kernel left allocated is freed, the rest is kept for the next call."""
         self.call_end(call.address)
@@ -156,6 +162,11 @@ _provider: list[Provider] = []
 def use_compiler(provider: Provider) -> None:
     """Offer a compiler from LLVM IR text to object bytes; asked once, when no store holds the core."""
     _provider[:] = [provider]
+
+
+def compile_text(text: str) -> bytes:
+    """Object bytes of LLVM IR, from whoever offers a compiler. Raises :class:`NoCompiler`."""
+    return (_provider[0] if _provider else _no_compiler)(text)
 
 
 def default_core() -> Core:

@@ -102,6 +102,11 @@ class Call:
         for n in range(1, self.n_workers):
             put(_BODY_CTXS + layout.CTX_BYTES * n + layout.CTX_ARENA, pool + at.POOL_ARENAS + at.ARENA_BYTES * n)
 
+    @property
+    def context(self) -> int:
+        """Address of the context that an entry takes."""
+        return self.address + _ENTRY_CTX
+
     def run(self, entry: int, args: int, lo: int = 0, hi: int = -1) -> int:
         """Call an entry and wait, without the GIL. Returns its status (``layout.DONE`` ...)."""
         return int(_Entry(entry)(self.address + _ENTRY_CTX, args, lo, hi))

@@ -1,0 +1,118 @@
+"""Joins a callable with the code of one artifact: loads its wrapper, and raises what the kernel reports."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import weakref
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from lem_runtime import loader, native, store, values
+from lem_runtime.abi.artifact import Artifact
+from lem_runtime.binding import bind_call
+from lem_runtime.call import cpython, wrapper
+from lem_runtime.faults import RunError
+from lem_runtime.machine import detect
+from lem_runtime.runner import load_entry, raise_for
+
+
+class Direct:
+    """A callable joined with the code of one artifact. Keep it as long as the callable may be called."""
+
+    def __init__(self, artifact: Artifact, on_error: Callable[[RunError], NoReturn]) -> None:
+        """Raises :class:`wrapper.NotPlain` where calls have to go through Python, :class:`native.NoCompiler`, LoadError."""
+        known = cpython.known()
+        if known is None or not cpython.is_known_array(np.zeros((3, 5))[:, 1:3], known.head):
+            raise wrapper.NotPlain("objects of this interpreter are not known")
+        sig = artifact.signature
+        self._artifact, self._on_error, self._known = artifact, on_error, known
+        layouts = _layouts(artifact)
+        text = wrapper.wrapper_text(artifact, layouts, known.head)
+        self._code = _load(text)
+        self._entry = load_entry(artifact)
+        self._core = native.default_core()
+        self._call = self._core.call(1, len(artifact.sites))
+        self._fault = self.raise_fault
+        self._dtypes = [np.dtype(values.numpy_dtype(p.dtype)) for p in sig.params if p.is_array]
+        words = [0] * (wrapper.DTYPE_0 + len(self._dtypes))
+        words[wrapper.SLOW] = known.call_method
+        words[wrapper.NONE] = id(None)
+        words[wrapper.INCREF] = cpython.address_of(ctypes.pythonapi.Py_IncRef)
+        words[wrapper.NDARRAY] = id(np.ndarray)
+        words[wrapper.ENTRY] = self._entry.address
+        words[wrapper.CTX] = self._call.context
+        words[wrapper.FAULT] = id(self._fault)
+        words[wrapper.LONG], words[wrapper.FLOAT] = id(int), id(float)
+        words[wrapper.AS_LONG] = cpython.address_of(ctypes.pythonapi.PyLong_AsLongLongAndOverflow)
+        words[wrapper.DTYPE_0 :] = [id(d) for d in self._dtypes]
+        self._state = (ctypes.c_uint64 * len(words))(*words)
+        self._things: weakref.WeakSet[Any] = weakref.WeakSet()
+        _all.add(self)
+
+    def install(self, thing: Any) -> None:
+        """From now on calls of `thing` go straight to the code."""
+        at = id(thing) + self._known.head
+        cpython.write(at + cpython.METHOD_BYTES + 8, ctypes.addressof(self._state))
+        cpython.write(at + cpython.METHOD_CALL, self._code.address("lem_call"))
+        self._things.add(thing)
+
+    def remove(self) -> None:
+        """Calls go through Python again."""
+        for thing in self._things:
+            cpython.write(id(thing) + self._known.head + cpython.METHOD_CALL, self._known.call_method)
+
+    def raise_fault(self, *args: Any) -> NoReturn:
+        """What the kernel recorded, as the exception that ``run`` raises for it, handed to whoever shows errors."""
+        params = self._artifact.signature.params
+        given = dict(zip((p.name for p in params), args, strict=True))
+        arrays = {p.name: given[p.name] for p in params if p.is_array}
+        scalars = {p.name: given[p.name] for p in params if not p.is_array}
+        status = int(self._state[wrapper.STATUS])
+        try:
+            raise_for(status, self._artifact, self._call, bind_call(self._artifact, arrays, scalars))
+        except RunError as e:
+            error = e
+        self._core.renew_call(self._call, len(self._artifact.sites))
+        self._on_error(error)
+
+
+def _layouts(artifact: Artifact) -> list[str]:
+    """Of the arrays, from the printed facts."""
+    n = sum(p.is_array for p in artifact.signature.params)
+    _, found, rest = artifact.facts.partition("layouts(")
+    return [part.strip() for part in rest.partition(")")[0].split(",")] if found else ["any"] * n
+
+
+_loaded: dict[str, loader.Loaded] = {}
+
+
+def _load(text: str) -> loader.Loaded:
+    """A wrapper in memory; its object is kept on disk, so that later processes need no compiler."""
+    key = "wrap-" + hashlib.sha256(f"{detect().key}\n{text}".encode()).hexdigest()
+    if key not in _loaded:
+        kept = store.open_default()
+        data = kept.get(key) if kept else None
+        if data is None:
+            data = native.compile_text(text)
+            if kept:
+                kept.put(key, data)
+        _loaded[key] = loader.load(data, {})
+    return _loaded[key]
+
+
+_all: weakref.WeakSet[Direct] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for direct in _all:
+        direct.remove()  # its call belongs to a pool whose threads are not here
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+__all__ = ["Direct"]

@@ -1,0 +1,274 @@
+"""The way from a Python call into compiled code, as text: one function per signature, in LLVM IR.
+
+Takes a signature and the facts of its code; gives the text of ``lem_call``, which has the interpreter's own calling
+convention (PEP 590). It looks at the arguments where they lie, fills the argument block on its stack and calls the entry. It
+decides nothing: whatever is not plain (another type, strides that the code does not know, arrays that may overlap, a
+condition that does not hold, keywords, work that is worth giving up the GIL) goes to the function in Python that says what
+is wrong or does it properly.
+
+    call ──▶ type, dtype, axes, flags ──▶ sizes, conditions ──▶ no overlap ──▶ little work ──▶ entry ──▶ None
+                └──────────────────────────────┴──── any "no" ──▶ the way through Python
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.dtypes import DTYPES
+from lem_runtime.abi.signature import Param, Signature
+from lem_runtime.abi.sizes import Size, names_in
+from lem_runtime.call import cpython as at
+
+# Words of the state that a callable carries; dtypes of its arrays follow.
+SLOW, NONE, INCREF, NDARRAY, ENTRY, CTX, FAULT, STATUS, LONG, FLOAT, AS_LONG, DTYPE_0 = range(12)
+LITTLE_WORK: Final = 200_000  # operations: some 20 microseconds, for which it is not worth giving up the GIL
+_LARGEST_SIZE: Final = 1 << 31  # of an axis, so that products of two sizes cannot overflow
+
+
+class NotPlain(Exception):
+    """A signature whose calls all go through Python."""
+
+
+def wrapper_text(artifact: Artifact, layouts: Sequence[str], head: int) -> str:
+    """Text of the wrapper of an artifact whose arrays have `layouts` ("inner": contiguous last axis). Raises
+    :class:`NotPlain`. head: bytes of an object's head."""
+    sig = artifact.signature
+    if any(p.effect == "result" or p.struct or p.layout for p in sig.params):
+        raise NotPlain("results are made in Python")
+    if "tile.while" in artifact.ir or "tile.print" in artifact.ir:
+        raise NotPlain("how long it runs is not known, or it prints")
+    return _Wrapper(sig, layouts, head, _cost(artifact)).text()
+
+
+def _cost(artifact: Artifact) -> Size:
+    total: Size = 0
+    for w in artifact.work:
+        if w.flops is None or w.bytes_read is None or w.bytes_written is None:
+            raise NotPlain("its work is not known")
+        total = ("+", ("+", total, w.flops), ("+", w.bytes_read, w.bytes_written))
+    return total
+
+
+@dataclass(slots=True)
+class _Array:
+    """An array argument while the text is written: names of its parts."""
+
+    param: Param
+    data: str
+    sizes: list[str]
+    strides: list[str]  # in bytes
+    low: str = ""
+    high: str = ""
+    elements: list[str] = field(default_factory=list)  # strides in elements
+
+
+class _Wrapper:
+    def __init__(self, sig: Signature, layouts: Sequence[str], head: int, cost: Size) -> None:
+        self.sig, self.layouts, self.head, self.cost = sig, layouts, head, cost
+        self.lines: list[str] = []
+        self.n = 0
+        self.arrays: list[_Array] = []
+        self.scalars: dict[str, str] = {}  # name -> 64 bits of the block
+        self.names: dict[str, str] = {}  # dimensions and integers, for sizes
+
+    # -- small parts
+    def op(self, text: str) -> str:
+        self.n += 1
+        self.lines.append(f"  %v{self.n} = {text}")
+        return f"%v{self.n}"
+
+    def load(self, base: str, offset: int, ty: str = "i64") -> str:
+        place = self.op(f"getelementptr i8, ptr {base}, i64 {offset}")
+        return self.op(f"load {ty}, ptr {place}")
+
+    def state(self, word: int, ty: str = "ptr") -> str:
+        return self.load("%state", 8 * word, ty)
+
+    def need(self, cond: str) -> None:
+        """Go on where `cond` holds, else through Python."""
+        self.n += 1
+        self.lines += [f"  br i1 {cond}, label %ok{self.n}, label %slow", f"ok{self.n}:"]
+
+    # -- the function
+    def text(self) -> str:
+        params = list(self.sig.params)
+        self.lines += ["define ptr @lem_call(ptr %self, ptr %args, i64 %nargsf, ptr %kwnames) nounwind {", "start:"]
+        self.lines.append("  %overflow = alloca i32")
+        n_words = sum(1 + 2 * len(p.shape) if p.shape is not None else 1 for p in params) + len(self.sig.dims)
+        self.lines.append(f"  %block = alloca [{max(1, n_words)} x i64], align 16")
+        self.lines.append(f"  %state.at = getelementptr i8, ptr %self, i64 {self.head + at.METHOD_BYTES + 8}")
+        self.lines.append("  %state = load ptr, ptr %state.at")
+        n = self.op("and i64 %nargsf, 9223372036854775807")
+        self.need(self.op(f"icmp eq i64 {n}, {len(params)}"))
+        self.need(self.op("icmp eq ptr %kwnames, null"))
+        for k, p in enumerate(params):
+            arg = self.load("%args", 8 * k, "ptr")
+            if p.is_array:
+                self.array(p, arg)
+            else:
+                self.scalar(p, arg)
+        self.dimensions()
+        for condition in self.sig.conditions:
+            self.need(self.op(f"icmp ne i64 {self.size(condition.expr)}, 0"))
+        self.overlaps()
+        self.need(self.op(f"icmp slt i64 {self.size(self.cost)}, {LITTLE_WORK}"))
+        self.run(params)
+        return "\n".join(self.lines) + "\n"
+
+    def run(self, params: Sequence[Param]) -> None:
+        words: list[str] = []
+        arrays = iter(self.arrays)
+        for p in params:
+            if p.is_array:
+                a = next(arrays)
+                words += [self.op(f"ptrtoint ptr {a.data} to i64"), *a.sizes, *a.elements]
+            else:
+                words.append(self.scalars[p.name])
+        words += [self.names[d] for d in self.sig.dims]
+        for k, word in enumerate(words):
+            place = self.op(f"getelementptr i64, ptr %block, i64 {k}")
+            self.lines.append(f"  store i64 {word}, ptr {place}")
+        entry, ctx = self.state(ENTRY), self.state(CTX)
+        status = self.op(f"call i32 {entry}(ptr {ctx}, ptr %block, i64 0, i64 -1)")
+        done = self.op(f"icmp eq i32 {status}, 0")
+        self.lines += [f"  br i1 {done}, label %done, label %faulted", "done:"]
+        none, incref = self.state(NONE), self.state(INCREF)
+        self.lines += [f"  call void {incref}(ptr {none})", f"  ret ptr {none}", "faulted:"]
+        wide = self.op(f"sext i32 {status} to i64")
+        place = self.op(f"getelementptr i8, ptr %state, i64 {8 * STATUS}")
+        self.lines.append(f"  store i64 {wide}, ptr {place}")
+        method, call = self.state(FAULT), self.state(SLOW)
+        error = self.op(f"call ptr {call}(ptr {method}, ptr %args, i64 {len(params)}, ptr null)")
+        self.lines += [f"  ret ptr {error}", "slow:"]
+        call = self.state(SLOW)
+        answer = self.op(f"call ptr {call}(ptr %self, ptr %args, i64 %nargsf, ptr %kwnames)")
+        self.lines += [f"  ret ptr {answer}", "}"]
+
+    # -- arguments
+    def array(self, p: Param, arg: str) -> None:
+        assert p.shape is not None
+        self.need(self.op(f"icmp eq ptr {self.load(arg, self.head - 8, 'ptr')}, {self.state(NDARRAY)}"))
+        dtype = self.state(DTYPE_0 + len(self.arrays))
+        self.need(self.op(f"icmp eq ptr {self.load(arg, self.head + at.ARRAY_DTYPE, 'ptr')}, {dtype}"))
+        n_axes = self.load(arg, self.head + at.ARRAY_NDIM, "i32")
+        self.need(self.op(f"icmp eq i32 {n_axes}, {len(p.shape)}"))
+        wanted = at.IS_ALIGNED | (at.IS_WRITEABLE if p.is_written else 0)
+        flags = self.op(f"and i32 {self.load(arg, self.head + at.ARRAY_FLAGS, 'i32')}, {wanted}")
+        self.need(self.op(f"icmp eq i32 {flags}, {wanted}"))
+        data = self.load(arg, self.head + at.ARRAY_DATA, "ptr")
+        shape = self.load(arg, self.head + at.ARRAY_SHAPE, "ptr")
+        strides = self.load(arg, self.head + at.ARRAY_STRIDES, "ptr")
+        a = _Array(p, data, [], [])
+        size = DTYPES[p.dtype].size_bytes
+        for k in range(len(p.shape)):
+            a.sizes.append(self.load(shape, 8 * k))
+            self.need(self.op(f"icmp ult i64 {a.sizes[k]}, {_LARGEST_SIZE}"))
+            a.strides.append(self.load(strides, 8 * k))
+            odd = self.op(f"and i64 {a.strides[k]}, {size - 1}")
+            self.need(self.op(f"icmp eq i64 {odd}, 0"))
+            a.elements.append(self.op(f"ashr i64 {a.strides[k]}, {size.bit_length() - 1}"))
+        if self.layouts[len(self.arrays)] == "inner" and p.shape:
+            self.need(self.op(f"icmp eq i64 {a.strides[-1]}, {size}"))
+        self.arrays.append(a)
+        self.extent(a, size)
+
+    def extent(self, a: _Array, size: int) -> None:
+        """Addresses that an array reaches over; of a written one also that no two of its elements share a place."""
+        low = high = self.op(f"ptrtoint ptr {a.data} to i64")
+        inner = str(size)
+        for n, stride in reversed(list(zip(a.sizes, a.strides, strict=True))):
+            reach = self.op(f"mul i64 {self.op(f'sub i64 {n}, 1')}, {stride}")
+            down = self.op(f"icmp slt i64 {stride}, 0")
+            low = self.op(f"select i1 {down}, i64 {self.op(f'add i64 {low}, {reach}')}, i64 {low}")
+            high = self.op(f"select i1 {down}, i64 {high}, i64 {self.op(f'add i64 {high}, {reach}')}")
+            if a.param.is_written:
+                length = self.op(f"select i1 {down}, i64 {self.op(f'sub i64 0, {stride}')}, i64 {stride}")
+                apart = self.op(f"icmp uge i64 {length}, {inner}")
+                self.need(self.op(f"or i1 {apart}, {self.op(f'icmp ule i64 {n}, 1')}"))
+                inner = self.op(f"mul i64 {length}, {n}")
+        a.low, a.high = low, self.op(f"add i64 {high}, {size}")
+
+    def scalar(self, p: Param, arg: str) -> None:
+        dtype = DTYPES[p.dtype]
+        ty = self.load(arg, self.head - 8, "ptr")
+        if p.dtype in ("f32", "f64"):
+            self.need(self.op(f"icmp eq ptr {ty}, {self.state(FLOAT)}"))
+            number = self.load(arg, self.head, "double")
+            if p.dtype == "f64":
+                self.scalars[p.name] = self.op(f"bitcast double {number} to i64")
+                return
+            bits = self.op(f"bitcast float {self.op(f'fptrunc double {number} to float')} to i32")
+            self.scalars[p.name] = self.op(f"zext i32 {bits} to i64")
+            return
+        if not dtype.is_int or p.dtype == "u64":
+            raise NotPlain(f"a scalar of {p.dtype}")
+        self.need(self.op(f"icmp eq ptr {ty}, {self.state(LONG)}"))
+        value = self.op(f"call i64 {self.state(AS_LONG)}(ptr {arg}, ptr %overflow)")
+        self.need(self.op(f"icmp eq i32 {self.op('load i32, ptr %overflow')}, 0"))
+        if dtype.bits < 64:
+            self.need(self.op(f"icmp sge i64 {value}, {dtype.min_int}"))
+            self.need(self.op(f"icmp sle i64 {value}, {dtype.max_int}"))
+        self.names[p.name] = value
+        self.scalars[p.name] = self.op(f"and i64 {value}, {(1 << dtype.bits) - 1}") if dtype.bits < 64 else value
+
+    # -- sizes
+    def dimensions(self) -> None:
+        """Each dimension from the array that binds it, then every axis compared with what the signature says."""
+        by_name = {a.param.name: a for a in self.arrays}
+        for dim in self.sig.dims:
+            rule = next((r for r in self.sig.rules if r.dim == dim and r.param is not None), None)
+            if rule is None or rule.param not in by_name or rule.offset != 0 or rule.scale != 1:
+                raise NotPlain(f"how `{dim}` is found")
+            self.names[dim] = by_name[rule.param].sizes[rule.axis]
+        for a in self.arrays:
+            assert a.param.shape is not None
+            for have, want in zip(a.sizes, a.param.shape, strict=True):
+                self.need(self.op(f"icmp eq i64 {have}, {self.size(want)}"))
+
+    def size(self, expr: Size) -> str:
+        """A size expression of the signature, or a condition as 0 or 1."""
+        if isinstance(expr, int):
+            return str(int(expr))
+        if isinstance(expr, str):
+            if expr not in self.names:
+                raise NotPlain(f"`{expr}` is not known to the wrapper")
+            return self.names[expr]
+        op, *parts = expr
+        a, *b = (self.size(p) for p in parts)
+        if op == "not":
+            return self.op(f"zext i1 {self.op(f'icmp eq i64 {a}, 0')} to i64")
+        if op in _PLAIN:
+            return self.op(f"{_PLAIN[op]} i64 {a}, {b[0]}")
+        if op in _COMPARE:
+            return self.op(f"zext i1 {self.op(f'icmp {_COMPARE[op]} i64 {a}, {b[0]}')} to i64")
+        if op in ("min", "max"):
+            first = self.op(f"icmp {'slt' if op == 'min' else 'sgt'} i64 {a}, {b[0]}")
+            return self.op(f"select i1 {first}, i64 {a}, i64 {b[0]}")
+        if op in ("//", "%") and isinstance(parts[1], int) and parts[1] > 0:
+            return self.floor(op, a, parts[1])
+        raise NotPlain(f"a size with `{op}` of {', '.join(sorted(names_in(expr)))}")
+
+    def floor(self, op: str, a: str, by: int) -> str:
+        rest = self.op(f"srem i64 {a}, {by}")
+        below = self.op(f"icmp slt i64 {rest}, 0")
+        if op == "%":
+            return self.op(f"select i1 {below}, i64 {self.op(f'add i64 {rest}, {by}')}, i64 {rest}")
+        return self.op(f"add i64 {self.op(f'sdiv i64 {a}, {by}')}, {self.op(f'sext i1 {below} to i64')}")
+
+    def overlaps(self) -> None:
+        """A written array reaches over no place of another one; whether that matters is decided in Python."""
+        for n, a in enumerate(self.arrays):
+            for b in self.arrays[n + 1 :]:
+                if a.param.is_written or b.param.is_written:
+                    before = self.op(f"icmp ule i64 {a.high}, {b.low}")
+                    behind = self.op(f"icmp ule i64 {b.high}, {a.low}")
+                    self.need(self.op(f"or i1 {before}, {behind}"))
+
+
+_PLAIN = {"+": "add", "-": "sub", "*": "mul", "and": "and", "or": "or"}
+_COMPARE = {"==": "eq", "!=": "ne", "<": "slt", "<=": "sle", ">": "sgt", ">=": "sge"}
+
+__all__ = ["NotPlain", "wrapper_text"]
