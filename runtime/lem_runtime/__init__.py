@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from lem_runtime.abi.signature import CallError as CallError
     from lem_runtime.binding import facts_of as facts_of
     from lem_runtime.binding import layouts_of as layouts_of
-    from lem_runtime.call.direct import Direct as Direct
     from lem_runtime.call.callables import begin as begin
     from lem_runtime.call.callables import callable_type as callable_type
+    from lem_runtime.call.direct import Direct as Direct
     from lem_runtime.call.wrapper import NotPlain as NotPlain
     from lem_runtime.faults import Interrupted as Interrupted
     from lem_runtime.faults import KernelFault as KernelFault

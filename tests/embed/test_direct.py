@@ -61,7 +61,7 @@ def outcome(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def arrays(dtype: str, ndim: int) -> st.SearchStrategy[Any]:
-    """Arrays as callers have them: mostly what is wanted, else with other types, sizes, strides, flags, or no array at all."""
+    """Arrays as callers have them: mostly what is wanted, else with other types, strides, flags, or no array at all."""
     size = st.sampled_from([0, 1, 2, 4, 4, 4, 5])
 
     def make(shape: list[int], how: str, seed: int) -> Any:
@@ -99,7 +99,8 @@ def arrays(dtype: str, ndim: int) -> st.SearchStrategy[Any]:
         return a
 
     hows = ["plain"] * 8 + [
-        "other type", "gaps", "backwards", "turned", "read-only", "big-endian", "unaligned", "broadcast", "subclass", "list", "none",
+        "other type", "gaps", "backwards", "turned", "read-only", "big-endian", "unaligned", "broadcast", "subclass", "list",
+        "none",
     ]  # fmt: skip
     return st.builds(make, st.lists(size, min_size=ndim, max_size=ndim), st.sampled_from(hows), st.integers(0, 9))
 

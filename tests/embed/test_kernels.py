@@ -11,6 +11,7 @@ import pytest
 import lem
 from lem.diagnostics import Diagnostics
 from lem.dims import D, K, M, N, S
+from lem.embed.program import item_of
 from lem.source import SourceFile
 from lem.syntax import ast, parse
 
@@ -216,7 +217,7 @@ kernel matmul[M, K, N](a: f32[M, K], b: f32[K, N], c: out f32[M, N]):
 def test_both_doors_give_the_same_tree() -> None:
     diags = Diagnostics()
     (lem_item,) = parse(SourceFile("twin.lem", TWIN), diags).items
-    python_item, _ = matmul.engine.item(diags)
+    python_item, _ = item_of(matmul.decorated, diags)
     assert not diags.items
     assert ast.same(lem_item, python_item)
 

@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "lsp": ("", "source", "diagnostics", "ide"),
     "cli": ("", *_STAGES, *_TOOLS),
     "dims": ("embed",),
+    "importer": ("embed",),
     "": ("embed",),  # `lem` itself: its version, and (late) what Python code uses
     "__main__": ("cli",),
 }

@@ -1,24 +1,22 @@
-"""What is behind a decorated function: its program, and code for the calls it has had.
+"""What is behind a callable: its program, and code for the calls it has had.
 
-Takes a Python function; reads its text when it is first needed (names that it uses may be defined after it), checks it, and
-compiles it once per set of facts of its calls: dtypes, and which arrays are contiguous. New sizes compile nothing.
+Takes whatever gives the program (it is asked for at the first use: names that a decorated function uses may be defined after
+it), and compiles it once per set of facts of its calls: dtypes, and which arrays are contiguous. New sizes compile nothing.
 """
 
 from __future__ import annotations
 
-import ast as python
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from types import FunctionType
 from typing import Any, NoReturn
 
 from lem import pipeline, texts
 from lem.diagnostics import CODES, Diagnostic, Diagnostics
-from lem.diagnostics.codes import E0101, E0321
-from lem.embed import arguments, capture, errors, head, text
+from lem.diagnostics.codes import E0321
+from lem.embed import arguments, errors
 from lem.ir import printer
 from lem.source import Span
-from lem.syntax import ast
 from lem.targets import cpu, llvm
 from lem_runtime import (
     CallError,
@@ -51,13 +49,15 @@ class _Instance:
 
 
 class Engine:
-    """The compiler's side of one decorated function. Used from several threads."""
+    """The compiler's side of one callable. Used from several threads.
 
-    def __init__(self, function: FunctionType, kind: str, signature: str | None) -> None:
+    analysed: gives the program that defines `name`; may raise :class:`errors.CompileError`.
+    """
+
+    def __init__(self, name: str, kind: str, analysed: Callable[[], pipeline.Program]) -> None:
         self.kind = kind
-        self._name = function.__name__
-        self._function = function
-        self._signature_text = signature
+        self._name = name
+        self._analysed = analysed
         self._lock = threading.RLock()
         self._program: pipeline.Program | None = None
         self._instances: dict[tuple[tuple[str, str], ...], _Instance] = {}
@@ -65,51 +65,12 @@ class Engine:
         self._is_indirect = False
 
     # -- reading
-    def item(self, diags: Diagnostics) -> tuple[ast.Function, capture.Captured]:
-        """Its own tree, and what that needs from around it. Raises :class:`text.NoText`."""
-        written = text.find(self._function)
-        around = capture.surroundings(self._function)
-
-        def meaning(node: python.expr) -> Any:
-            code = compile(python.Expression(node), "<annotation>", "eval")
-            return eval(code, dict(around))  # a name of a type, as Python itself would read it there
-
-        found = head.read_head(written, self._signature_text, meaning, self.kind, diags)
-        body, doc = text.body_of(written, diags)
-        params = {p.name.id for p in found.params} | {r.name.id for r in found.results if r.name is not None}
-        params |= {g.name for g in found.generics}
-        used = capture.capture(body, params, around)
-        extra = tuple(ast.GenericParam(span, name, None) for name, span in used.dims.items())
-        whole = written.span(written.node)
-        at = whole.source.text.index(self._name, whole.start)
-        name = ast.Name(Span(whole.source, at, at + len(self._name)), self._name)
-        generics = (*found.generics, *extra)
-        made = ast.Function(
-            whole, self.kind, name, generics, found.params, found.results, found.where, body, doc, (), name.span
-        )
-        return made, used
-
     def program(self) -> pipeline.Program:
         """The checked program, with all that it calls. Raises :class:`errors.CompileError`."""
         with self._lock:
             if self._program is None:
                 self._program = self._analysed()
             return self._program
-
-    def _analysed(self) -> pipeline.Program:
-        diags = Diagnostics()
-        try:
-            items = _with_callees(self, diags)
-        except text.NoText as e:
-            raise errors.CompileError([Diagnostic(E0101, None, str(e), (), (), ())]) from None
-        if diags.has_errors:  # a head without its types would be reported once more
-            raise errors.CompileError(diags.items)
-        source = items[0].span.source
-        tree = ast.Module(Span(source, 0, len(source.text)), None, items)
-        program = pipeline.analyse_tree(source, tree, diags, texts.module_loader(source))
-        if program is None:
-            raise errors.CompileError(diags.items)
-        return program
 
     # -- calling
     def call(self, thing: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -232,35 +193,6 @@ def _compiled(instance: _Instance, facts: Facts) -> Artifact:
     if store:
         store.put(key, encode(made))
     return made
-
-
-# ---------------------------------------------------------------- a module of what a function uses
-def _with_callees(first: Engine, diags: Diagnostics) -> tuple[ast.Item, ...]:
-    """The function's item, then all that it uses, by the names that it uses for them."""
-    items: dict[str, ast.Item] = {}
-    todo: list[tuple[str, Engine]] = [(first._name, first)]
-    while todo:
-        name, fn = todo.pop()
-        if name in items:
-            continue
-        item, used = fn.item(diags)
-        item.name.id = name
-        items[name] = item
-        for constant, (value, span) in used.constants.items():
-            items.setdefault(constant, ast.Constant(span, ast.Name(span, constant), _literal(span, value)))
-        todo += [(name, f.engine) for name, f in used.functions.items()]
-    return tuple(items.values())
-
-
-def _literal(span: Span, value: int | float | bool) -> ast.Expr:
-    """A captured number as it would be written."""
-    if isinstance(value, bool):
-        return ast.Bool(span, value)
-    if value != value or value in (float("inf"), float("-inf")):
-        made: ast.Expr = ast.Name(span, "nan" if value != value else "inf")
-    else:
-        made = ast.Number(span, repr(abs(value)), abs(value))
-    return ast.Unary(span, "-", made) if value < 0 else made
 
 
 use_compiler(lambda code: llvm.compile_ir(code, detect()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, overload
 
@@ -13,26 +14,33 @@ if TYPE_CHECKING:
     from lem.embed.engine import Engine
 
 
+@dataclass(frozen=True, slots=True)
+class Decorated:
+    """A function of Python and what its decorator says. signature: where it was given as text."""
+
+    function: FunctionType
+    kind: str
+    signature: str | None
+
+
 class _Methods:
     """A kernel, task or fn of lem, written in Python. Kernels and tasks can be called."""
 
     kind: str
-    __name__: str
+    decorated: Decorated | None = None  # where it comes from a function of Python
 
-    def __init__(self, function: FunctionType, kind: str, signature: str | None = None) -> None:
-        functools.update_wrapper(self, function)
+    def __init__(self, name: str, kind: str, make: Callable[[], Engine]) -> None:
+        self.__name__ = self.__qualname__ = name
         self.kind = kind
-        self._signature = signature
+        self._make = make
         self._engine: Engine | None = None
         begin(self)
 
     @property
     def engine(self) -> Engine:
-        """The compiler's side of it."""
+        """The compiler's side of it, made when it is first needed."""
         if self._engine is None:
-            from lem.embed.engine import Engine
-
-            self._engine = Engine(self.__wrapped__, self.kind, self._signature)  # type: ignore[attr-defined]
+            self._engine = self._make()
         return self._engine
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -80,8 +88,22 @@ _Decorator = Callable[[Callable[..., Any]], Function]
 
 def _decorate(kind: str, what: Callable[..., Any] | str | None) -> Any:
     if isinstance(what, str) or what is None:
-        return lambda function: Function(function, kind, what)
-    return Function(what, kind)  # type: ignore[arg-type]  # a builtin has no text, and says so at its first use
+        return lambda function: _decorated(function, kind, what)
+    return _decorated(what, kind, None)
+
+
+def _decorated(function: Any, kind: str, signature: str | None) -> Function:
+    decorated = Decorated(function, kind, signature)
+
+    def make() -> Engine:
+        from lem.embed import engine, program
+
+        return engine.Engine(function.__name__, kind, lambda: program.analysed(decorated))
+
+    made = Function(function.__name__, kind, make)
+    made.decorated = decorated
+    functools.update_wrapper(made, function)
+    return made
 
 
 @overload

@@ -1,8 +1,9 @@
 """What this interpreter's objects look like in memory: offsets that compiled code reads, each tested before it is trusted.
 
 Gives :func:`known`, the offsets, or None on an interpreter that lays its objects out otherwise: calls then take the way
-through Python, which knows nothing of this; :func:`is_known_array` asks the same of NumPy. The fields after an object's head keep their order in all versions; where
-the head ends differs (it is larger without a GIL), so everything counts from ``object.__basicsize__``.
+through Python, which knows nothing of this; :func:`is_known_array` asks the same of NumPy. The fields after an object's
+head keep their order in all versions; where the head ends differs (it is larger without a GIL), so everything counts from
+``object.__basicsize__``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,50 @@
+"""``.lem`` files in Python: ``lem.load("blur.lem")``, and ``import lem.importer`` for ``import blur``.
+
+Takes a path; gives a module whose kernels and tasks are callables. It is read and checked when it is loaded, so what is
+wrong in it is said at once; code is made at the first call of each.
+"""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+
+from lem import pipeline, texts
+from lem.diagnostics import Diagnostics
+from lem.embed import errors
+from lem.embed.engine import Engine
+from lem.embed.function import Function
+from lem.syntax import ast
+
+
+def load(path: str | os.PathLike[str]) -> ModuleType:
+    """The kernels, tasks and constants of a file, as attributes of a module. Raises :class:`errors.CompileError`."""
+    name = os.path.splitext(os.path.basename(os.fspath(path)))[0]
+    made = ModuleType(name)
+    fill(made, os.fspath(path))
+    return made
+
+
+def fill(module: ModuleType, path: str) -> None:
+    """Give a module what a file defines."""
+    diags = Diagnostics()
+    source = texts.read_source(path, diags)
+    program = pipeline.analyse(source, diags) if source is not None else None
+    if program is None:
+        raise errors.CompileError(diags.items)
+    module.__doc__ = program.bound.tree.doc
+    module.__file__ = path
+    for item in program.bound.tree.items:
+        if isinstance(item, ast.Function) and item.kind in ("kernel", "task"):
+            setattr(module, item.name.id, _callable(program, item, module.__name__))
+
+
+def _callable(program: pipeline.Program, item: ast.Function, module: str) -> Function:
+    name = item.name.id
+    made = Function(name, item.kind, lambda: Engine(name, item.kind, lambda: program))
+    made.__doc__ = item.doc
+    made.__module__ = module
+    return made
+
+
+__all__ = ["fill", "load"]
