@@ -194,11 +194,19 @@ def test_a_callable_can_be_freed() -> None:
         for i in lem.grid(N):
             y[i] = x[i]
 
+    class Held:
+        """Something in its dictionary."""
+
     local(np.ones(2, np.float32), np.ones(2, np.float32))
-    gone = weakref.ref(local)
+    local.held = Held()  # type: ignore[attr-defined]
+    local.itself = local  # type: ignore[attr-defined]  # a circle, which only the collector finds
+    gone, held = weakref.ref(local), weakref.ref(local.held)  # type: ignore[attr-defined]
+    assert gc.is_tracked(local)
     del local
     gc.collect()
-    assert gone() is None
+    assert gone() is None and held() is None
+    others = [lem.kernel(outcome) for _ in range(1000)]  # in the same memory, as likely as not
+    assert gone() is None and len({id(f) for f in others}) == 1000
 
 
 def test_threads_call_the_same_kernel_at_once() -> None:

@@ -6,11 +6,10 @@ that the module needs beside it. Names of parameters and locals are the body's o
 
 from __future__ import annotations
 
-import builtins
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from lem.embed import annotations as an
@@ -26,17 +25,6 @@ class Captured:
     functions: dict[str, Function] = field(default_factory=dict)
     constants: dict[str, tuple[int | float | bool, Span]] = field(default_factory=dict)
     dims: dict[str, Span] = field(default_factory=dict)
-
-
-def surroundings(function: FunctionType) -> Mapping[str, Any]:
-    """Names that a function sees, nearest first: enclosing functions, its module, Python's own."""
-    found = {**vars(builtins), **function.__globals__}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:  # assigned later, and so not yet anything
-            continue
-    return found
 
 
 def capture(body: tuple[ast.Stmt, ...], params: set[str], around: Mapping[str, Any]) -> Captured:

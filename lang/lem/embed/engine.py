@@ -1,23 +1,23 @@
-"""What is behind a callable: its program, and code for the calls it has had.
+"""What is behind a callable: its signature, and code for the calls it has had.
 
-Takes whatever gives the program (it is asked for at the first use: names that a decorated function uses may be defined after
-it), and compiles it once per set of facts of its calls: dtypes, and which arrays are contiguous. New sizes compile nothing.
+Takes a :class:`Source`, whatever gives the program (it is asked for at the first use: names that a decorated function uses
+may be defined after it). Code is made once per set of facts of the calls: dtypes, and which arrays are contiguous; new sizes
+compile nothing. Signatures and code are kept on disk by the text they were made from, so that a known function runs without
+the compiler being loaded at all.
 """
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from lem import pipeline, texts
-from lem.diagnostics import CODES, Diagnostic, Diagnostics
+from lem import texts
+from lem.diagnostics import CODES, Diagnostic
 from lem.diagnostics.codes import E0321
 from lem.embed import arguments, errors
-from lem.ir import printer
 from lem.source import Span
-from lem.targets import cpu, llvm
 from lem_runtime import (
     CallError,
     Direct,
@@ -31,46 +31,68 @@ from lem_runtime import (
     run,
     use_compiler,
 )
-from lem_runtime.abi import signature as sig
-from lem_runtime.abi.artifact import Artifact, BadArtifact, decode, encode
+from lem_runtime.abi.artifact import Artifact, BadArtifact, decode, encode, signature_from_json
+from lem_runtime.abi.signature import Signature
 from lem_runtime.abi.source import Facts
 
-_STAGES = {"schedule": "schedule", "loops": "loops", "llvm": "ll", "asm": "asm"}
+if TYPE_CHECKING:
+    from lem.embed.compiling import Compiler
 
 
-@dataclass(slots=True)
-class _Instance:
-    """The function for one set of dtypes (the only one, where it is not generic), and the code made of it so far."""
+class Source(Protocol):
+    """Where a callable comes from."""
 
-    program: pipeline.Program
-    name: str
-    signature: sig.Signature
-    artifacts: dict[Facts, Artifact] = field(default_factory=dict)
+    def key(self) -> str | None:
+        """What its text and all that it uses from around it is, in short; None where that is not known."""
+
+    def compiler(self) -> Compiler:
+        """Its checked program. Raises :class:`errors.CompileError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What is known of a function without its program. type_params: of a generic one. key: see :class:`Source`."""
+
+    signature: Signature
+    type_params: tuple[str, ...]
+    key: str | None
 
 
 class Engine:
-    """The compiler's side of one callable. Used from several threads.
+    """The compiler's side of one callable. Used from several threads."""
 
-    analysed: gives the program that defines `name`; may raise :class:`errors.CompileError`.
-    """
-
-    def __init__(self, name: str, kind: str, analysed: Callable[[], pipeline.Program]) -> None:
+    def __init__(self, name: str, kind: str, source: Source) -> None:
         self.kind = kind
         self._name = name
-        self._analysed = analysed
+        self._source = source
         self._lock = threading.RLock()
-        self._program: pipeline.Program | None = None
-        self._instances: dict[tuple[tuple[str, str], ...], _Instance] = {}
+        self._front: Front | None = None
+        self._compiler: Compiler | None = None
+        self._artifacts: dict[Facts, Artifact] = {}
         self._direct: Direct | None = None
         self._is_indirect = False
 
-    # -- reading
-    def program(self) -> pipeline.Program:
-        """The checked program, with all that it calls. Raises :class:`errors.CompileError`."""
+    @property
+    def compiler(self) -> Compiler:
+        """Its checked program, with all that it calls. Raises :class:`errors.CompileError`."""
         with self._lock:
-            if self._program is None:
-                self._program = self._analysed()
-            return self._program
+            if self._compiler is None:
+                self._compiler = self._source.compiler()
+            return self._compiler
+
+    def front(self) -> Front:
+        """From the disk where the text is known, else by checking it."""
+        with self._lock:
+            if self._front is None:
+                key = self._source.key()
+                store = open_default() if key is not None else None
+                self._front = _front(store.get(f"pyf-{key}") if store else None, key)
+                if self._front is None:
+                    signature, type_params = self.compiler.signature()
+                    self._front = Front(signature, type_params, key)
+                    if store:
+                        store.put(f"pyf-{key}", _written(self._front))
+            return self._front
 
     # -- calling
     def call(self, thing: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -80,52 +102,43 @@ class Engine:
             label = f"`{self._name}` is code for one element: call it from a kernel"
             raise errors.CallError([Diagnostic(E0321, None, label, (), (), ())])
         try:
-            instance, given = self._bound(args, kwargs)
-            artifact = self._artifact(instance, Facts(layouts_of(instance.signature, given.arrays)))
+            front = self.front()
+            given = arguments.sort(front.signature, args, kwargs)
+            dtypes = arguments.dtypes_of(front.signature, front.type_params, given, lem_dtype)
+            artifact = self._artifact(Facts(layouts_of(front.signature, given.arrays), (), tuple(sorted(dtypes.items()))))
             result = run(artifact, given.arrays, given.scalars, given.dims)
         except CallError as e:
             raise errors.CallError([self._report(e)]) from None
         except RunError as e:
             self._raise(e)
-        self._make_direct(thing, instance, artifact)
-        return _returned(instance.signature, result)
+        self._make_direct(thing, artifact)
+        return _returned(artifact.signature, result)
 
-    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Instance, arguments.Arguments]:
-        program = self.program()
-        generic = program.typed.generics.get(self._name)
-        if generic is None:
-            instance = self._instance(())
-            return instance, arguments.sort(instance.signature, args, kwargs)
-        given = arguments.sort(generic.signature, args, kwargs)
-        dtypes = arguments.dtypes_of(generic.signature, [name for name, _ in generic.params], given, lem_dtype)
-        return self._instance(tuple(sorted(dtypes.items()))), given
-
-    def _instance(self, dtypes: tuple[tuple[str, str], ...]) -> _Instance:
-        with self._lock:
-            if dtypes not in self._instances:
-                program, name = self.program(), self._name
-                if dtypes:
-                    diags = Diagnostics()
-                    made = pipeline.instantiate(program, name, dict(dtypes), diags)
-                    if made is None:
-                        raise errors.CompileError(diags.items)
-                    program, name = made
-                self._instances[dtypes] = _Instance(program, name, program.typed.functions[name].signature)
-            return self._instances[dtypes]
-
-    def _artifact(self, instance: _Instance, facts: Facts) -> Artifact:
-        made = instance.artifacts.get(facts)
+    def _artifact(self, facts: Facts) -> Artifact:
+        made = self._artifacts.get(facts)
         if made is None:
             with self._lock:
-                made = instance.artifacts.get(facts) or _compiled(instance, facts)
-                instance.artifacts[facts] = made
+                made = self._artifacts.get(facts) or self._kept_or_compiled(facts)
+                self._artifacts[facts] = made
         return made
 
-    def _raise(self, e: RunError) -> NoReturn:
-        indices, values = dict(getattr(e, "indices", {})), tuple(getattr(e, "values", ()))
-        raise errors.Fault([self._report(e)], e.kernel, indices, values) from None
+    def _kept_or_compiled(self, facts: Facts) -> Artifact:
+        """Code for these facts: from the disk, or made now and kept there."""
+        key = self.front().key
+        store = open_default() if key is not None else None
+        name = "py-" + texts.digest(key or "", str(facts), detect().key, "cpu")
+        kept = store.get(name) if store else None
+        if kept is not None:
+            try:
+                return decode(kept)
+            except BadArtifact:
+                pass  # damaged, or of another version: made anew
+        made = self.compiler.compile(facts)
+        if store:
+            store.put(name, encode(made))
+        return made
 
-    def _make_direct(self, thing: Any, instance: _Instance, artifact: Artifact) -> None:
+    def _make_direct(self, thing: Any, artifact: Artifact) -> None:
         """Once, for the first code that is made: other layouts and dtypes go on through Python."""
         if self._direct is not None or self._is_indirect:
             return
@@ -135,64 +148,63 @@ class Engine:
         except NotPlain:
             self._is_indirect = True
 
+    # -- errors
+    def _raise(self, e: RunError) -> NoReturn:
+        indices, values = dict(getattr(e, "indices", {})), tuple(getattr(e, "values", ()))
+        raise errors.Fault([self._report(e)], e.kernel, indices, values) from None
+
     def _report(self, e: CallError | RunError) -> Diagnostic:
-        span = None
-        if e.place is not None:
-            files = {f.name: f for f in self.program().files}
-            found = files.get(e.place.file)
-            span = Span(found, e.place.start, e.place.end) if found is not None else None
+        """With the place in the text, which is read again for it."""
+        files = {f.name: f for f in self.compiler.files}
+        found = files.get(e.place.file) if e.place is not None else None
+        span = Span(found, e.place.start, e.place.end) if found is not None and e.place is not None else None
         return Diagnostic(CODES[e.code], span, e.message, (), (), (e.help,) if e.help else ())
 
     # -- looking inside
     def specializations(self) -> tuple[Facts, ...]:
         """The facts that code was made for so far."""
-        return tuple(
-            replace(facts, dtypes=dtypes)
-            for dtypes, instance in self._instances.items()
-            for facts in instance.artifacts
-        )
+        return tuple(self._artifacts)
 
-    def inspect(self, what: str = "ir") -> str:
+    def inspect(self, what: str) -> str:
         """See :meth:`Function.inspect`."""
-        if self._name in self.program().typed.generics:
-            instance = next(iter(self._instances.values()), None)
-            if instance is None:
-                raise ValueError(f"`{self._name}` is generic: call it once, so that its types are known")
-        else:
-            instance = self._instance(())
-        module = pipeline.optimised(instance.program, instance.name)
-        if what == "ir":
-            return printer.print_module(module)
-        if what not in _STAGES:
-            raise ValueError(f"no stage is called {what!r}; there are ir, {', '.join(_STAGES)}")
-        n_arrays = sum(p.is_array for p in instance.signature.params)
-        return cpu.TARGET.show(module, instance.name, Facts(("inner",) * n_arrays), detect(), _STAGES[what])
+        front = self.front()
+        facts = next(iter(self._artifacts), None)
+        if front.type_params and facts is None:
+            raise ValueError(f"`{self._name}` is generic: call it once, so that its types are known")
+        n_arrays = sum(p.is_array for p in front.signature.params)
+        dtypes = facts.dtypes if facts is not None and front.type_params else ()
+        return self.compiler.show(Facts(("inner",) * n_arrays, (), dtypes), what)
 
 
-def _returned(signature: sig.Signature, result: RunResult) -> Any:
+def _returned(signature: Signature, result: RunResult) -> Any:
     for line in result.prints:
         print(line)
     named = {**result.outputs, **result.scalars}
-    values = tuple(named[p.name] for p in signature.params if p.effect == "result")
+    values = tuple(named[p.name] for p in signature.arguments if p.effect == "result")
     return None if not values else values[0] if len(values) == 1 else values
 
 
-def _compiled(instance: _Instance, facts: Facts) -> Artifact:
-    """Code for these facts: from the disk, or made now and kept there."""
-    machine = detect()
-    code = printer.print_module(instance.program.ir.closure(instance.name), locs=True)
-    key = "py-" + texts.digest(texts.compiler_stamp(), code, str(facts), machine.key, "cpu")
-    store = open_default()
-    kept = store.get(key) if store else None
-    if kept is not None:
-        try:
-            return decode(kept)
-        except BadArtifact:
-            pass  # damaged, or of another version: made anew
-    made = pipeline.compile_function(instance.program, instance.name, facts, machine, cpu.TARGET)
-    if store:
-        store.put(key, encode(made))
-    return made
+# ---------------------------------------------------------------- what a text is, on disk
+def _written(front: Front) -> bytes:
+    return json.dumps({"signature": asdict(front.signature), "type_params": front.type_params}).encode()
 
 
-use_compiler(lambda code: llvm.compile_ir(code, detect()))
+def _front(data: bytes | None, key: str | None) -> Front | None:
+    if data is None:
+        return None
+    try:
+        read = json.loads(data)
+        return Front(signature_from_json(read["signature"]), tuple(read["type_params"]), key)
+    except (ValueError, KeyError, TypeError):
+        return None  # damaged: found out anew
+
+
+def _compile_core(text: str) -> bytes:
+    from lem.embed import compiling
+
+    return compiling.compile_text(text)
+
+
+use_compiler(_compile_core)
+
+__all__ = ["Engine", "Front", "Source"]

@@ -53,7 +53,7 @@ class _Methods:
 
     def check(self) -> None:
         """Check it without running anything. Raises :class:`lem.CompileError`."""
-        self.engine.program()
+        self.engine.compiler  # noqa: B018  # made where it is not there yet
 
     @property
     def specializations(self) -> tuple[Any, ...]:
@@ -96,9 +96,10 @@ def _decorated(function: Any, kind: str, signature: str | None) -> Function:
     decorated = Decorated(function, kind, signature)
 
     def make() -> Engine:
-        from lem.embed import engine, program
+        from lem.embed import decorated as text
+        from lem.embed import engine
 
-        return engine.Engine(function.__name__, kind, lambda: program.analysed(decorated))
+        return engine.Engine(function.__name__, kind, text.DecoratedSource(decorated))
 
     made = Function(function.__name__, kind, make)
     made.decorated = decorated

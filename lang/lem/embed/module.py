@@ -12,6 +12,7 @@ from types import ModuleType
 from lem import pipeline, texts
 from lem.diagnostics import Diagnostics
 from lem.embed import errors
+from lem.embed.compiling import Compiler
 from lem.embed.engine import Engine
 from lem.embed.function import Function
 from lem.syntax import ast
@@ -39,9 +40,23 @@ def fill(module: ModuleType, path: str) -> None:
             setattr(module, item.name.id, _callable(program, item, module.__name__))
 
 
+class _FileSource:
+    """One function of a file. See :class:`lem.embed.engine.Source`."""
+
+    def __init__(self, program: pipeline.Program, name: str) -> None:
+        self._program, self._name = program, name
+
+    def key(self) -> str | None:
+        files = (part for f in self._program.files for part in (f.name, f.text))
+        return texts.digest(texts.compiler_stamp(), self._name, *files)
+
+    def compiler(self) -> Compiler:
+        return Compiler(self._program, self._name)
+
+
 def _callable(program: pipeline.Program, item: ast.Function, module: str) -> Function:
     name = item.name.id
-    made = Function(name, item.kind, lambda: Engine(name, item.kind, lambda: program))
+    made = Function(name, item.kind, lambda: Engine(name, item.kind, _FileSource(program, name)))
     made.__doc__ = item.doc
     made.__module__ = module
     return made

@@ -13,6 +13,7 @@ from lem import pipeline, texts
 from lem.diagnostics import Diagnostic, Diagnostics
 from lem.diagnostics.codes import E0101
 from lem.embed import capture, errors, head, text
+from lem.embed.around import surroundings
 from lem.embed.function import Decorated
 from lem.source import Span
 from lem.syntax import ast
@@ -39,7 +40,7 @@ def item_of(function: Decorated, diags: Diagnostics) -> tuple[ast.Function, capt
     """The tree of one function, and what that needs from around it. Raises :class:`text.NoText`."""
     plain = function.function
     written = text.find(plain)
-    around = capture.surroundings(plain)
+    around = surroundings(plain)
 
     def meaning(node: python.expr) -> Any:
         code = compile(python.Expression(node), "<annotation>", "eval")

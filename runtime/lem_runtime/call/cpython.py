@@ -124,15 +124,19 @@ class _Spec(ctypes.Structure):
     ]  # fmt: skip
 
 
-_TP_CALL, _TP_MEMBERS, _TP_GETSET = 50, 72, 73  # typeslots.h
+_TP_CALL, _TP_CLEAR, _TP_TRAVERSE, _TP_MEMBERS, _TP_GETSET = 50, 51, 71, 72, 73  # typeslots.h
 _T_PYSSIZET, _READONLY = 19, 1
-_DEFAULT, _HAVE_VECTORCALL = 1 << 18, 1 << 11
+_DEFAULT, _HAVE_VECTORCALL, _HAVE_GC = 1 << 18, 1 << 11, 1 << 14
 _kept: list[Any] = []  # what a type's description points to
 
 
 def new_callable_type(name: str, n_fields: int) -> type:
     """A type whose objects begin like a bound method, have a dictionary, can be weakly referred to, and carry `n_fields`
     words of their own. Calling one runs the code whose address its METHOD_CALL field holds.
+
+    The collector goes through its objects as through those of a class in Python: by the dictionary alone. What the first
+    fields point to is not counted. (A type outside of the collector would neither free its dictionary nor end its weak
+    references.)
     """
     head = object.__basicsize__
     offsets = {
@@ -145,17 +149,25 @@ def new_callable_type(name: str, n_fields: int) -> type:
     api = ctypes.pythonapi
     dictionary = _GetSet(b"__dict__", address_of(api.PyObject_GenericGetDict), address_of(api.PyObject_GenericSetDict))
     getset = (_GetSet * 2)(dictionary, _GetSet())
-    slots = (_Slot * 4)(
+    slots = (_Slot * 6)(
         _Slot(_TP_CALL, address_of(api.PyVectorcall_Call)), _Slot(_TP_MEMBERS, ctypes.addressof(members)),
-        _Slot(_TP_GETSET, ctypes.addressof(getset)), _Slot(0, None),
+        _Slot(_TP_GETSET, ctypes.addressof(getset)), _Slot(_TP_TRAVERSE, _slot_of(_Probe, _TP_TRAVERSE)),
+        _Slot(_TP_CLEAR, _slot_of(_Probe, _TP_CLEAR)), _Slot(0, None),
     )  # fmt: skip
     size = head + METHOD_BYTES + 8 + 8 * n_fields
-    spec = _Spec(name.encode(), size, 0, _DEFAULT | _HAVE_VECTORCALL, ctypes.addressof(slots))
+    spec = _Spec(name.encode(), size, 0, _DEFAULT | _HAVE_VECTORCALL | _HAVE_GC, ctypes.addressof(slots))
     make = ctypes.pythonapi.PyType_FromSpec
     make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p]
     made: type = make(ctypes.addressof(spec))
     _kept.append((members, getset, slots, spec))
     return made
+
+
+def _slot_of(cls: type, slot: int) -> int:
+    """The function that a class made in Python has in a slot."""
+    get = ctypes.pythonapi.PyType_GetSlot
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_int]
+    return int(get(cls, slot) or 0)
 
 
 __all__ = ["Known", "address_of", "is_known_array", "known", "new_callable_type", "read", "write"]

@@ -1,0 +1,67 @@
+"""The compiler as a callable uses it: a program and one function of it. Loaded when something is not known yet."""
+
+from __future__ import annotations
+
+from lem import pipeline
+from lem.diagnostics import Diagnostics
+from lem.embed import errors
+from lem.ir import printer
+from lem.source import SourceFile
+from lem.targets import cpu, llvm
+from lem_runtime import detect
+from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.signature import Signature
+from lem_runtime.abi.source import Facts
+
+_STAGES = {"schedule": "schedule", "loops": "loops", "llvm": "ll", "asm": "asm"}
+
+
+class Compiler:
+    """One function of a checked program."""
+
+    def __init__(self, program: pipeline.Program, name: str) -> None:
+        self.program, self._name = program, name
+
+    @property
+    def files(self) -> tuple[SourceFile, ...]:
+        """The texts that places of its reports speak of."""
+        return (self.program.source, *self.program.files)
+
+    def signature(self) -> tuple[Signature, tuple[str, ...]]:
+        """Of the function, and the names of its types where it is generic."""
+        generic = self.program.typed.generics.get(self._name)
+        if generic is not None:
+            return generic.signature, tuple(name for name, _ in generic.params)
+        return self.program.typed.functions[self._name].signature, ()
+
+    def compile(self, facts: Facts) -> Artifact:
+        """Code for these facts. Raises :class:`errors.CompileError` where the dtypes do not suit a generic function."""
+        program, name = self._instance(facts)
+        return pipeline.compile_function(program, name, facts, detect(), cpu.TARGET)
+
+    def show(self, facts: Facts, what: str) -> str:
+        """The text of one stage. Raises ValueError when there is none of that name."""
+        program, name = self._instance(facts)
+        module = pipeline.optimised(program, name)
+        if what == "ir":
+            return printer.print_module(module)
+        if what not in _STAGES:
+            raise ValueError(f"no stage is called {what!r}; there are ir, {', '.join(_STAGES)}")
+        return cpu.TARGET.show(module, name, facts, detect(), _STAGES[what])
+
+    def _instance(self, facts: Facts) -> tuple[pipeline.Program, str]:
+        if not facts.dtypes:
+            return self.program, self._name
+        diags = Diagnostics()
+        made = pipeline.instantiate(self.program, self._name, dict(facts.dtypes), diags)
+        if made is None:
+            raise errors.CompileError(diags.items)
+        return made
+
+
+def compile_text(text: str) -> bytes:
+    """Object code of LLVM IR, for the runtime's own core and wrappers."""
+    return llvm.compile_ir(text, detect())
+
+
+__all__ = ["Compiler", "compile_text"]
