@@ -165,6 +165,15 @@ def test_report_of_a_task_has_a_row_per_kernel(here: Path) -> None:
     assert [row.split()[:2] for row in rows] == [["fill_with", "2"], ["main", "1"]]
 
 
+def test_a_temporary_that_is_too_large_is_named(here: Path) -> None:
+    (here / "big.lem").write_text(
+        "kernel big[N](n: int, y: out f32[N]):\n    table: f64[n, n] = 0\n    for i in grid(N):\n"
+        "        y[i] = f32(table[i, i]) if i < n else 0.0\n"
+    )
+    assert run(here, "big.lem n=2 N=3").code == 0
+    assert "not enough memory for the temporary `table`" in refused(here, "big.lem n=3000000 N=3", "E0614", Exit.FAULT)
+
+
 def test_scalar_results_are_shown_as_values(here: Path) -> None:
     (here / "total.lem").write_text(
         "kernel total[N](x: f32[N]) -> (s: f32, n: i64):\n    s = sum(x[i] for i in N)\n    n = N\n\n"

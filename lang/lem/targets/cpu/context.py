@@ -70,12 +70,13 @@ class Context:
         """The scalar that a value of sequential code has become."""
         return self.values[v]
 
-    def no_memory_site(self) -> int:
-        """Number of the site that an out-of-memory fault of this function names."""
+    def no_memory_site(self, what: str = "temporaries") -> int:
+        """Number of the site that an out-of-memory fault of this function names: `what` there is no memory for."""
+        text = f"not enough memory for {what}"
         for n, site in enumerate(self.sites):
-            if site.code == "E0614" and site.kernel == self.fn.name:
+            if (site.code, site.kernel, site.text) == ("E0614", self.fn.name, text):
                 return n
-        self.sites.append(Site("E0614", self.fn.name, "not enough memory for temporaries", self.fn.signature.place))
+        self.sites.append(Site("E0614", self.fn.name, text, self.fn.signature.place))
         return len(self.sites) - 1
 
     def no_stack_site(self) -> int:

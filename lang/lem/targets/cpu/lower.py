@@ -233,7 +233,7 @@ def effect_temp(w: Element, o: ops.Alloc) -> None:
         strides[axis] = count
         count = w.put(lb.mul(count, sizes[axis]), "count")
     buffer = Buffer(o.array.name, o.array.dtype, "temp")
-    w.b.add(lp.Alloc(buffer, count, cx.no_memory_site()))
+    w.b.add(lp.Alloc(buffer, count, cx.no_memory_site(f"the temporary `{o.array.name}`")))
     w.levels[buffer.uid] = w.level
     cx.refs[o.array] = ArrayRef(buffer, tuple(sizes), tuple(strides))
     w.temps.append(buffer)
