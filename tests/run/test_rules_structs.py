@@ -412,3 +412,88 @@ kernel shift[N](b: inout Body[N], by: f32[N]):
     assert both["body"]["x"].tolist() == [0, 1, 2, 3]
     with pytest.raises(CallError, match="`b` is `inout` and shares elements with `by`"):
         run_kernel(text, b=both["body"], by=both["body"]["y"], copied=False)
+
+
+# ---------------------------------------------------------------- tasks
+PAIR = """
+struct P:
+    x: f32
+    n: i64
+"""
+PAIRS = dtype_of([("x", "f32"), ("n", "i64")])
+
+
+def pairs(n: int) -> Array:
+    made = np.zeros(n, PAIRS)
+    made["x"], made["n"] = 3 + np.arange(n), 1
+    return made
+
+
+def test_rule_19_tasks_pass_parts_of_arrays_of_structs() -> None:
+    text = PAIR + """
+kernel g[N](a: P[N], b: inout P[N], q: P):
+    for i in grid(N):
+        b[i] = P(a[i].x + q.x, b[i].n + q.n)
+
+kernel best[N](a: P[N]) -> p: P where N > 0:
+    p = a[0]
+
+kernel copied[N](a: P[N]) -> b: P[N]:
+    for i in grid(N):
+        b[i] = a[i]
+
+task half[N](a: P[N], b: inout P[N], depth: int):
+    if N < 2 or depth == 0:
+        g(a, b, P(1, 2))
+        return
+    spawn half(a[0:N // 2], b[0:N // 2], depth - 1)
+    spawn half(a[N // 2:N], b[N // 2:N], depth - 1)
+
+task main[N](p: P[N], r: inout P[N]) -> (first: P, c: P[N]) where N > 0:
+    half(p, r, 3)
+    q = P(10, 1)
+    t: P[N] = q
+    spawn g(p, t, q)
+    sync
+    g(t[0:N:2], r[0:N:2], P(0, 0))
+    first = best(r)
+    c = copied(r)
+"""
+    p, r = pairs(10), np.zeros(10, PAIRS)
+    got = run_both(text, "main", p=p, r=r)
+    want = p["x"] + 1
+    want[::2] = (p["x"] + 10)[::2]
+    assert np.array_equal(got["r"]["x"], want) and got["r"]["n"].tolist() == [2] * 10
+    assert got["first"]["x"] == got["r"]["x"][0] and np.array_equal(got["c"]["x"], got["r"]["x"])
+
+
+def test_rule_19_a_future_may_be_a_struct() -> None:
+    text = PAIR + """
+kernel g[N](b: inout P[N], q: P):
+    for i in grid(N):
+        b[i] = P(b[i].x + q.x, b[i].n + q.n)
+
+kernel best[N](a: P[N]) -> p: P where N > 0:
+    p = a[0]
+
+kernel made[N](a: P[N]) -> (c: P[N], m: f32):
+    m = 0
+    for i in grid(N):
+        c[i] = P(a[i].x * 2, 7)
+    m = max(a[i].x for i in N)
+
+task main[N](r: inout P[N]) -> s: f32 where N > 0:
+    p = spawn best(r)
+    spawn g(r, p)
+    q = spawn best(r)
+    s = q.x + p.x
+    if q.x > 1:
+        g(r, P(q.x, p.n))
+    c, m = spawn made(r)
+    d = spawn best(c)
+    spawn g(r, d)
+    s = s + m
+    print("d", d)
+"""
+    got = run_both(text, "main", r=pairs(4))
+    assert got["s"] == 24 and got["r"].tolist() == [(36, 10), (37, 10), (38, 10), (39, 10)]

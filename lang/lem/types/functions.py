@@ -22,7 +22,7 @@ from lem.types.scope import Array, Broken, Dim, Entity, ScalarParam, TypeName
 from lem.types.solve_dims import solve
 from lem_runtime.abi import sizes
 from lem_runtime.abi.dtypes import BOOL, I64, DType
-from lem_runtime.abi.signature import Condition, Param, Scalar, Signature, arguments_of
+from lem_runtime.abi.signature import Condition, Param, Scalar, Signature
 from lem_runtime.abi.sizes import Size
 from lem_runtime.abi.targets import KINDS, TARGETS, targets_of
 
@@ -126,7 +126,7 @@ def _finish(
     session: Session, ctx: Ctx, fn: ast.Function, name: str, header: Header, body: tuple[typed.Stmt, ...]
 ) -> typed.Function | None:
     dims = tuple(g.name for g in fn.generics if g.bound is None)
-    solution = solve(dims, arguments_of(header.params))
+    solution = solve(dims, header.params)
     for problem in solution.problems:
         span = next((p.name.span for p in fn.params if p.name.id == problem.param), fn.name.span)
         session.diags.error(E0314, span, problem.text)

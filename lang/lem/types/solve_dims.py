@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lem.types.facts import Context
 from lem.types.linear import Lin, Symbols
 from lem_runtime.abi.dtypes import DTYPES
-from lem_runtime.abi.signature import Condition, DimRule, Param, Signature
+from lem_runtime.abi.signature import Condition, DimRule, Param, Signature, arguments_of
 from lem_runtime.abi.sizes import Size
 
 
@@ -43,6 +43,7 @@ def solve(dims: Sequence[str], params: Sequence[Param]) -> Solution:
     """Rules for `dims`: for each the first input where it stands alone, else the first whose size is linear in it with
     all else known before, else likewise among `out` arrays and results, else by name."""
     symbols = Symbols()
+    params = arguments_of(params)  # dimensions are told by what a caller hands over
     names = {d: symbols.sym(d, "dim").lin for d in dims}
     scalars = [p.name for p in params if p.shape is None and _is_int(p)]
     names |= {n: symbols.sym(n, "param").lin for n in scalars}
