@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lem_runtime.faults import KernelFault as KernelFault
     from lem_runtime.faults import RunError as RunError
     from lem_runtime.faults import TimeUp as TimeUp
+    from lem_runtime.faults import fill_text as fill_text
     from lem_runtime.loader import LoadError as LoadError
     from lem_runtime.loader import register_fallback as register_fallback
     from lem_runtime.machine import detect as detect
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 _HOME = {
     "CallError": "abi.signature", "facts_of": "binding", "layouts_of": "binding",
     "Direct": "call.direct", "begin": "call.callables", "callable_type": "call.callables", "NotPlain": "call.wrapper",
-    "Interrupted": "faults", "KernelFault": "faults", "RunError": "faults", "TimeUp": "faults",
+    "Interrupted": "faults", "KernelFault": "faults", "RunError": "faults", "TimeUp": "faults", "fill_text": "faults",
     "LoadError": "loader", "register_fallback": "loader", "detect": "machine",
     "NoCompiler": "native", "default_threads": "native", "use_compiler": "native",
     "Mark": "runner", "Progress": "runner", "Runner": "runner", "RunResult": "runner", "run": "runner",

@@ -65,7 +65,7 @@ def fault_of(artifact: Artifact, record: FaultRecord, known: Mapping[str, int]) 
         return KernelFault(record.code, f"fault at unknown place {record.site}", artifact.name, None, (), {})
     values = read_values(record.values, site.kinds)
     indices = indices_of(site, record.order, known)
-    message = fill(site.text, values, site.kinds)
+    message = fill_text(site.text, values, site.kinds)
     where = element_text(site.kernel, indices)
     return KernelFault(record.code, f"{message}{f' (in {where})' if indices else ''}", site.kernel, site, values, indices)
 
@@ -75,7 +75,7 @@ def line_text(artifact: Artifact, line: Line, known: Mapping[str, int]) -> str:
     if not 0 <= line.site < len(artifact.sites):
         return ""
     site = artifact.sites[line.site]
-    text = fill(site.text, read_values(line.values, site.kinds), site.kinds)
+    text = fill_text(site.text, read_values(line.values, site.kinds), site.kinds)
     indices = indices_of(site, line.order, known)
     return f"{element_text(site.kernel, indices)}: {text}" if indices else text
 
@@ -94,7 +94,7 @@ def read_values(raw: Sequence[int], kinds: Sequence[str]) -> tuple[Scalar, ...]:
     return tuple(out)
 
 
-def fill(text: str, values: Sequence[Scalar], kinds: Sequence[str]) -> str:
+def fill_text(text: str, values: Sequence[Scalar], kinds: Sequence[str]) -> str:
     """`text` with its ``{0}`` filled; values of kind "f32" are shown with the digits an f32 needs."""
     shown = [_Single(v) if n < len(kinds) and kinds[n] == "f32" else v for n, v in enumerate(values)]
     try:

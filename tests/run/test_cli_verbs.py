@@ -210,6 +210,29 @@ def test_checks_that_fail(here: Path, check: str, said: str) -> None:
     assert told.code == Exit.PROGRAM and said in told.out, told.out + told.err
 
 
+SHOWN = '''
+struct Point:
+    x: f32
+    n: i64
+
+
+test "shown":
+    a = f32([[0.1, 2.5], [nan, 1]])
+    b = bf16([1, 3])
+    p = zeros(Point, 2)
+    print(a)
+    print("b is", b, f"and {p}, a[0, 0] = {a[0, 0]}, {p[1]}")
+    assert a[0, 0] > 0.5, f"{a[0, 0]} is small"
+'''
+
+
+def test_tests_print_arrays_and_the_digits_of_f32(here: Path) -> None:
+    (here / "t.lem").write_text(SHOWN)
+    told = on(here, "test t.lem")
+    want = "[[0.1 2.5]\n [nan 1. ]]\nb is [1. 3.] and [(0., 0) (0., 0)], a[0, 0] = 0.1, Point(x=0.0, n=0)\n"
+    assert told.out.startswith(want) and "0.1 is small" in told.err + told.out, told.out + told.err
+
+
 NARROW = '''
 kernel rounded[N](x: f32[N], y: out T[N]):
     for i in grid(N):

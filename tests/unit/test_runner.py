@@ -340,12 +340,12 @@ def test_printed_lines_name_their_element_and_keep_its_order() -> None:
 
 
 def test_values_of_f32_are_shown_with_their_own_digits() -> None:
-    from lem_runtime.faults import fill
+    from lem_runtime.faults import fill_text
 
     third = float(np.float32(1) / np.float32(3))
-    assert fill("{0} {1}", [third, 0.1], ["f32", "f64"]) == "0.33333334 0.1"
-    assert fill("{0:.3f}", [third], ["f32"]) == "0.333"
-    assert fill("{0} {9}", [1], ["i64"]) == "{0} {9} [1]"
+    assert fill_text("{0} {1}", [third, 0.1], ["f32", "f64"]) == "0.33333334 0.1"
+    assert fill_text("{0:.3f}", [third], ["f32"]) == "0.333"
+    assert fill_text("{0} {9}", [1], ["i64"]) == "{0} {9} [1]"
 
 
 # --- endless loops, time, interruption

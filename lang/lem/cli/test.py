@@ -64,10 +64,11 @@ def _exit(outcomes: list[Outcome], broken: list[Broken], pick: str) -> Exit:
 
 def _run_all(path: str, program: pipeline.Program, args: argparse.Namespace) -> list[Outcome]:
     made: list[Outcome] = []
+    compiled: testing.Compiled = {}
     for fn in program.typed.tests:
         if args.pick in fn.name:
             started = time.perf_counter()
-            problem, prints = testing.run_test(program, fn)
+            problem, prints = testing.run_test(program, fn, compiled)
             made.append(Outcome(path, fn.name, time.perf_counter() - started, problem, prints))
             if not args.json:
                 _say(made[-1])

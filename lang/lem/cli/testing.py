@@ -21,7 +21,7 @@ from lem.lower import lower_function
 from lem.source import Span
 from lem.targets import cpu
 from lem.types import typed
-from lem_runtime import CallError, RunError, detect, dtype_of, facts_of, numpy_dtype, run
+from lem_runtime import CallError, RunError, detect, dtype_of, facts_of, fill_text, numpy_dtype, run
 from lem_runtime.abi.artifact import Artifact
 from lem_runtime.abi.dtypes import I64, DType
 from lem_runtime.abi.signature import Param, Signature
@@ -36,9 +36,13 @@ class _Failed(Exception):
         self.diagnostic = Diagnostic(CODES[code], span, label, (), (), (help,) if help else ())
 
 
-def run_test(program: pipeline.Program, fn: typed.Function) -> tuple[Diagnostic | None, list[str]]:
-    """What is wrong (None when every check of the test holds), and the lines that it printed."""
-    test = _Test(program)
+Compiled = dict[tuple[str, Facts], Artifact]  # code of kernels, by name and facts
+
+
+def run_test(program: pipeline.Program, fn: typed.Function, compiled: Compiled) -> tuple[Diagnostic | None, list[str]]:
+    """What is wrong (None when every check of the test holds), and the lines that it printed. compiled: code that earlier
+    tests of the program needed; what this one needs is added."""
+    test = _Test(program, compiled)
     try:
         test.run(fn.body)
     except _Failed as failed:
@@ -59,12 +63,12 @@ class _Continue(_Loop):
 
 
 class _Test:
-    def __init__(self, program: pipeline.Program) -> None:
+    def __init__(self, program: pipeline.Program, compiled: Compiled) -> None:
         self.program = program
         self.arrays: dict[typed.ArrayVar, np.ndarray[Any, Any]] = {}
         self.locals: dict[typed.LocalVar, Any] = {}
         self.indices: dict[typed.IndexVar, int] = {}
-        self.artifacts: dict[tuple[str, Facts], Artifact] = {}
+        self.artifacts = compiled
         self.prints: list[str] = []
 
     def run(self, stmts: Sequence[typed.Stmt]) -> None:
@@ -155,7 +159,7 @@ class _Test:
 
     def _Assert(self, s: typed.Assert) -> None:
         if not self.value(s.cond):
-            raise _Failed("E0603", s.message.format(*(self._number(v) for v in s.values)), s.span)
+            raise _Failed("E0603", self._filled(s.message, s.values), s.span)
 
     def _Require(self, s: typed.Require) -> None:
         if not self.value(s.cond):
@@ -165,7 +169,12 @@ class _Test:
         """Every call has ended when the next statement runs."""
 
     def _Print(self, s: typed.Print) -> None:
-        self.prints.append(s.text.format(*(self._number(v) for v in s.values)))
+        self.prints.append(self._filled(s.text, s.values))
+
+    def _filled(self, text: str, values: Sequence[typed.Expr]) -> str:
+        """`text` with its fields filled, as a compiled kernel prints it."""
+        kinds = ["f32" if _is_single(v) else "" for v in values]
+        return fill_text(text, [self._number(v) for v in values], kinds)
 
     def _CallKernel(self, s: typed.CallKernel) -> None:
         for cond, text in s.conditions:
@@ -242,7 +251,14 @@ class _Test:
 
     def _number(self, e: typed.Expr) -> Any:
         """A scalar expression's value as a number: arrays hold bf16 and f8 as their bits."""
+        if isinstance(e, typed.WholeArray):
+            return self._array(e)
         return formats.wide(np.asarray(self.value(e)), e.type.dtype)[()]
+
+    def _array(self, e: typed.WholeArray) -> Any:
+        """An array of numbers, or of structs with named fields."""
+        data = self.arrays[e.array]
+        return data if isinstance(e.type.dtype, typed.StructType) else formats.wide(data, e.type.dtype)
 
     def _known(self, x: Any, used: dict[typed.ArrayVar, None]) -> Any:
         """`x` with locals and loop variables replaced by what they are now; arrays it reads are collected."""
@@ -284,8 +300,13 @@ class _Test:
         outcome = interpreter.run(ir.Module({"check": lowered}), "check", given, {}, {})
         if outcome.fault is not None:
             site = lowered.sites[outcome.fault.site]
-            raise _Failed(site.code, site.text.format(*outcome.fault.values), span)
+            raise _Failed(site.code, fill_text(site.text, outcome.fault.values, site.kinds), span)
         return out[()]
+
+
+def _is_single(e: typed.Expr) -> bool:
+    """Is this one number that an f32 holds?"""
+    return e.type.dtype.is_float and e.type.dtype.bits <= 32 and not isinstance(e, typed.WholeArray)
 
 
 # ---------------------------------------------------------------- structs: NumPy's named fields
@@ -391,7 +412,7 @@ def _compare(one: _Side, other: _Side, within: float | None, span: Span) -> None
     more = int(bad.sum()) - 1
     others = f" (and {more} more)" if more else ""
     allowed = f", allowed {within * scale:.3g}" if within is not None else ""
-    label = f"left is {left[place]}, right is {right[place]}{where}{others}; they differ by {error[place]:.3g}{allowed}"
+    label = f"left is {left[place]!s}, right is {right[place]!s}{where}{others}; they differ by {error[place]:.3g}{allowed}"
     raise _Failed("E0617", label, span)
 
 

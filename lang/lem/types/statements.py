@@ -217,7 +217,7 @@ def format_text(ctx: Ctx, node: ast.Expr) -> tuple[str, tuple[typed.Expr, ...]] 
     if isinstance(node, ast.String):
         return node.value.replace("{", "{{").replace("}", "}}"), ()
     if not isinstance(node, ast.FString):
-        x = ctx.expr(node)
+        x = _shown_value(ctx, node)
         if is_error(x):
             return None
         shown: list[typed.Expr] = []
@@ -228,17 +228,25 @@ def format_text(ctx: Ctx, node: ast.Expr) -> tuple[str, tuple[typed.Expr, ...]] 
         if isinstance(part, ast.String):
             text += part.value.replace("{", "{{").replace("}", "}}")
         elif isinstance(part, ast.FormatField):
-            x = ctx.expr(part.value)
+            x = _shown_value(ctx, part.value)
             if is_error(x):
                 return None
             text += _shown(x, part.format, values)
     return text, tuple(values)
 
 
+def _shown_value(ctx: Ctx, node: ast.Expr) -> typed.Expr:
+    """What a field shows: one value, in a test an array too."""
+    entity = ctx.find(node.id) if ctx.kind == "test" and isinstance(node, ast.Name) else None
+    if isinstance(entity, Array) and entity.var.shape:
+        return typed.WholeArray(node.span, typed.ValueType(entity.var.dtype), entity.var)
+    return ctx.expr(node)
+
+
 def _shown(x: typed.Expr, format: str, values: list[typed.Expr]) -> str:
     """The field that shows `x`, which is added to `values`; a struct shows as it is made: `Body(x={0}, y={1})`."""
     struct = x.type.dtype
-    if isinstance(struct, typed.StructType):
+    if isinstance(struct, typed.StructType) and not isinstance(x, typed.WholeArray):
         fields = (
             (name, typed.Field(x.span, typed.ValueType(dtype, x.type.axes), x, n))
             for n, (name, dtype) in enumerate(struct.fields)

@@ -303,6 +303,13 @@ class CallFn(Expr):
 
 
 @dataclass(eq=False, slots=True)
+class WholeArray(Expr):
+    """An array as `print` shows it in a test; `type` is that of its elements."""
+
+    array: ArrayVar
+
+
+@dataclass(eq=False, slots=True)
 class Domain:
     """lo, lo + step, ... < hi, all i64. `dim`: the dimension it is (a slice of), if any. A bound that must be tested in
     0..size where it runs is in `checks` ("lo", "hi"), and then there is a `size`; step > 0 but for range statements."""
