@@ -220,3 +220,43 @@ def test_nbody_keeps_its_energy_and_halving_the_step_quarters_the_error() -> Non
         errors.append(np.hypot(got["bodies"]["at"]["x"] - pair["at"]["x"], got["bodies"]["at"]["y"]).max())
         assert got["drift"] < 1e-3
     assert errors[0] < 0.01 and 3.5 < errors[0] / errors[1] < 4.5
+
+
+# ---------------------------------------------------------------- wave
+
+
+def membrane(h: int, w: int, steps: int, courant: float, width: float) -> Array:
+    y, x = np.arange(h)[:, None] / max(h - 1, 1), np.arange(w) / max(w - 1, 1)
+    now = np.exp(-((x - 0.5) ** 2 + (y - 0.5) ** 2) / width**2)
+    now[[0, -1]] = now[:, [0, -1]] = 0
+    before = now.copy()
+    for _ in range(steps):
+        after = np.zeros_like(now)
+        around = now[:-2, 1:-1] + now[2:, 1:-1] + now[1:-1, :-2] + now[1:-1, 2:]
+        after[1:-1, 1:-1] = 2 * now[1:-1, 1:-1] - before[1:-1, 1:-1] + courant**2 * (around - 4 * now[1:-1, 1:-1])
+        before, now = now, after
+    return now
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (16, 32), (19, 31)])
+def test_wave(size: tuple[int, int], target: str) -> None:
+    got = run_kernel(example("wave"), "main", target=target, H=size[0], W=size[1], steps=7, courant=0.5, width=0.2)
+    np.testing.assert_allclose(got["u"], membrane(*size, 7, 0.5, 0.2), atol=1e-13)
+    assert np.ptp(got["energy"]) <= 1e-13 * max(got["energy"].max(), 1)
+
+
+# ---------------------------------------------------------------- knn
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_knn_on_handwritten_digits(target: str) -> None:
+    neighbors = pytest.importorskip("sklearn.neighbors")
+    digits = pytest.importorskip("sklearn.datasets").load_digits()
+    x, label = digits.data.astype(np.float32), digits.target.astype(np.int32)
+    train, query = slice(0, 300), slice(300, 340)
+    given = {"train": x[train], "label": label[train], "query": x[query], "k": 3, "n_labels": 10}
+    guess = run_kernel(example("knn"), "knn", target=target, **given)["guess"]
+    other = neighbors.KNeighborsClassifier(3, algorithm="brute").fit(x[train], label[train]).predict(x[query])
+    assert np.mean(guess == other) >= 0.95  # the two break ties in another order
+    assert np.mean(guess == label[query]) > 0.85
