@@ -306,12 +306,14 @@ def test_errors_of_the_program_are_all_shown(here: Path) -> None:
 def test_byte_order_and_types_lem_does_not_have(here: Path) -> None:
     np.save(here / "big.npy", x123.astype(">f4"))
     np.save(here / "complex.npy", x123.astype(complex))
+    np.save(here / "dates.npy", x123.astype("M8[s]"))
     np.save(here / "text.npy", np.array(["a", "b"]))
     assert "big-endian" in refused(here, "scale.lem x=big.npy", "E0610")
-    assert "which lem does not have" in refused(here, "scale.lem x=complex.npy", "E0607")
+    assert "holds structs (re: f64, im: f64)" in refused(here, "scale.lem x=complex.npy", "E0607")
+    assert "which lem does not have" in refused(here, "scale.lem x=dates.npy", "E0607")
     assert "which lem does not have" in refused(here, "scale.lem x=text.npy", "E0607")
-    said = refused(here, "generic.lem x=complex.npy", "E0607")
-    assert "`complex.npy` holds complex128, which lem does not have" in said and "--dtype" not in said
+    said = refused(here, "generic.lem x=dates.npy", "E0607")
+    assert "`dates.npy` holds datetime64[s], which lem does not have" in said and "--dtype" not in said
 
 
 def test_number_of_axes(here: Path) -> None:
