@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,10 @@ from lem.diagnostics import Diagnostics
 from lem.ir.printer import print_module
 from lem.ir.reader import read_module
 from lem.source import SourceFile
+from tests.support.cli import Said, lem
 from tests.support.programs import check_error, check_right
 from tests.support.rules import run_both
-from tests.support.run import TARGETS, fault_of, program
+from tests.support.run import TARGETS, fault_of, program, run_kernel
 
 Array = np.ndarray[Any, Any]
 
@@ -515,3 +518,231 @@ task main(x: inout f32[3], y: inout f64[4]):
 """
     got = run_both(text, x=np.ones(3, np.float32), y=np.ones(4))
     assert got["x"].tolist() == [2, 4, 8] and got["y"].tolist() == [3, 9, 27, 81]
+
+
+# ---------------------------------------------------------------- 18, 19: results and names of arrays
+
+STEP = COPY + """
+kernel step[N](x: f32[N], y: out f32[N]):
+    for i in grid(N):
+        y[i] = clamp(x)[i - 1] + clamp(x)[i + 1]
+
+kernel more[N](x: f32[N]) -> y: f32[N + 1]:
+    for i in grid(N):
+        y[i] = x[i] + 1
+"""
+
+
+def stepped(x: Array, times: int) -> Array:
+    for _ in range(times):
+        around = np.concatenate([x[:1], x, x[-1:]])
+        x = around[:-2] + around[2:]
+    return x
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 5])
+def test_rule_19_buffers_swap_in_each_step(steps: int) -> None:
+    text = STEP + """
+task main[N](a: inout f32[N], steps: int):
+    t: f32[N] = 0
+    u: f32[N] = 0
+    copy(a, t)
+    for s in range(steps):
+        spawn step(t, u)
+        t, u = u, t
+    copy(t, a)
+"""
+    assert np.array_equal(run_both(text, a=counted(6) ** 2, steps=steps)["a"], stepped(counted(6) ** 2, steps))
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4, 300])
+def test_rule_18_a_result_may_replace_an_argument_of_its_call(steps: int) -> None:
+    text = STEP + """
+task main[N](a: f32[N], steps: int) -> (s: f32, n: i64):
+    x = a
+    for i in range(steps):
+        x = more(x)
+    s = 0
+    n = x.shape[0]
+    if n > 0:
+        s = x[0]
+"""
+    got = run_both(text, a=counted(5), steps=steps)
+    assert (got["s"], got["n"]) == (steps, 5 + steps)
+    assert run_both(text, a=counted(0), steps=0)["n"] == 0
+
+
+def test_rule_19_a_name_stands_for_what_it_was_given_last() -> None:
+    text = STEP + """
+task main(a: inout f32[4], b: inout f32[4], c: out f32[4], k: int):
+    u = a
+    v = b
+    if k > 0:
+        u, v = v, u
+    w = u
+    u = more(v[1:])
+    copy(w, c)
+    copy(u, v)
+"""
+    for k, old, new in ((0, "a", "b"), (1, "b", "a")):
+        given = {"a": counted(4), "b": counted(4) + 10}
+        got = run_both(text, k=k, **given)
+        assert np.array_equal(got["c"], given[old]) and np.array_equal(got[old], given[old])
+        assert got[new].tolist() == [*(given[new][1:] + 1), 0]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rule_15_names_that_stand_for_one_array_share_it(target: str) -> None:
+    text = STEP + """
+task main(a: inout f32[4], k: int):
+    t: f32[4] = 0
+    u = a
+    if k == 1:
+        u = t
+    if k == 2:
+        t = u
+    step(t, u)
+"""
+    assert run_both(text, a=counted(4), k=0)["a"].tolist() == [0, 0, 0, 0]
+    for k in (1, 2):
+        assert fault_of(text, target=target, a=counted(4), k=k).code == "E0619"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rule_19_sizes_of_names_are_those_of_their_arrays(target: str) -> None:
+    text = STEP + """
+task main(a: f32[4], b: f32[4], c: inout f32[5], k: int):
+    u = a
+    if k > 0:
+        u = more(b)
+    copy(u, c)
+"""
+    assert run_both(text, a=counted(4), b=counted(4), c=counted(5), k=1)["c"].tolist() == [1, 2, 3, 4, 0]
+    assert fault_of(text, target=target, a=counted(4), b=counted(4), c=counted(5), k=0).code == "E0605"
+
+
+def test_rule_19_parameters_are_not_rebound() -> None:
+    check_error(STEP + """
+task main[N](a: inout f32[N], b: inout f32[N], g: f64[N], n: int):
+    a, b = b, a  #~ E0401: `a` is a parameter and keeps what it got
+    #~^ E0401: `b` is a parameter
+    a = b  #~ E0401
+    t: f32[N] = 0
+    t = g  #~ E0301: `t` names an array of f32 with 1 axis, and this is an array of f64 with 1 axis
+    n = t  #~ E0401
+    u = a
+    u = 3.0  #~ E0315: `u` is an array, and this is none
+""")
+
+
+def test_rule_19_a_name_of_what_is_only_read_is_only_read() -> None:
+    check_error(STEP + """
+task main[N](a: f32[N], b: inout f32[N], n: int):
+    u = b
+    if n > 0:
+        u = a
+    step(b, u)  #~ E0401: `step` writes this, and `u` is only read
+""")
+
+
+def test_rule_14_what_is_done_to_a_name_is_done_to_its_arrays() -> None:
+    check_right(STEP + """
+task main[N](a: f32[N], b: out f32[N], n: int):
+    u = b
+    t: f32[N] = 0
+    for i in range(n):
+        step(a, u)
+        u, t = t, u
+""")
+    check_error(STEP + """
+task main[N](a: f32[N], b: out f32[N], n: int):  #~ E0410
+    u = a
+    t: f32[N] = 0
+    for i in range(n):
+        step(u, t)
+        u = t
+""")
+
+
+def test_rule_19_a_view_may_have_a_name() -> None:
+    text = STEP + """
+task main[N](a: inout f32[N, 4], j: int) -> s: f32:
+    v = a[1:, j]
+    w = v[:2]
+    copy(a[:2, 0], w)
+    s = v[1] + w[0]
+"""
+    got = run_both(text, a=counted(3, 4), j=2)
+    assert got["a"][:, 2].tolist() == [2, 0, 4] and got["s"] == 4
+
+
+def test_rule_21_blocks_stay_those_of_the_array_that_was_cut() -> None:
+    text = STEP + """
+task main(a: inout f32[4], b: inout f32[4]):
+    u = a
+    t = blocks(u, 2)
+    u = b
+    copy(u[:2], t[1])
+"""
+    got = run_both(text, a=counted(4), b=counted(4) + 10)
+    assert got["a"].tolist() == [0, 1, 10, 11] and got["b"].tolist() == [10, 11, 12, 13]
+
+
+def test_rule_19_what_no_name_stands_for_is_given_back() -> None:
+    text = STEP + """
+task main[N](a: f32[N], steps: int) -> s: f32:
+    x = a
+    for i in range(steps):
+        y = more(x)
+        x = y
+    s = x[0]
+"""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    got = run_kernel(text, a=np.zeros(1 << 20, np.float32), steps=500)  # 2 GB, if each stayed
+    assert got["s"] == 500
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+# ---------------------------------------------------------------- 38: tests are tasks
+
+
+def lem_test(folder: Path, text: str) -> Said:
+    (folder / "tests.lem").write_text(text)
+    return lem("test", folder / "tests.lem")
+
+
+def test_rule_38_tests_are_tasks(tmp_path: Path) -> None:
+    passed = lem_test(tmp_path, STEP + """
+task fill[N](x: inout f32[N]):
+    if N > 0:
+        t: f32[1] = 7
+        copy(t, x[:1])
+        fill(x[1:])
+
+test "names, views, blocks, spawn":
+    a = f32([1, 2, 3, 4])
+    b = zeros(f32, 4)
+    spawn step(a, b)
+    sync
+    a, b = b, a
+    check a == f32([3, 4, 6, 7])
+    t = blocks(b, 3)
+    check t.shape[0] == 2
+    copy(a[1:3], t[0][:2])
+    check b == f32([4, 6, 3, 4])
+    b = more(b)
+    check b.shape[0] == 5
+    fill(b[1:])
+    check b == f32([5, 7, 7, 7, 7])
+    check fails "E0601": copy(t[b.shape[0]], a)
+    check fails "E0619": copy(a[:2], a[i64(b[0]) - 4:i64(b[0]) - 2])
+""")
+    assert passed.code == 0, passed.out + passed.err
+    failed = lem_test(tmp_path, STEP + """
+test "wrong":
+    a = f32([1, 2, 3, 4])
+    b = a
+    b = more(a[1:])
+    check b == a
+""")
+    assert failed.code != 0 and "error[E0617]" in failed.out

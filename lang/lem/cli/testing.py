@@ -89,6 +89,9 @@ class _Test:
             made[...] = self.value(s.fill)
         self.arrays[s.array] = made
 
+    def _Bind(self, s: typed.Bind) -> None:
+        self.arrays.update(zip(s.names, [self.arrays[a] for a in s.arrays], strict=True))
+
     def _MakeView(self, s: typed.MakeView) -> None:
         base = self.arrays[s.array.base]  # type: ignore[index]  # a view is of something
         places = [self._places(part, n, base.shape[n], s.array) for n, part in enumerate(s.parts)]
@@ -222,6 +225,7 @@ class _Test:
     def _check_fails(self, s: typed.Check) -> None:
         assert s.call is not None
         try:
+            self.run(s.before)
             self._CallKernel(s.call)
         except _Failed as failed:
             if failed.diagnostic.code.id == s.fails:

@@ -75,7 +75,8 @@ class Array:
     """An array that code loads from and stores to.
 
     kind:  "param" (also a result), "temp" (made by Alloc in sequential code), "local" (made by Alloc in a grid: one per
-           element, small), "view" (part of another array, named by View in sequential code).
+           element, small), "view" (part of another array, named by View in sequential code), "name" (declared by Name:
+           stands for the whole array that Bind has given it last).
     shape: sizes as data for params; for the others None per axis where the size is a computed value (then Alloc.sizes
            or View.sizes tells).
     effect: "read" "out" "inout" "reduce" "result"; "inout" for temps and locals, that of their array for views.

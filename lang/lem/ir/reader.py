@@ -186,6 +186,9 @@ class _Parser(Lexed):
     def _h_view(self, h: _Header) -> None:
         self._h_temp(h, "view")
 
+    def _h_name(self, h: _Header) -> None:
+        self._h_temp(h, "name")
+
     def _array(self, name: str, kind: str) -> Array:
         self.take(":")
         dtype = self._dtype()

@@ -151,7 +151,7 @@ def opens_axis(o: Op) -> bool:
 
 
 def makes_array(o: Op) -> bool:
-    return o.opname in ("tile.alloc", "tile.view")
+    return o.opname in ("tile.alloc", "tile.view", "tile.name")
 
 
 def clone(block: Block, new: Mapping[Value, Value] | None = None, *, fresh: bool = False) -> Block:
@@ -233,6 +233,8 @@ def _touched(o: Op) -> tuple[Sequence[Array], Sequence[Array]]:
         return (o.array,), ()  # type: ignore[attr-defined]
     if o.opname in ("tile.store", "tile.alloc"):
         return (), (o.array,)  # type: ignore[attr-defined]
+    if o.opname == "tile.bind":
+        return o.arrays, (*o.names, *o.arrays)  # type: ignore[attr-defined]
     if o.opname == "tile.view":  # what is done to the part may stand anywhere behind it
         return (o.base,), (o.base,)  # type: ignore[attr-defined]
     if o.opname == "tile.update":

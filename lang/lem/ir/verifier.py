@@ -130,6 +130,8 @@ class _Verifier:
                 self._alloc(o)
             elif isinstance(o, ops.View):
                 self._view(o)
+            elif isinstance(o, ops.Name):
+                self._name(o)
             for name in op_fields(type(o)):
                 self._attr(getattr(o, name))
         complaints = list(o.verify())
@@ -190,6 +192,13 @@ class _Verifier:
             self._typed(o.fill, a.dtype, "fill")
             if not o.fill.axes <= a.axes:
                 self.say(f"fill {o.fill} has axes that {a} does not have")
+
+    def _name(self, o: ops.Name) -> None:
+        if self.grid is not None:
+            self.say("names belong to sequential code")
+        if o.array in self.arrays or o.array.kind != "name":
+            self.say(f"{o.array} is a {o.array.kind}, or declared twice")
+        self.arrays.add(o.array)
 
     def _view(self, o: ops.View) -> None:
         if self.grid is not None:
@@ -402,7 +411,9 @@ def _call(v: _Verifier, o: ops.Call) -> None:
         v.say(f"no objective is called {o.objective}")
 
 
-_ON_ARRAYS = (ops.Load, ops.Store, ops.Update, ops.Alloc, ops.View, ops.Call)  # have arrays or subscripts among their fields
+_ON_ARRAYS = (  # have arrays or subscripts among their fields
+    ops.Load, ops.Store, ops.Update, ops.Alloc, ops.View, ops.Name, ops.Bind, ops.Size, ops.Same, ops.Call,
+)  # fmt: skip
 _CHECKS: dict[type[Op], Callable[[_Verifier, Any], None]] = {
     ops.Load: _load, ops.Store: _store, ops.Update: _update, ops.Assert: _site, ops.Print: _site,
     ops.Reduce: _ragged, ops.Contract: _ragged, ops.Unary: _arithmetic, ops.Binary: _arithmetic,

@@ -154,6 +154,8 @@ class State:
         if array in self.array_sizes:
             return self.array_sizes[array][n]
         size = array.shape[n]
+        if size is None and array.kind == "name":
+            return self.emit(ops.Size(self.arrays[array][0], n))
         assert size is not None
         return self.size(size)
 

@@ -146,6 +146,16 @@ class Statements:
         for array, fill in zip(arrays, fills, strict=True):
             self.st.do(ops.Alloc(array, sizes, fill, loc=self.st.place(s.span)))
 
+    def _Bind(self, s: typed.Bind) -> None:
+        for name in s.names:
+            if name not in self.st.arrays:
+                self.st.arrays[name] = arrays_of(name, "name", name.effect)
+                for part in self.st.arrays[name]:
+                    self.st.prologue.add(ops.Name(part))
+        names = tuple(part for name in s.names for part in self.st.arrays[name])
+        arrays = tuple(part for a in s.arrays for part in self.st.arrays[a])
+        self.st.do(ops.Bind(names, arrays, loc=self.st.place(s.span)))
+
     def _MakeView(self, s: typed.MakeView) -> None:
         views.make(self.st, self.ex, s)
 

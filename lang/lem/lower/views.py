@@ -80,6 +80,8 @@ def _note_box(
 def require_apart(st: State, a: typed.ArrayVar, b: typed.ArrayVar, text: str, span: Span) -> None:
     """Fault where two arrays share an element."""
     meets = [_rows_meet(st, x, y) for x, y in zip(st.box(a), st.box(b), strict=True)]
+    if a.root is not b.root:  # two names, or a name and what it may stand for
+        meets.append(st.emit(ops.Same(st.arrays[a.root][0], st.arrays[b.root][0])))
     shared = meets[0]
     for more in meets[1:]:
         shared = st.emit(ops.Binary("and", shared, more))

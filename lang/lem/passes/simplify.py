@@ -108,7 +108,7 @@ class _Simplifier:
 # ---------------------------------------------------------------- what is equal
 def _key(op: Op) -> Any:
     """What an op computes, to compare by; None for what must stay by itself. Keys of loads begin with Load, array."""
-    if op.effect is not Effect.NONE and op.effect is not Effect.READ or isinstance(op, ops.Range):
+    if op.effect is not Effect.NONE and op.effect is not Effect.READ or isinstance(op, ops.Range | ops.Size | ops.Same):
         return None
     if isinstance(op, ops.Const):  # 0.0, -0.0 and nan are told apart by how they print
         return (ops.Const, repr(op.value), op.dtype.name)
@@ -121,7 +121,7 @@ class _Written(set[Array]):
     is_anything = False
 
     def reaches(self, array: Array) -> bool:
-        return self.is_anything or array in self or (array.kind == "view" and bool(self))
+        return self.is_anything or array in self or (array.kind in ("view", "name") and bool(self))
 
 
 def _written(op: Op) -> _Written:
@@ -130,7 +130,9 @@ def _written(op: Op) -> _Written:
         out.add(op.array)
     elif isinstance(op, ops.Call):
         out.update(op.arrays)
-        out.is_anything = any(a.kind == "view" for a in op.arrays)
+        out.is_anything = any(a.kind in ("view", "name") for a in op.arrays)
+    elif isinstance(op, ops.Bind):
+        out.is_anything = True
     for b in op.blocks:
         _add_written(out, b)
     return out

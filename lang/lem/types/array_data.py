@@ -10,9 +10,9 @@ from lem.diagnostics.codes import E0301, E0305, E0307, E0313
 from lem.names import RANDOM
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import expressions, integers, numbers, structs, typed
+from lem.types import expressions, integers, numbers, rebinding, structs, typed
 from lem.types.builtins import randoms
-from lem.types.context import Ctx, NotYet
+from lem.types.context import Ctx
 from lem.types.convert import Literal, adapt, const, is_error
 from lem.types.linear import Lin
 from lem.types.numbers import ERROR
@@ -29,15 +29,17 @@ def check_let(ctx: Ctx, target: ast.Name, call: ast.Call, span: Span) -> list[ty
         return None
     dtype, data = made
     taken = ctx.find(target.id)
-    if taken is not None and not isinstance(taken, Broken):
-        raise NotYet("rebinding names of arrays", span)
     if data is None or dtype is None:
         ctx.scopes.add(Broken(target.id, target.span))
         return []
     var = typed.ArrayVar(target.id, dtype, data.shape, "temp", "inout", target.span)
-    ctx.scopes.add(Array(var, tuple(Lin.of(n) for n in data.shape)))
+    array = Array(var, tuple(Lin.of(n) for n in data.shape))
+    let = typed.LetArray(span, var, data)
+    if rebinding.is_rebound(ctx, target.id) or (taken is not None and not isinstance(taken, Broken)):
+        return [let, *rebinding.bind(ctx, span, (target,), (array,))]
+    ctx.scopes.add(array)
     ctx.assign(var)
-    return [typed.LetArray(span, var, data)]
+    return [let]
 
 
 def array_data(ctx: Ctx, call: ast.Call) -> tuple[DType | None, typed.ArrayData | None] | None:

@@ -6,11 +6,11 @@ Takes ``a = e``, ``a, b = x, y``, ``c[i, j] = e``, ``y = kernel(x)``; gives type
 
 from __future__ import annotations
 
-from lem.diagnostics.codes import E0307
+from lem.diagnostics.codes import E0307, E0315
 from lem.names import Definition
 from lem.syntax import ast
-from lem.types import array_data, blocks, fns, kernel_calls, parts, shapes, spawns, stores, subscripts, typed
-from lem.types.context import Ctx, NotYet
+from lem.types import array_data, blocks, fns, kernel_calls, parts, rebinding, shapes, spawns, stores, subscripts, typed
+from lem.types.context import Ctx
 from lem.types.convert import error, is_error, settle
 from lem.types.locals import assign_name, check_array_target, set_local
 from lem.types.scope import Array
@@ -23,7 +23,11 @@ def check_assign(ctx: Ctx, node: ast.Assign) -> list[typed.Stmt]:
     if blocks.is_blocks(ctx, node.value) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
         assert isinstance(node.value, ast.Call)
         return parts.check_blocks(ctx, node.value, node.targets[0])
-    special = _assigned_call(ctx, node, node.value)
+    special = rebinding.check_assigned(ctx, node)
+    if special is None:
+        special = parts.check_named(ctx, node)
+    if special is None:
+        special = _assigned_call(ctx, node, node.value)
     if special is not None:
         return special
     if len(node.targets) > 1:
@@ -84,7 +88,11 @@ def _check_several(ctx: Ctx, node: ast.Assign, value: ast.Expr) -> list[typed.St
         return []
     arrays = [t for t in node.targets if isinstance(t, ast.Name) and isinstance(ctx.find(t.id), Array)]
     if arrays and ctx.kind in ("task", "test"):
-        raise NotYet("rebinding names of arrays", node.span)
+        ctx.diags.error(
+            E0315, node.span, f"`{arrays[0].id}` is an array, and not all of these are",
+            help="swap arrays by their names: `a, b = b, a`",
+        )  # fmt: skip
+        return []
     values = [ctx.expr(v) for v in value.items]
     if all(isinstance(t, ast.Name) for t in node.targets):
         made = [set_local(ctx, t, v) for t, v in zip(node.targets, values, strict=True) if isinstance(t, ast.Name)]

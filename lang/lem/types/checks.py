@@ -124,7 +124,7 @@ def _check_fails(ctx: Ctx, node: ast.Check) -> list[typed.Stmt]:
     call = next((s for s in stmts if isinstance(s, typed.CallKernel)), None)
     if call is None:
         return []
-    before = stmts[: stmts.index(call)]
-    return [*before, typed.Check(node.span, None, None, None, node.fails, call)]
+    before = tuple(stmts[: stmts.index(call)])  # views that leave their array fail too
+    return [typed.Check(node.span, None, None, None, node.fails, call, before)]
 
 

@@ -188,6 +188,9 @@ class Ctx:
     mask: frozenset[typed.ValueAxis] = frozenset()
     wholes: dict[Any, typed.ValueAxis] = field(default_factory=dict)
     local_types: dict[int, LocalType] = field(default_factory=dict)
+    rebound: frozenset[str] = frozenset()  # names that several statements assign
+    name_facts: dict[object, Any] = field(default_factory=dict)  # of names of arrays that change: see `rebinding.py`
+    facts_of_name: dict[typed.ArrayVar, Any] = field(default_factory=dict)
     block_forms: dict[tuple[object, ...], Lin] = field(default_factory=dict)
     infos: dict[typed.LocalVar, Local] = field(default_factory=dict)
     index_values: dict[typed.IndexVar, Lin] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lem.diagnostics.codes import E0205, E0305, E0310, E0320, E0331
 from lem.syntax import ast
-from lem.types import expressions, flow, integers, structs, type_exprs, typed
+from lem.types import expressions, flow, integers, rebinding, structs, type_exprs, typed
 from lem.types.context import Ctx
 from lem.types.convert import coerce, is_error
 from lem.types.linear import Lin
@@ -128,9 +128,12 @@ def _declare_array(
             report_axes(ctx, fill, "a declaration fills all elements alike", node.name.span)
             fill = None
     array = Array(var, tuple(forms))
-    ctx.scopes.add(array)
     ctx.arrays[var] = array.sizes
     ctx.assign(var)
+    changes = rebinding.is_rebound(ctx, var.name) and var.effect != "reduce"
+    named = rebinding.bind(ctx, node.span, (node.name,), (array,)) if changes else []
+    if not changes:
+        ctx.scopes.add(array)
     if node.value is not None and (fill is None or is_error(fill)):
         return []
-    return [typed.MakeArray(node.span, var, tuple(exprs), fill)]
+    return [typed.MakeArray(node.span, var, tuple(exprs), fill), *named]

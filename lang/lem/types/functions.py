@@ -14,7 +14,7 @@ from lem.diagnostics.suggest import nearest
 from lem.names import Definition, ModuleScope
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import claims, effects, expressions, generics, numbers, passes, structs, type_exprs, typed
+from lem.types import claims, effects, expressions, generics, numbers, passes, rebinding, structs, type_exprs, typed
 from lem.types.context import Ctx, LocalType, NotYet, Session, place_of
 from lem.types.convert import coerce, const, is_error, settle
 from lem.types.linear import Lin
@@ -62,10 +62,14 @@ def _check(
 ) -> typed.Function | None:
     scratch = Diagnostics(limit=session.diags.limit)
     headers: list[Header] = []
+    rebound = rebinding.rebound_names(fn.body)
+    name_facts: dict[object, rebinding.NameFacts] = {}
     wholes: dict[object, typed.ValueAxis] = {}
 
     def make(diags: Diagnostics, known: dict[int, LocalType]) -> Ctx:
         ctx = Ctx(session, diags, module, fn.kind, fn.name.id, wholes=wholes, local_types=known, owner=fn)
+        if fn.kind == "task":
+            ctx.rebound, ctx.name_facts = rebound, name_facts
         headers.append(check_header(ctx, fn, dtypes))
         ctx.scopes.push(is_home=True)
         return ctx
@@ -357,9 +361,14 @@ def check_test(session: Session, module: ModuleScope, test: ast.Test, name: str)
         return None
     scratch = Diagnostics(limit=session.diags.limit)
     wholes: dict[object, typed.ValueAxis] = {}
+    rebound = rebinding.rebound_names(test.body)
+    name_facts: dict[object, rebinding.NameFacts] = {}
 
     def make(diags: Diagnostics, known: dict[int, LocalType]) -> Ctx:
-        return Ctx(session, diags, module, "test", test.title, wholes=wholes, local_types=known)
+        return Ctx(
+            session, diags, module, "test", test.title, wholes=wholes, local_types=known, rebound=rebound,
+            name_facts=name_facts,
+        )  # fmt: skip
 
     try:
         ctx, body = passes.check_until_stable(scratch, make, lambda ctx: ctx.block(test.body))

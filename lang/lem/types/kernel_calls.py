@@ -12,7 +12,20 @@ from lem.diagnostics.codes import E0301, E0306, E0307, E0313, E0314, E0321, E033
 from lem.names import Definition
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import array_data, expressions, generics, integers, locals, parts, stores, structs, subscripts, typed, views
+from lem.types import (
+    array_data,
+    expressions,
+    generics,
+    integers,
+    locals,
+    parts,
+    rebinding,
+    stores,
+    structs,
+    subscripts,
+    typed,
+    views,
+)
 from lem.types.arguments import match_args
 from lem.types.context import Ctx, Need, NotYet
 from lem.types.convert import NO_AXES, coerce, const, error, is_error
@@ -42,6 +55,7 @@ class Call:
     dim_exprs: dict[str, typed.Expr] = field(default_factory=dict)
     apart: list[tuple[typed.ArrayVar, typed.ArrayVar, str]] = field(default_factory=list)
     spawn: typed.Spawn | None = None
+    renamed: list[tuple[ast.Name, Array]] = field(default_factory=list)
 
 
 def check_statement(
@@ -150,6 +164,9 @@ def _check_call(
         poison(ctx, targets)
         return []
     _touch_arrays(ctx, call, sig)
+    if call.renamed:  # the arguments are read under their old names
+        targets_, arrays = zip(*call.renamed, strict=True)
+        call.after.extend(rebinding.bind(ctx, call.span, targets_, arrays))
     order = [call.arrays[p.name].var for p in sig.arguments if p.name in call.arrays]
     scalars = tuple(call.scalars[name] for name, _ in call.callee.scalars)
     conditions = _conditions(ctx, call, sig, bound)
@@ -478,7 +495,7 @@ def _take_result(ctx: Ctx, call: Call, param: Param, target: ast.Expr | None) ->
             call.after.extend(_assign_result(ctx, call.span, target, value))
         return True
     existing = ctx.find(target.id) if isinstance(target, ast.Name) else None
-    if isinstance(existing, Array):
+    if isinstance(existing, Array) and existing.var.kind != "name":
         return _into_existing(ctx, call, param, existing, span)
     if target is not None and not isinstance(target, ast.Name):
         ctx.diags.error(E0306, target.span, "an array result needs a name of its own")
@@ -495,7 +512,9 @@ def _take_result(ctx: Ctx, call: Call, param: Param, target: ast.Expr | None) ->
     sizes_here = tuple(e for e in exprs if e is not None)
     call.before.append(typed.MakeArray(span, var, sizes_here, structs.zero(span, dtype)))
     call.arrays[param.name] = array
-    if target is not None:
+    if isinstance(target, ast.Name) and rebinding.is_rebound(ctx, target.id):
+        call.renamed.append((target, array))
+    elif target is not None:
         ctx.scopes.add(array)
         ctx.arrays[var] = forms
         ctx.assign(var)

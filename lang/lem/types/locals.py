@@ -10,7 +10,7 @@ from lem.diagnostics.codes import E0205, E0301, E0302, E0310, E0315, E0401, E040
 from lem.source import Span
 from lem.syntax import ast
 from lem.types import integers, numbers, subscripts, typed
-from lem.types.context import Ctx, LocalType, NotYet
+from lem.types.context import Ctx, LocalType
 from lem.types.convert import adapt, adapts, cast, coerce, error, is_error
 from lem.types.numbers import ERROR
 from lem.types.scope import Array, Broken, Dim, Index, Local, ScalarParam
@@ -32,7 +32,11 @@ def check_array_target(ctx: Ctx, target: ast.Name) -> bool:
     if not isinstance(array, Array) or (not array.var.shape and array.var.effect == "result"):
         return True
     if ctx.kind in ("task", "test"):
-        raise NotYet("rebinding names of arrays", target.span)
+        ctx.diags.error(
+            E0315, target.span, f"`{array.name}` is an array, and this is none", also=[(array.span, "declared here")],
+            help="take another name",
+        )  # fmt: skip
+        return False
     colons = ", ".join(":" for _ in array.var.shape)
     ctx.diags.error(
         E0315, target.span, f"`{array.name}` is a whole array", also=[(array.span, "declared here")],

@@ -173,6 +173,11 @@ class Scopes:
         home = max(n for n, is_home in enumerate(self.homes) if is_home)
         self.stack[home][local.name] = local
 
+    def add_array(self, array: Array) -> None:
+        """A name of arrays that was made by assigning it stays known like a local."""
+        home = max(n for n, is_home in enumerate(self.homes) if is_home)
+        self.stack[home][array.name] = array
+
     def push(self, is_home: bool = False) -> None:
         self.stack.append({})
         self.homes.append(is_home)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from lem.diagnostics.codes import E0206, E0306, E0307, E0310, E0311, E0312, E0315, E0320, E0405
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import claims, expressions, integers, typed
+from lem.types import claims, expressions, integers, rebinding, typed
 from lem.types.context import Ctx, Need, NotYet, Touch
 from lem.types.convert import NO_AXES, Literal, coerce, error, is_error
 from lem.types.linear import Sym
@@ -121,7 +121,7 @@ def array_named(ctx: Ctx, node: ast.Expr) -> Array | None:
 
 def has_value(ctx: Ctx, span: Span, array: Array) -> bool:
     """Whether an array that sequential code made is there on every way to this place (LANGUAGE 36)."""
-    made_here = array.var.kind in ("temp", "view")
+    made_here = array.var.kind in ("temp", "view", "name")
     if not made_here or not ctx.flow.live or array.var in ctx.flow.assigned:
         return True
     ctx.diags.error(
@@ -351,14 +351,19 @@ def touch(ctx: Ctx, kind: str, place: Place) -> None:
     var, forms = place.array.var, place.forms
     if var.kind == "local":
         return  # an element's own: no other element sees it
-    if var.base is not None:  # some part of the array that the view is of
-        var = var.root
-        forms = (None,) * len(var.shape)
-    access = Access(var, var.name, kind, forms, ctx.facts, place.span)
+    if var.base is not None or var.kind == "name":  # some part of the arrays that it may be
+        for owner in rebinding.owners(ctx, var):
+            _touch(ctx, kind, owner, (None,) * len(owner.shape), place.span)
+        return
+    _touch(ctx, kind, var, forms, place.span)
+
+
+def _touch(ctx: Ctx, kind: str, var: typed.ArrayVar, forms: tuple[SubForm, ...], span: Span) -> None:
+    access = Access(var, var.name, kind, forms, ctx.facts, span)
     if ctx.grid is not None:
         ctx.grid.accesses.append(access)
     guarded = ctx.facts.is_guarded_since(ctx.start) or bool(ctx.branches)
-    ctx.touches.setdefault(var, []).append(Touch(kind, place.span, ctx.loops, guarded, access, ctx.grid))
+    ctx.touches.setdefault(var, []).append(Touch(kind, span, ctx.loops, guarded, access, ctx.grid))
 
 
 def scalar_place(array: Array, span: Span) -> Place:

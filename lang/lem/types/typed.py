@@ -72,7 +72,8 @@ class ValueType:
 @dataclass(eq=False, slots=True)
 class ArrayVar:
     """A parameter or array result (kind "param"), a temporary of sequential code ("temp"), an element's own small array
-    ("local"), a part of another array ("view": of `base`).
+    ("local"), a part of another array ("view": of `base`), a name that :class:`Bind` lets stand for one array after the
+    other ("name").
 
     shape: sizes over dimensions and int parameters where they are such; None for an axis of a temp, local or view whose
     size is computed (then the declaring :class:`MakeArray` or :class:`MakeView` tells).
@@ -425,6 +426,14 @@ class MakeView(Stmt):
 
 
 @dataclass(eq=False, slots=True)
+class Bind(Stmt):
+    """Let names stand for other arrays, all at once."""
+
+    names: tuple[ArrayVar, ...]
+    arrays: tuple[ArrayVar, ...]
+
+
+@dataclass(eq=False, slots=True)
 class Store(Stmt):
     """Also a scalar result: an array with no axes. The right-hand side is complete before the store."""
 
@@ -591,13 +600,14 @@ class LetArray(Stmt):
 @dataclass(eq=False, slots=True)
 class Check(Stmt):
     """Tests only. Two sides to compare (arrays or expressions; LANGUAGE 32), or a bool in `left` alone; `fails`: the code
-    that `call` must end with."""
+    that `call`, or what stands `before` it, must end with."""
 
     left: Expr | ArrayVar | None
     right: Expr | ArrayVar | None
     within: float | None
     fails: str | None = None
     call: CallKernel | None = None
+    before: tuple[Stmt, ...] = ()
 
 
 # ---------------------------------------------------------------- functions

@@ -11,7 +11,7 @@ from math import gcd
 
 from lem.diagnostics.codes import E0306, E0311, E0323
 from lem.syntax import ast
-from lem.types import expressions, integers, subscripts, typed
+from lem.types import expressions, integers, rebinding, subscripts, typed
 from lem.types.context import Ctx, Need
 from lem.types.convert import Literal, const, is_error
 from lem.types.linear import Lin
@@ -168,8 +168,11 @@ def _rely_on(ctx: Ctx, kind: str, *facts: Lin) -> None:
 # ---------------------------------------------------------------- shared elements
 def share(ctx: Ctx, a: Array, b: Array) -> str:
     """Whether two arrays have a common element: "never", "always", or "maybe"."""
-    if a.var.root is not b.var.root:
-        return "never"
+    x, y = a.var.root, b.var.root
+    if x is not y:
+        alike = x.dtype == y.dtype and len(x.shape) == len(y.shape)
+        shared = alike and "name" in (x.kind, y.kind) and rebinding.roots_of(ctx, x) & rebinding.roots_of(ctx, y)
+        return "maybe" if shared else "never"
     if a.block is not None and b.block is not None and a.block[0] is b.block[0]:
         pairs = list(zip(a.block[1], b.block[1], strict=True))
         if any(x is not None and y is not None and ctx.facts.prove_ne(x, y) for x, y in pairs):

@@ -41,6 +41,26 @@ def _view(f: Frame, o: ops.View) -> None:
         f.run.shadows.view(view, base, (*places, ...))
 
 
+@meaning(ops.Name)
+def _name(f: Frame, o: ops.Name) -> None:
+    """It stands for nothing yet."""
+
+
+@meaning(ops.Bind)
+def _bind(f: Frame, o: ops.Bind) -> None:
+    f.arrays.update(zip(o.names, [f.arrays[a] for a in o.arrays], strict=True))
+
+
+@meaning(ops.Size)
+def _size(f: Frame, o: ops.Size) -> Tile:
+    return Tile((), np.asarray(f.arrays[o.array].shape[o.axis], np.int64))
+
+
+@meaning(ops.Same)
+def _same(f: Frame, o: ops.Same) -> Tile:
+    return Tile((), np.asarray(f.arrays[o.x] is f.arrays[o.y]))
+
+
 @meaning(ops.Load)
 def _load(f: Frame, o: ops.Load) -> Tile:
     array, place = f.arrays[o.array], _place(f, o.array, o.subs)

@@ -16,11 +16,11 @@ from lem.ir.ops.elementwise import (
     Select,
     Unary,
 )
-from lem.ir.ops.memory import Alloc, Load, Store, Update, View
+from lem.ir.ops.memory import Alloc, Bind, Load, Name, Same, Size, Store, Update, View
 from lem.ir.ops.reduction import Contract, Order, Range, Reduce, Scan
 
 __all__ = [
-    "ARITHMETIC", "COMPARISONS", "UNARY", "Alloc", "Assert", "Binary", "Bits", "Call", "Cast", "Compare", "Const",
-    "Contract", "Depth", "Dim", "Fma", "For", "Grid", "If", "Load", "Order", "Print", "Range", "Reduce", "Scalar", "Scan",
-    "Select", "Store", "Sync", "Tiles", "Unary", "Update", "View", "While",
+    "ARITHMETIC", "COMPARISONS", "UNARY", "Alloc", "Assert", "Binary", "Bind", "Bits", "Call", "Cast", "Compare", "Const",
+    "Contract", "Depth", "Dim", "Fma", "For", "Grid", "If", "Load", "Name", "Order", "Print", "Range", "Reduce", "Same",
+    "Scalar", "Scan", "Select", "Size", "Store", "Sync", "Tiles", "Unary", "Update", "View", "While",
 ]  # fmt: skip

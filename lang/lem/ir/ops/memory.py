@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lem.ir.core import Affine, Array, Axis, Effect, Op, TileType, Value, op, union_axes
+from lem_runtime.abi.dtypes import BOOL, I64
 
 
 def subscript_axes(subs: tuple[Affine, ...]) -> frozenset[Axis]:
@@ -63,6 +64,56 @@ class View(Op):
             yield f"{self.array} is no part of {self.base} with the axes {self.kept}"
         if any(step < 1 for step in self.steps):
             yield f"steps are {self.steps}"
+
+
+@op("tile.name")
+class Name(Op):
+    """Declare `array`, a name that Bind lets stand for one array after the other."""
+
+    effect = Effect.WRITE
+    array: Array
+
+
+@op("tile.bind")
+class Bind(Op):
+    """Let names stand for other arrays, all at once: ``a, b = b, a``. What no name and no view stands for ends."""
+
+    effect = Effect.WRITE
+    names: tuple[Array, ...]
+    arrays: tuple[Array, ...]
+
+    def verify(self) -> Iterator[str]:
+        if len(self.names) != len(self.arrays):
+            yield f"{len(self.names)} names for {len(self.arrays)} arrays"
+        for name, array in zip(self.names, self.arrays, strict=False):
+            if name.kind != "name" or array.kind == "view":
+                yield f"{name} is a {name.kind}, to stand for a {array.kind}"
+            if name.dtype != array.dtype or name.rank != array.rank:
+                yield f"{name} cannot stand for {array}"
+
+
+@op("tile.size")
+class Size(Op):
+    """Size of one axis of an array as it is now, an i64."""
+
+    effect = Effect.READ
+    array: Array
+    axis: int
+
+    def result_types(self) -> tuple[TileType, ...]:
+        return (TileType(I64),)
+
+
+@op("tile.same")
+class Same(Op):
+    """Whether two arrays, neither of them a view, are one."""
+
+    effect = Effect.READ
+    x: Array
+    y: Array
+
+    def result_types(self) -> tuple[TileType, ...]:
+        return (TileType(BOOL),)
 
 
 @op("tile.load")

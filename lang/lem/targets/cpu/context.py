@@ -79,6 +79,11 @@ class Context:
         self.sites.append(Site("E0614", self.fn.name, text, self.fn.signature.place))
         return len(self.sites) - 1
 
+    @property
+    def has_names(self) -> bool:
+        """Whether temporaries may get other names: then they live as long as one of these."""
+        return any(isinstance(o, ops.Name) for o in self.fn.body.ops)
+
     def no_stack_site(self) -> int:
         """Number of a site for a task whose callers have filled the stack."""
         text = f"{{0}} calls deep, `{self.fn.name}` finds the stack full"

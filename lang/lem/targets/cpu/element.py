@@ -231,7 +231,9 @@ class Element(Weaver):
 
     def reads_written(self, o: ir.Op) -> bool:
         if isinstance(o, ops.Load):
-            return o.array in self.written or o.array.kind == "local"
+            return o.array in self.written or o.array.kind in ("local", "view", "name")
+        if isinstance(o, ops.Size | ops.Same):
+            return True
         return any(self.reads_written(p) for b in o.blocks for p in b.ops)
 
     # -- values
@@ -600,9 +602,11 @@ def fold_lanes(kind: str, x: Expr, put: Callable[..., Expr]) -> Expr:
 
 
 def written_arrays(block: Block) -> set[Array]:
-    """Arrays that code of a block stores to, or passes on: what is called may store to them."""
+    """Arrays that code of a block stores to, or passes on, whole, in part or by a name: what is called may store to them."""
     stored = {o.array for o in ir.walk_ops(block) if isinstance(o, ops.Store | ops.Update)}
     passed = {a for o in ir.walk_ops(block) if isinstance(o, ops.Call) for a in o.arrays}
+    passed |= {o.base for o in ir.walk_ops(block) if isinstance(o, ops.View)}
+    passed |= {a for o in ir.walk_ops(block) if isinstance(o, ops.Bind) for a in o.arrays}
     return stored | {a for a in passed if a.effect != "read"}
 
 

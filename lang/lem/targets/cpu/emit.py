@@ -66,6 +66,30 @@ done:
 """
 
 
+# A counted temporary begins with a line that holds how many names it has.
+_RELEASE = f"""define internal void @lem.release(ptr %ctx, ptr %base) noinline nounwind {{
+start:
+  %none = icmp eq ptr %base, null
+  br i1 %none, label %done, label %some
+some:
+  %had = load i64, ptr %base
+  %left = sub i64 %had, 1
+  store i64 %left, ptr %base
+  %last = icmp eq i64 %left, 0
+  br i1 %last, label %free, label %done
+free:
+  %table.at = getelementptr i8, ptr %ctx, i64 {layout.CTX_TABLE}
+  %table = load ptr, ptr %table.at
+  %fn.at = getelementptr i8, ptr %table, i64 {layout.TABLE_OFFSET["free"]}
+  %fn = load ptr, ptr %fn.at
+  call void %fn(ptr %ctx, ptr %base)
+  br label %done
+done:
+  ret void
+}}
+"""
+
+
 def emit_module(module: lp.Module, machine: Machine, codes: Sequence[int]) -> str:
     """LLVM text of a module. codes: number of the diagnostic (601 for E0601) of each site.
 
@@ -79,6 +103,8 @@ def emit_module(module: lp.Module, machine: Machine, codes: Sequence[int]) -> st
     parts = [head, *shared.texts, *shared.helpers.values()]
     if shared.uses_fault:
         parts.append(_FAULT)
+    if shared.uses_release:
+        parts.append(_RELEASE)
     parts.extend(sorted(shared.intrinsics))
     return "\n".join(parts) + "\n"
 
@@ -101,6 +127,7 @@ class _Shared:
         self.helpers: dict[str, str] = {}
         self.intrinsics: set[str] = set()
         self.uses_fault = False
+        self.uses_release = False
         self.n_bodies = 0
         wide = machine.vector_bits >= 512
         self.attributes = "nounwind" + (f' "prefer-vector-width"="{machine.vector_bits}"' if wide else "")
@@ -147,6 +174,7 @@ class _Function:
         self.n_labels = 0
         self.here = "body"
         self.temps: list[str] = []  # slots of temporaries to free at the end
+        self.counted: set[str] = set()  # those that hold counted ones
         self.head = ""
         self.temp_slots: dict[int, str] = {}
         self.again: tuple[Var, str] | None = None  # of the attempt around: where a fault leaves its lane, and goes to
@@ -177,6 +205,8 @@ class _Function:
     def free_lines(self, slot: str) -> list[str]:
         """Free what a slot holds, if anything; all names are the slot's own."""
         n = slot[1:]
+        if slot in self.counted:
+            return [f"  %{n}.p = load ptr, ptr {slot}", f"  call void @lem.release(ptr %ctx, ptr %{n}.p)"]
         table = self.table_lines("free", f"%{n}.fn")
         return [
             f"  %{n}.p = load ptr, ptr {slot}",
@@ -273,24 +303,65 @@ class _Function:
         for buffer, offset in zip(s.buffers, offsets, strict=True):
             self.v.names[buffer.uid] = self.v.op(f"getelementptr i8, ptr {base}, i64 {offset}")
 
-    def alloc(self, s: lp.Alloc) -> None:
+    def temp_slot(self, counted: bool) -> str:
+        """A slot for a temporary that the end of the function frees, or lets go of."""
         slot = f"%temp{len(self.temps)}"
         self.temps.append(slot)
         self.slots += [f"  {slot} = alloca ptr", f"  store ptr null, ptr {slot}"]
-        size = self.bytes_of(s.buffer, s.count)
-        # In a loop: what the last turn has made goes first.
-        self.line(f"call void {self.table('free')}(ptr %ctx, ptr {self.v.op(f'load ptr, ptr {slot}')})")
+        if counted:
+            self.counted.add(slot)
+            self.shared.uses_release = True
+        return slot
+
+    def let_go(self, slot: str) -> None:
+        """Free what a slot holds; of a counted one only when nobody else holds it."""
+        held = self.v.op(f"load ptr, ptr {slot}")
+        self.line(f"call void {'@lem.release' if slot in self.counted else self.table('free')}(ptr %ctx, ptr {held})")
         self.line(f"store ptr null, ptr {slot}")
+
+    def alloc(self, s: lp.Alloc) -> None:
+        slot = self.temp_slot(s.counted)
+        size = self.bytes_of(s.buffer, s.count)
+        self.let_go(slot)  # in a loop: what the last turn has made goes first
+        if s.counted:
+            size = self.v.op(f"add i64 {size}, {_ALIGN}")
         base = self.v.op(f"call ptr {self.table('alloc')}(ptr %ctx, i64 {size})")
         self.check_memory(base, s.site)
         self.line(f"store ptr {base}, ptr {slot}")
-        self.v.names[s.buffer.uid] = base
         self.temp_slots[s.buffer.uid] = slot
+        if s.counted:
+            self.line(f"store i64 1, ptr {base}")
+            base = self.v.op(f"getelementptr i8, ptr {base}, i64 {_ALIGN}")
+        self.v.names[s.buffer.uid] = base
 
     def free(self, s: lp.Free) -> None:
-        slot = self.temp_slots[s.buffer.uid]
-        self.line(f"call void {self.table('free')}(ptr %ctx, ptr {self.v.names[s.buffer.uid]})")
-        self.line(f"store ptr null, ptr {slot}")
+        self.let_go(self.temp_slots[s.buffer.uid])
+
+    def name_buffer(self, s: lp.NameBuffer) -> None:
+        self.v.names[s.buffer.uid] = self.slot("ptr")
+        self.temp_slots[s.buffer.uid] = self.temp_slot(counted=True)
+
+    def rebind(self, s: lp.Rebind) -> None:
+        """All sources are read and held before any name lets go of what it had."""
+        places = [self.v.address(b, "0") for b in s.sources]
+        owners = [self.owner(b) for b in s.sources]
+        for owner in owners:
+            if owner != "null":
+                self.guarded(self.v.op(f"icmp ne ptr {owner}, null"), lambda o=owner: self.hold(o))  # type: ignore[misc]
+        for name, place, owner in zip(s.names, places, owners, strict=True):
+            slot = self.temp_slots[name.uid]
+            self.let_go(slot)
+            self.line(f"store ptr {owner}, ptr {slot}")
+            self.line(f"store ptr {place}, ptr {self.v.names[name.uid]}")
+
+    def owner(self, buffer: Buffer) -> str:
+        """What holds the memory of a buffer: a temporary's own head, or null for a caller's array."""
+        slot = self.temp_slots.get(buffer.uid)
+        return "null" if slot is None else self.v.op(f"load ptr, ptr {slot}")
+
+    def hold(self, owner: str) -> None:
+        more = self.v.op(f"add i64 {self.v.op(f'load i64, ptr {owner}')}, 1")
+        self.line(f"store i64 {more}, ptr {owner}")
 
     def check_memory(self, pointer: str, site: int) -> None:
         none = Ready(lp.TRUTH, self.v.op(f"icmp eq ptr {pointer}, null"))
@@ -604,7 +675,7 @@ def _declare(node: Any, known: set[int]) -> None:
             known.add(var.uid)
         case lp.ArgPointer(buffer=buffer) | lp.StackBuffer(buffer=buffer) | lp.Alloc(buffer=buffer):
             known.add(buffer.uid)
-        case lp.View(buffer=buffer) | lp.Pick(buffer=buffer):
+        case lp.View(buffer=buffer) | lp.Pick(buffer=buffer) | lp.NameBuffer(buffer=buffer):
             known.add(buffer.uid)
         case lp.Scratch(buffers=buffers):
             known.update(b.uid for b in buffers)
@@ -631,6 +702,8 @@ _TABLE: dict[type[Stmt], Callable[[_Function, Any], None]] = {
     lp.Alloc: _Function.alloc,
     lp.Free: _Function.free,
     lp.View: _Function.view,
+    lp.NameBuffer: _Function.name_buffer,
+    lp.Rebind: _Function.rebind,
     lp.Pick: _Function.pick,
     lp.Store: _Function.store,
     lp.Scatter: _Function.scatter,

@@ -91,6 +91,8 @@ def _join_callers(module: ir.Module, order: list[str], known: dict[str, tuple[st
         arrays = {a.name: a for a in fn.arrays}
         names = [p.name for p in fn.signature.params if p.is_array]
         mine = {arrays[name]: layout for name, layout in zip(names, known[n], strict=True)}
+        if "any" in mine.values():  # a name may stand for any of them
+            mine |= {o.array: "any" for o in fn.body.ops if isinstance(o, ops.Name)}
         for o in ir.walk_ops(fn.body):
             if isinstance(o, ops.View):
                 mine[o.array] = _part_layout(o, mine.get(o.base, "inner"))
@@ -153,6 +155,10 @@ class _Function:
             part.register(out)
         out.effects[ops.Alloc] = effect_temp
         out.effects[ops.View] = effect_view
+        out.effects[ops.Name] = effect_name
+        out.effects[ops.Bind] = effect_bind
+        out.demand[ops.Size] = demand_size
+        out.demand[ops.Same] = demand_same
         out.effects[ops.Call] = effect_call
         out.effects[ops.Sync] = lambda w, o: None  # every call has ended when the next op runs
         out.effects[ops.Grid] = self.grid
@@ -233,7 +239,7 @@ def effect_temp(w: Element, o: ops.Alloc) -> None:
         strides[axis] = count
         count = w.put(lb.mul(count, sizes[axis]), "count")
     buffer = Buffer(o.array.name, o.array.dtype, "temp")
-    w.b.add(lp.Alloc(buffer, count, cx.no_memory_site(f"the temporary `{o.array.name}`")))
+    w.b.add(lp.Alloc(buffer, count, cx.no_memory_site(f"the temporary `{o.array.name}`"), counted=cx.has_names))
     w.levels[buffer.uid] = w.level
     cx.refs[o.array] = ArrayRef(buffer, tuple(sizes), tuple(strides))
     w.temps.append(buffer)
@@ -242,6 +248,39 @@ def effect_temp(w: Element, o: ops.Alloc) -> None:
         return  # fresh memory is zero
     with w.loop("n", 0, count) as n:
         w.b.store(buffer, n, fill)
+
+
+def effect_name(w: Element, o: ops.Name) -> None:
+    """A name is a base, sizes and strides that change."""
+    buffer = Buffer(o.array.name, o.array.dtype, "name")
+    w.b.add(lp.NameBuffer(buffer))
+    w.levels[buffer.uid] = w.level
+    rank = o.array.rank
+    sizes = tuple(w.var(lb.const(0), f"{o.array.name}_size{n}") for n in range(rank))
+    strides = tuple(w.var(lb.const(0), f"{o.array.name}_stride{n}") for n in range(rank))
+    w.cx.refs[o.array] = ArrayRef(buffer, sizes, strides)
+
+
+def effect_bind(w: Element, o: ops.Bind) -> None:
+    """All sources are read before any name changes."""
+    refs = [w.ref(a) for a in o.arrays]
+    held = [[w.fix(x, "held") for x in (*r.sizes, *r.strides)] for r in refs if isinstance(r, ArrayRef)]
+    names = [w.cx.refs[name] for name in o.names]
+    w.b.add(lp.Rebind(tuple(n.buffer for n in names), tuple(r.buffer for r in refs)))
+    for name, values in zip(names, held, strict=True):
+        for var, value in zip((*name.sizes, *name.strides), values, strict=True):
+            assert isinstance(var, lp.Var)
+            w.b.set(var, value)
+
+
+def demand_size(w: Element, o: ops.Size) -> None:
+    ref = w.ref(o.array)
+    assert isinstance(ref, ArrayRef)
+    w.memo[o.result] = w.fix(ref.sizes[o.axis], "size")
+
+
+def demand_same(w: Element, o: ops.Same) -> None:
+    w.memo[o.result] = w.fix(lp.SameBuffer(lp.TRUTH, w.ref(o.x).buffer, w.ref(o.y).buffer), "same")
 
 
 def effect_view(w: Element, o: ops.View) -> None:

@@ -112,6 +112,9 @@ class Values:
         offset = {"worker": layout.CTX_WORKER, "n_workers": layout.CTX_N_WORKERS}[x.name]
         return self.op(f"load i64, ptr {self.op(f'getelementptr i8, ptr %ctx, i64 {offset}')}")
 
+    def same_buffer(self, x: lp.SameBuffer) -> str:
+        return self.op(f"icmp eq ptr {self.address(x.x, '0')}, {self.address(x.y, '0')}")
+
     def splat(self, x: lp.Splat) -> str:
         t = llvm_type(x.type)
         one = self.op(f"insertelement {t} poison, {llvm_scalar(x.type.dtype)} {self.e(x.x)}, i64 0")
@@ -365,6 +368,8 @@ class Values:
             base = self.names[buffer.uid]
         except KeyError:
             raise InternalError("cpu emit", f"buffer {buffer!r} is used where it is not known") from None
+        if buffer.space == "name":
+            base = self.op(f"load ptr, ptr {base}")
         return self.op(f"getelementptr {llvm_memory(buffer.dtype)}, ptr {base}, i64 {index}")
 
     def from_memory(self, raw: str, t: VType) -> str:
@@ -455,6 +460,7 @@ _TABLE: dict[type[Expr], Callable[[Values, Any], str]] = {
     lp.Const: Values.const,
     lp.Slot: Values.slot,
     lp.CtxField: Values.ctx_field,
+    lp.SameBuffer: Values.same_buffer,
     lp.Splat: Values.splat,
     lp.Iota: Values.iota,
     lp.Extract: Values.extract,

@@ -233,7 +233,7 @@ def key_of(x: Expr) -> Any:
             return ("iota", x.type.dtype.name, x.type.lanes)
         case lp.Slot():
             return ("slot", x.index)
-        case lp.Load() | lp.Gather() | lp.CtxField():
+        case lp.Load() | lp.Gather() | lp.CtxField() | lp.SameBuffer():
             return None
     parts = tuple(key_of(p) for p in parts_of(x))
     if any(p is None for p in parts):

@@ -283,7 +283,7 @@ class Build:
         return buffer
 
     def view(self, base: Buffer, offset: Expr | int, name: str = "") -> Buffer:
-        buffer = Buffer(name or base.name, base.dtype, base.space)
+        buffer = Buffer(name or base.name, base.dtype, "arg" if base.space == "name" else base.space)
         self.add(lp.View(buffer, base, as_expr(offset)))
         return buffer
 

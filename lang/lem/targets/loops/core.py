@@ -47,7 +47,7 @@ TRUTH = VType(BOOL)
 class Buffer:
     """Memory that code indexes by element. Bound by one statement; compared by identity.
 
-    space: "arg" (a caller's array), "temp" (Alloc), "scratch" (this worker's), "stack" (StackBuffer).
+    space: "arg" (a caller's array), "temp" (Alloc), "scratch" (this worker's), "stack" (StackBuffer), "name" (NameBuffer).
     """
 
     name: str
@@ -224,6 +224,14 @@ class Gather(Expr):
     other: Expr | None = None
 
 
+@dataclass(slots=True, eq=False)
+class SameBuffer(Expr):
+    """Whether two buffers begin at the same place."""
+
+    x: Buffer
+    y: Buffer
+
+
 # ---- statements --------------------------------------------------------------------------------------------------
 
 
@@ -282,16 +290,33 @@ class Scratch(Stmt):
 @dataclass(slots=True, eq=False)
 class Alloc(Stmt):
     """A zeroed temporary of `count` elements, 64-byte aligned; freed by Free, when this statement runs again, or when the
-    function ends in any way. Out of memory: a fault at `site`."""
+    function ends in any way. Out of memory: a fault at `site`. counted: names may hold it too, and what lets go of it last
+    frees it."""
 
     buffer: Buffer
     count: Expr
     site: int
+    counted: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class Free(Stmt):
     buffer: Buffer
+
+
+@dataclass(slots=True, eq=False)
+class NameBuffer(Stmt):
+    """Declare `buffer`, of the space "name": it is the memory that Rebind has given it last."""
+
+    buffer: Buffer
+
+
+@dataclass(slots=True, eq=False)
+class Rebind(Stmt):
+    """Let names be other memory, all at once: ``a, b = b, a``. Sources: counted temporaries, arguments, names."""
+
+    names: tuple[Buffer, ...]
+    sources: tuple[Buffer, ...]
 
 
 @dataclass(slots=True, eq=False)

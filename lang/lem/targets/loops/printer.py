@@ -158,6 +158,7 @@ _EXPRS: dict[type[Expr], Callable[[_Printer, Any], str]] = {
     lp.Shuffle: lambda p, x: f"shuffle({p.e(x.x)}, {p.e(x.y)}, {list(x.lanes)})",
     lp.TestLanes: lambda p, x: f"{x.kind}({p.e(x.x)})",
     lp.Load: lambda p, x: f"{p.place(x)}{p.masked(x)}",
+    lp.SameBuffer: lambda p, x: f"&{p.name(x.x)} == &{p.name(x.y)}",
     lp.Gather: lambda p, x: f"{p.name(x.buffer)}[[{p.e(x.indices)}]]{p.masked(x)}",
 }
 
@@ -175,6 +176,10 @@ _STMTS: dict[type[Stmt], Callable[[_Printer, Any, int], None]] = {
     lp.Free: lambda p, s, d: p.line(d, f"free {p.name(s.buffer)}"),
     lp.Pick: lambda p, s, d: p.line(
         d, f"{p.name(s.buffer)} = {p.name(s.x)} if {p.e(s.cond)} else {p.name(s.y)}"
+    ),
+    lp.NameBuffer: lambda p, s, d: p.line(d, f"name {p.name(s.buffer)}: {s.buffer.dtype}[]"),
+    lp.Rebind: lambda p, s, d: p.line(
+        d, f"{', '.join(map(p.name, s.names))} = {', '.join(map(p.name, s.sources))}"
     ),
     lp.View: lambda p, s, d: p.line(d, f"{p.name(s.buffer)} = &{p.name(s.base)}[{p.e(s.offset)}]"),
     lp.Store: lambda p, s, d: p.line(d, f"{p.place(s)} = {p.e(s.value)}{p.masked(s)}"),
