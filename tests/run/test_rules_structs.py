@@ -497,3 +497,72 @@ task main[N](r: inout P[N]) -> s: f32 where N > 0:
 """
     got = run_both(text, "main", r=pairs(4))
     assert got["s"] == 24 and got["r"].tolist() == [(36, 10), (37, 10), (38, 10), (39, 10)]
+
+
+# ---------------------------------------------------------------- proofs
+def test_rule_1_fields_are_known_as_locals_are() -> None:
+    """A subscript, and an element's own place, may go through the fields of a struct."""
+    from lem import ir
+    from lem.ir import ops
+
+    text = """
+struct Cell:
+    i: i64
+    j: i64
+
+kernel turned[M, N](x: f32[M, N], y: out f32[N, M]):
+    for i, j in grid(M, N):
+        c = Cell(i, j)
+        d = Cell(c.j, c.i)
+        y[d.i, d.j] = x[c.i, c.j]
+
+kernel guarded[N](x: f32[N], c: Cell, y: out f32[N]):
+    for i in grid(N):
+        v: f32 = 0
+        if 0 <= c.i and c.i < N:
+            v = x[c.i]
+        q = Cell(i - 1, i + 1)
+        if i % 2 == 0:
+            q = Cell(i - 1, 5)
+        if q.i >= 0:
+            v = v + x[q.i]
+        y[i] = v
+
+kernel moved[N](x: f32[N], y: out f32[N]):
+    for i in grid(N):
+        q = Cell(i, 0)
+        if q.i < 2:
+            q = Cell(q.i + 1, q.j)
+        y[i] = x[q.i]
+"""
+
+    def n_tests(name: str) -> int:
+        return sum(isinstance(op, ops.Assert) for op in ir.walk_ops(program(text).ir.functions[name].body))
+
+    assert [n_tests(name) for name in ("turned", "guarded", "moved")] == [0, 0, 1]
+    x = np.arange(12, dtype=np.float32)
+    assert np.array_equal(run_both(text, "turned", x=x.reshape(3, 4))["y"], x.reshape(3, 4).T)
+    want = np.where(np.arange(12) > 0, x - 1, 0) + 7
+    assert np.array_equal(run_both(text, "guarded", x=x, c=(7, 0))["y"], want)
+    assert np.array_equal(run_both(text, "guarded", x=x, c=(12, 0))["y"], want - 7)
+    assert run_both(text, "moved", x=x)["y"].tolist() == [1, 2, *range(2, 12)]
+    fault = fault_of(text, "moved", x=x[:1])
+    assert (fault.code, fault.indices, fault.values) == ("E0601", (0,), (1, 1))
+
+
+def test_rule_3_bounds_of_a_slice_from_a_struct() -> None:
+    text = """
+struct Row:
+    lo: i64
+    hi: i64
+
+kernel product[R, Z, N](rows: Row[R], col: i64[Z], v: f32[Z], x: f32[N], y: out f32[R]):
+    for r in grid(R):
+        y[r] = sum(v[k] * x[col[k]] for k in Z[rows[r].lo:rows[r].hi])
+"""
+    rows = np.zeros(3, dtype_of([("lo", "i64"), ("hi", "i64")]))
+    rows["lo"], rows["hi"] = [0, 2, 2], [2, 2, 5]
+    v, col, x = np.arange(5, dtype=np.float32), np.array([0, 3, 1, 1, 2]), np.array([1, 10, 100, 1000], np.float32)
+    assert run_both(text, rows=rows, col=col, v=v, x=x)["y"].tolist() == [1000, 0, 450]
+    rows["hi"][2] = 6
+    assert fault_of(text, rows=rows, col=col, v=v, x=x).code == "E0601"

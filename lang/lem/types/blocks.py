@@ -157,7 +157,7 @@ def check_block(ctx: Ctx, node: ast.Subscript, cut: Blocks, out: list[typed.Stmt
 def _inside(ctx: Ctx, cut: Blocks, axis: int, item: ast.Expr, index: typed.Expr, out: list[typed.Stmt]) -> bool:
     """Whether there is such a block: proven, tested where it runs, or wrong for every size."""
     count = cut.counts[axis]
-    verdict = classify_index(ctx.facts, integers.linear(ctx, index), count.value)
+    verdict = classify_index(ctx.facts, integers.linear(ctx, index), count.form)
     if verdict.kind == "error":
         side = "is below 0" if verdict.side == "low" else f"is beyond the last block of axis {axis}"
         example = f": {verdict.example}" if verdict.example else ""

@@ -20,7 +20,7 @@ from lem.types import typed
 from lem.types.linear import Lin, Sym, Symbols
 from lem.types.prove import Context, Residual
 from lem.types.races import Access
-from lem.types.scope import Dim, Entity, Index, Local, Scopes
+from lem.types.scope import Dim, Entity, Held, Index, Local, Scopes
 from lem_runtime.abi.dtypes import DType
 from lem_runtime.abi.signature import Place
 from lem_runtime.abi.sizes import Size
@@ -203,6 +203,7 @@ class Ctx:
     dim_values: dict[str, Lin] = field(default_factory=dict)
     scalar_values: dict[str, Lin] = field(default_factory=dict)
     scalar_types: dict[str, DType] = field(default_factory=dict)
+    struct_params: dict[str, Held] = field(default_factory=dict)
     results: dict[str, typed.ArrayVar] = field(default_factory=dict)
     needs: list[Need] = field(default_factory=list)
     touches: dict[typed.ArrayVar, list[Touch]] = field(default_factory=dict)

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from lem.syntax import ast
 from lem.types import integers
 from lem.types.context import Ctx
-from lem.types.linear import Lin
-from lem.types.scope import Local
+from lem.types.scope import Held, Local
 
 
 def assigned_names(stmts: Iterable[ast.Stmt]) -> set[str]:
@@ -52,23 +51,22 @@ def locals_of(ctx: Ctx, names: Iterable[str]) -> list[Local]:
 def forget(ctx: Ctx, changed: Iterable[Local]) -> None:
     """The locals hold some new value each: what was known of the old ones no longer speaks of them."""
     for local in changed:
-        dtype = local.var.type.dtype
-        local.value = integers.unknown(ctx, local.name, dtype) if dtype.is_int else None
+        local.value = integers.anything(ctx, local.name, local.var.type.dtype)
 
 
-def values(locals: Iterable[Local]) -> dict[Local, Lin | None]:
+def values(locals: Iterable[Local]) -> dict[Local, Held]:
     return {local: local.value for local in locals}
 
 
 def merge(
-    ctx: Ctx, changed: Iterable[Local], a: dict[Local, Lin | None], a_live: bool, b: dict[Local, Lin | None], b_live: bool
+    ctx: Ctx, changed: Iterable[Local], a: dict[Local, Held], a_live: bool, b: dict[Local, Held], b_live: bool
 ) -> None:
     """Where two branches meet: a value known to be the same in both is kept, any other becomes a new unknown."""
     for local in changed:
         x, y = a.get(local), b.get(local)
         if not a_live:
             local.value = y
-        elif not b_live or x == y:
+        elif not b_live:
             local.value = x
         else:
-            forget(ctx, [local])
+            local.value = integers.joined(ctx, local.name, local.var.type.dtype, x, y)

@@ -13,7 +13,7 @@ from lem.diagnostics.codes import E0208, E0301, E0306, E0313, E0315, E0318, E032
 from lem.names import Definition, ModuleScope
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import numbers, passes, structs, subscripts, typed
+from lem.types import integers, numbers, passes, structs, subscripts, typed
 from lem.types.arguments import match_args
 from lem.types.context import Ctx, LocalType, NotYet, Session
 from lem.types.convert import NO_AXES, Adaptable, Literal, adapts, agree, coerce, const, error, is_error, settle
@@ -348,7 +348,7 @@ def _bind_names(
         assert isinstance(arg, typed.Expr)
         dtype = arg.type.dtype
         var = typed.LocalVar(param.name.id, typed.ValueType(dtype), param.name.span)
-        value = ctx.symbols.unknown(param.name.id).lin if dtype.is_int else None
+        value = integers.anything(ctx, param.name.id, dtype)
         local = Local(var, id(param.name), None, value, NO_AXES, is_annotated=True, is_param=True)
         ctx.scopes.add(local)
         ctx.infos[var] = local

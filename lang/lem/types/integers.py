@@ -10,6 +10,7 @@ from lem.types import convert, numbers, typed
 from lem.types.context import Ctx
 from lem.types.linear import Lin, compare_facts
 from lem.types.prove import Context
+from lem.types.scope import Held
 from lem_runtime.abi.dtypes import I64, DType
 
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -26,6 +27,47 @@ def linear(ctx: Ctx, e: typed.Expr) -> Lin | None:
         return None
     found = _linear(ctx, e)
     return found if found is not None else unknown(ctx, e.span.text, dtype)
+
+
+def held(ctx: Ctx, e: typed.Expr) -> Held:
+    """What an expression's value is to proofs: a form, or the forms of a struct's fields."""
+    if not isinstance(e.type.dtype, typed.StructType):
+        return linear(ctx, e)
+    match e:
+        case typed.MakeStruct():
+            return tuple(held(ctx, v) for v in e.values)
+        case typed.LocalRef() if (info := ctx.infos.get(e.local)) is not None:
+            return info.value
+        case typed.ScalarRef():
+            known = ctx.struct_params.get(e.name)
+            if known is None:
+                known = ctx.struct_params[e.name] = anything(ctx, e.name, e.type.dtype)
+            return known
+        case typed.Field():
+            return _field(ctx, e)
+    return anything(ctx, e.span.text, e.type.dtype)
+
+
+def _field(ctx: Ctx, e: typed.Field) -> Held:
+    whole = held(ctx, e.x)
+    return whole[e.index] if isinstance(whole, tuple) else None
+
+
+def anything(ctx: Ctx, name: str, dtype: DType) -> Held:
+    """Some value of a type."""
+    if isinstance(dtype, typed.StructType):
+        return tuple(anything(ctx, f"{name}.{field}", inner) for field, inner in dtype.fields)
+    return unknown(ctx, name, dtype) if dtype.is_int else None
+
+
+def joined(ctx: Ctx, name: str, dtype: DType, x: Held, y: Held) -> Held:
+    """What is known of a value that is either `x` or `y`."""
+    if x == y:
+        return x
+    if isinstance(dtype, typed.StructType) and isinstance(x, tuple) and isinstance(y, tuple):
+        parts = zip(dtype.fields, x, y, strict=True)
+        return tuple(joined(ctx, f"{name}.{field}", inner, a, b) for (field, inner), a, b in parts)
+    return anything(ctx, name, dtype)
 
 
 def unknown(ctx: Ctx, name: str, dtype: DType) -> Lin:
@@ -45,7 +87,10 @@ def _linear(ctx: Ctx, e: typed.Expr) -> Lin | None:
             return ctx.scalar_values.get(e.name)
         case typed.LocalRef():
             info = ctx.infos.get(e.local)
-            return info.value if info else None
+            return info.form if info else None
+        case typed.Field():
+            field = _field(ctx, e)
+            return field if isinstance(field, Lin) else None
         case typed.IndexRef():
             return ctx.index_values.get(e.var)
         case typed.Cast():

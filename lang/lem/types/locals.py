@@ -101,7 +101,7 @@ def set_local(ctx: Ctx, target: ast.Name, value: typed.Expr) -> tuple[Local, typ
     ready = _for_annotated(ctx, local, value) if local.is_annotated else _joined(ctx, local, value)
     if is_error(ready) or not _axes_fit(ctx, local, value):
         return None
-    local.value = integers.linear(ctx, ready)
+    local.value = integers.held(ctx, ready)
     return local, ready
 
 

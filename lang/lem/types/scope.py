@@ -89,10 +89,14 @@ class Blocks:
     counts: tuple[Local, ...]
 
 
+Held = Lin | None | tuple["Held", ...]  # what an integer is, or the fields of a struct; None: nothing a proof could use
+
+
 @dataclass(eq=False, slots=True)
 class Local:
-    """A local. `value`: what it holds now, as a linear form over values that never change; replaced at each assignment
-    and wherever control flow joins, so that a fact about an old value stays a fact about the old value.
+    """A local. `value`: what it holds now, as a linear form over values that never change (of a struct a form per field);
+    replaced at each assignment and wherever control flow joins, so that a fact about an old value stays a fact about the
+    old value.
 
     grid:    the grid it belongs to (one value per element), None for a scalar of the function.
     adapts:  "int" or "float" while only literals were assigned: it still takes the type of what it meets.
@@ -102,13 +106,18 @@ class Local:
     var: typed.LocalVar
     key: int
     grid: object | None
-    value: Lin | None
+    value: Held
     outer_axes: frozenset[typed.ValueAxis]
     adapts: str = ""
     is_annotated: bool = False
     is_param: bool = False
     overwritten: Span | None = None  # set after a `tiles` loop that left only its last block's value here
     counts: Span | None = None  # set after a `tiles` loop whose blocks changed it by nothing of their own
+
+    @property
+    def form(self) -> Lin | None:
+        """The value of an integer."""
+        return self.value if isinstance(self.value, Lin) else None
 
     @property
     def name(self) -> str:

@@ -12,8 +12,7 @@ from lem.syntax import ast
 from lem.types import calls, expressions, flow, fns, integers, kernel_calls, spawns, typed
 from lem.types.context import Ctx
 from lem.types.convert import coerce, error, is_error, settle
-from lem.types.linear import Lin
-from lem.types.scope import Array, Local
+from lem.types.scope import Array, Held, Local
 from lem_runtime.abi.dtypes import DType
 
 MOST_SHOWN = 4  # values that a fault can record
@@ -56,7 +55,7 @@ def check_if(ctx: Ctx, node: ast.If) -> list[typed.Stmt]:
     return [typed.If(node.span, cond, then, orelse)]
 
 
-def _restore(ctx: Ctx, values: dict[Local, Lin | None]) -> None:
+def _restore(ctx: Ctx, values: dict[Local, Held]) -> None:
     for local, value in values.items():
         local.value = value
 
