@@ -240,6 +240,29 @@ kernel main[M, N](a: f32[M, N].col, c: inout f32[M, N].col):
     assert np.array_equal(run_both(text, "main", a=a, c=c)["c"], want)
 
 
+def test_names_change_between_arrays_of_one_layout() -> None:
+    text = """
+kernel step[M, N](a: f32[M, N].col, b: inout f32[M, N].col):
+    for i, j in grid(M, N):
+        b[i, j] = a[i, j] + f32(i)
+
+kernel any_of[M, N](a: f32[M, N], b: inout f32[M, N]):
+    for i, j in grid(M, N):
+        b[i, j] = a[i, j] * 2
+
+task main[M, N](p: inout f32[M, N], steps: int):
+    a: f32[M, N].col = 1
+    b: f32[M, N].col = 5
+    for t in range(steps):
+        step(a, b)
+        a, b = b, a
+    any_of(a, p)
+"""
+    for steps in range(4):
+        got = run_both(text, "main", p=np.zeros((3, 5), F32), steps=steps)["p"]
+        assert got.tolist() == [[2 + 2 * steps * i] * 5 for i in range(3)]
+
+
 def test_layouts_are_in_the_text_of_the_ir() -> None:
     fn = program(COLUMNS).ir.functions["columns"]
     text = print_function(fn)

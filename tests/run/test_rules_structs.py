@@ -467,6 +467,30 @@ task main[N](p: P[N], r: inout P[N]) -> (first: P, c: P[N]) where N > 0:
     assert got["first"]["x"] == got["r"]["x"][0] and np.array_equal(got["c"]["x"], got["r"]["x"])
 
 
+def test_rule_19_names_of_arrays_of_structs_change() -> None:
+    text = PAIR + """
+kernel step[N](a: P[N], b: inout P[N]):
+    for i in grid(N):
+        b[i] = P(a[i].x + 1, a[i].n + i)
+
+kernel doubled[N](a: P[N]) -> b: P[N]:
+    for i in grid(N):
+        b[i] = P(a[i].x * 2, a[i].n)
+
+task main[N](p: inout P[N], steps: int):
+    a: P[N] = P(0, 0)
+    b: P[N] = P(5, 5)
+    for t in range(steps):
+        step(a, b)
+        a, b = b, a
+    a = doubled(a)
+    step(a, p)
+"""
+    for steps in range(4):
+        got = run_both(text, "main", p=pairs(3), steps=steps)["p"]
+        assert got.tolist() == [(2 * steps + 1, (steps + 1) * i) for i in range(3)]
+
+
 def test_rule_19_a_future_may_be_a_struct() -> None:
     text = PAIR + """
 kernel g[N](b: inout P[N], q: P):

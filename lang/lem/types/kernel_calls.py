@@ -226,6 +226,8 @@ def _layout_text(var: typed.ArrayVar) -> str:
         return f"`{var.name}` is `.{var.layout}`"
     if var.kind == "view":
         return f"`{var.name}` is a part whose neighbours lie apart"
+    if var.kind == "name":
+        return f"`{var.name}` may name an array of any layout"
     return f"`{var.name}` lies row by row" if var.order else f"the layout of `{var.name}` is the caller's"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from lem.diagnostics.codes import E0205, E0301, E0306, E0401
+from lem.diagnostics.codes import E0205, E0301, E0306, E0331, E0401
 from lem.source import Span
 from lem.syntax import ast
 from lem.types import typed
@@ -109,7 +109,7 @@ def _new_name(ctx: Ctx, target: ast.Name, array: Array, facts: NameFacts) -> Arr
     effect = "read" if facts.is_read_only else "inout"
     forms = tuple(None if n in facts.varying else form for n, form in enumerate(array.sizes))
     shape = tuple(None if form is None else form.to_size() for form in forms)
-    var = typed.ArrayVar(target.id, of.dtype, shape, "name", effect, target.span)
+    var = typed.ArrayVar(target.id, of.dtype, shape, "name", effect, target.span, layout=of.layout)
     name = Array(var, forms)
     ctx.facts_of_name[var] = facts
     ctx.arrays[var] = forms
@@ -127,8 +127,16 @@ def _fits(ctx: Ctx, name: Array, target: ast.Name, array: Array) -> bool:
             also=[(name.span, f"`{name.name}` begins here")], help="take another name",
         )  # fmt: skip
         return False
-    if new.base is not None or new.effect == "reduce" or new.layout:
+    if new.base is not None or new.effect == "reduce":
         raise NotYet("names that change, for parts of arrays and `reduce` arrays", target.span)
+    if have.layout != new.layout:
+        ctx.diags.error(
+            E0331, target.span,
+            f"`{name.name}` names arrays that are {_laid_out(have)}, and `{array.name}` is {_laid_out(new)}",
+            also=[(name.span, f"`{name.name}` begins here"), (array.span, f"`{array.name}` is declared here")],
+            help="declare both with one layout, or take another name",
+        )  # fmt: skip
+        return False
     facts = ctx.facts_of_name[have]
     before = len(facts.roots), len(facts.varying), facts.is_read_only
     facts.roots |= roots_of(ctx, new)
@@ -144,6 +152,10 @@ def _fits(ctx: Ctx, name: Array, target: ast.Name, array: Array) -> bool:
 def _kind(var: typed.ArrayVar) -> str:
     n = len(var.shape)
     return f"an array of {var.dtype} with {n} {'axis' if n == 1 else 'axes'}"
+
+
+def _laid_out(var: typed.ArrayVar) -> str:
+    return f"`.{var.layout}`" if var.layout else "declared without a layout"
 
 
 def held(ctx: Ctx, span: Span, name: str, array: Array, out: list[typed.Stmt]) -> Array:
