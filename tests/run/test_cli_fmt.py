@@ -135,3 +135,52 @@ def test_json(here: Path) -> None:
     assert [(o["ok"], o["changes"], len(o["diagnostics"])) for o in said.json] == [
         (True, True, 0), (True, False, 0), (False, False, 1)
     ]  # fmt: skip
+
+
+# ---------------------------------------------------------------- the other spelling
+PYTHON = """\
+import lem
+from lem.dims import N
+
+
+@lem.kernel
+def scale(x: lem.f32[N], y: lem.out[lem.f32[N]]):
+    for i in grid(N):
+        y[i] = x[i] * 2.0  # twice
+"""
+
+
+def test_to_python_and_back(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lem("fmt", "--to", "python", "ugly.lem", cwd=here) == Said(Exit.DONE, PYTHON, "")
+    assert lem("fmt", "--to", "python", "ugly.lem", "-o", "made.py", cwd=here) == Said(Exit.DONE, "", "")
+    assert (here / "made.py").read_text() == PYTHON
+    assert lem("fmt", "--to", "lem", "made.py", cwd=here) == Said(Exit.DONE, NICE, "")
+    assert (here / "ugly.lem").read_text() == UGLY
+    assert typed(monkeypatch, UGLY.encode(), "--to", "python").out == PYTHON
+    assert lem("fmt", "--to", "lem", "--json", "made.py", cwd=here).json["text"] == NICE
+
+
+def test_turning_what_cannot_be_turned(here: Path) -> None:
+    (here / "app.py").write_text("print(3)\n")
+    said = lem("fmt", "--to", "lem", "app.py", "-o", "made.lem", cwd=here)
+    assert said.code == Exit.PROGRAM and "error[E0111]" in said.err and "--> app.py:1:1" in said.err
+    assert said.out == "" and not (here / "made.lem").exists()
+    assert lem("fmt", "--to", "python", "wrong.lem", cwd=here).code == Exit.PROGRAM
+    assert lem("fmt", "--to", "python", "missing.lem", cwd=here).code == Exit.USAGE
+    assert "E0611" in lem("fmt", "--to", "python", "nice.lem", "-o", "missing/x.py", cwd=here).err
+
+
+@pytest.mark.parametrize(
+    ("line", "label"),
+    [
+        ("--to python nice.lem ugly.lem", "--to takes one file"),
+        ("--to python .", "--to takes one file"),
+        ("--to python nice.lem --check", "neither --check nor --diff"),
+        ("--to python nice.lem -o nice.lem", "is the file that is read"),
+        ("--to ruby nice.lem", "does not know `ruby`"),
+        ("nice.lem -o made.lem", "-o goes with --to"),
+    ],
+)
+def test_command_lines_that_do_not_fit(here: Path, line: str, label: str) -> None:
+    said = lem("fmt", *line.split(), cwd=here)
+    assert said.code == Exit.USAGE and label in said.err and (here / "nice.lem").read_text() == NICE

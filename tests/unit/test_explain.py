@@ -10,7 +10,9 @@ from lem.diagnostics.explain import Program, page, programs, suggest
 from tests.support.programs import check_code, check_right, run_code, run_right
 
 # Codes that no single program can show: a command line, two files, or a machine that fails.
-SHOWN_OTHERWISE = {"E0204", "E0501", "E0502", "E0606", "E0611", "E0612", "E0613", "E0614", "E0620", "E0622", "E0623"}
+SHOWN_OTHERWISE = {
+    *("E0111", "E0204", "E0501", "E0502", "E0606", "E0611", "E0612", "E0613", "E0614", "E0620", "E0622", "E0623"),
+}
 
 ALL = [(code, n, program) for code in CODES for n, program in enumerate(programs(page(code) or ""))]
 

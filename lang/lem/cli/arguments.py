@@ -42,6 +42,7 @@ layout:
 examples:
   lem fmt .                     lem fmt --check src/          lem fmt --diff matmul.lem
   lem fmt - < in.lem > out.lem
+  lem fmt --to python matmul.lem -o matmul.py                 lem fmt --to lem matmul.py
 """
 
 
@@ -176,6 +177,9 @@ def _fmt(p: argparse.ArgumentParser) -> None:
     p.add_argument("files", nargs="+", metavar="FILE", help=".lem files or folders of them; - is standard input")
     p.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file would change")
     p.add_argument("--diff", action="store_true", help="write nothing; show what would change")
+    text = "the other spelling of one file, on stdout: of a .lem file, or of a module with @lem.kernel functions"
+    p.add_argument("--to", choices=("python", "lem"), metavar="python|lem", help=text)
+    p.add_argument("-o", dest="output", metavar="PATH", help="where that goes instead")
     _json(p)
 
 
@@ -204,7 +208,7 @@ VERBS = (
     Verb("check", "check", "check names, types, shapes, races and effects", _check),
     Verb("build", "build", "show or write what a program becomes", _build),
     Verb("test", "test", "run the test blocks of files", _test),
-    Verb("fmt", "fmt", "lay out programs in one way", _fmt),
+    Verb("fmt", "fmt", "lay out programs in one way, or spell them in Python", _fmt),
     Verb("explain", "explain", "the page of an error code", _explain),
     Verb("devices", "devices", "processors that lem can use here", _json),
     Verb("doctor", "doctor", "check this installation", _json),

@@ -1,4 +1,7 @@
-"""``lem fmt``: lay out programs in one way, in place; or only say (``--check``) or show (``--diff``) what would change."""
+"""``lem fmt``: lay out programs in one way, in place; or only say (``--check``) or show (``--diff``) what would change.
+
+With ``--to`` it turns one `.lem` file into a Python module with ``@lem.kernel`` functions, or such a module into a file.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ from lem.diagnostics import CODES, Diagnostics
 from lem.diagnostics.as_json import to_json
 from lem.source import SourceFile
 from lem.syntax.format import format_source
+from lem.syntax.to_lem import to_lem
+from lem.syntax.to_python import to_python
 
 STDIN = "<stdin>"
 
@@ -40,6 +45,10 @@ class Outcome:
 def command(args: argparse.Namespace) -> int:
     if "-" in args.files and len(args.files) > 1:
         output.fail("E0620", "`-` stands for standard input, so it stands alone", help="lem fmt - < in.lem > out.lem")
+    if args.to:
+        return _turn(args)
+    if args.output:
+        output.fail("E0620", "-o goes with --to", help="files are formatted in place; `lem fmt - < in.lem` writes to stdout")
     from_stdin = args.files == ["-"]
     is_dry = args.check or args.diff
     outcomes = []
@@ -91,6 +100,55 @@ def _replace(o: Outcome) -> None:
     except (files.FileProblem, OSError) as e:
         label = e.message if isinstance(e, files.FileProblem) else f"`{o.file}`: {files.reason(e)}"
         o.diags.error(CODES["E0611"], None, label)
+        o.after, o.exit_code = None, Exit.USAGE
+
+
+# ---------------------------------------------------------------- the other spelling
+def _turn(args: argparse.Namespace) -> int:
+    """``--to python`` and ``--to lem``."""
+    _check_turn(args)
+    path = STDIN if args.files == ["-"] else args.files[0]
+    made = Outcome(path)
+    data = _stdin() if path == STDIN else texts.read_bytes(path, made.diags)
+    made.source = None if data is None else texts.decoded(path, data, made.diags)
+    text = _turned(made.source, args.to, made.diags) if made.source is not None else None
+    if text is not None:
+        made.after = text.encode()
+        if args.output:
+            _write(made, args.output)
+    if text is None:
+        made.exit_code = Exit.USAGE if made.source is None else Exit.PROGRAM
+    if args.json:
+        output.print_json({key: value for key, value in _as_json(made, with_text=True).items() if key != "changes"})
+        return made.exit_code
+    output.show_reports(made.diags.items, n_dropped=made.diags.n_dropped)
+    if made.after is not None and not args.output:
+        output.write_bytes(made.after)
+    return made.exit_code
+
+
+def _check_turn(args: argparse.Namespace) -> None:
+    if len(args.files) != 1 or os.path.isdir(args.files[0]):
+        output.fail("E0620", "--to takes one file", help=f"lem fmt --to {args.to} FILE")
+    if args.check or args.diff:
+        output.fail("E0620", "--to goes with neither --check nor --diff")
+    same = args.output and os.path.exists(args.output) and args.files != ["-"] and os.path.exists(args.files[0])
+    if same and os.path.samefile(args.output, args.files[0]):
+        output.fail("E0620", f"`{args.output}` is the file that is read", help="name another one")
+
+
+def _turned(source: SourceFile, to: str, diags: Diagnostics) -> str | None:
+    if to == "lem":
+        return to_lem(source, diags)
+    return to_python(source, diags, lambda module: texts.library_source(module) is not None)
+
+
+def _write(o: Outcome, path: str) -> None:
+    assert o.after is not None
+    try:
+        files.write_bytes(path, o.after)
+    except files.FileProblem as e:
+        o.diags.error(CODES[e.code], None, e.message, help=e.help)
         o.after, o.exit_code = None, Exit.USAGE
 
 

@@ -35,6 +35,7 @@ E0107 = _code("E0107", "character does not belong in a program")
 E0108 = _code("E0108", "nested too deeply")
 E0109 = _code("E0109", "`=` where a comparison is meant")
 E0110 = _code("E0110", "empty block")
+E0111 = _code("E0111", "no spelling in the other form")
 
 # --- E02 names
 E0201 = _code("E0201", "unknown name")

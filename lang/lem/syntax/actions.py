@@ -465,12 +465,13 @@ class Actions:
 
 
 def _check_call(stmt: ast.Stmt) -> ast.Check | None:
-    """``check(cond)`` and ``check(cond, within=t)`` as the statement they mean."""
-    if not isinstance(stmt, ast.ExprStmt) or not isinstance(stmt.value, ast.Call):
-        return None
-    call = stmt.value
-    if not isinstance(call.func, ast.Name) or call.func.id != "check" or len(call.args) != 1:
-        return None
-    if any(k.name != "within" for k in call.keywords) or len(call.keywords) > 1:
-        return None
-    return ast.Check(stmt.span, call.args[0], call.keywords[0].value if call.keywords else None, None)
+    """``check(cond)``, ``check(cond, within=t)`` and ``check(cond, fails="E0601")`` as the statement they mean."""
+    match stmt:
+        case ast.ExprStmt(value=ast.Call(func=ast.Name(id="check"), args=(cond,), keywords=())):
+            return ast.Check(stmt.span, cond, None, None)
+        case ast.ExprStmt(value=ast.Call(func=ast.Name(id="check"), args=(cond,), keywords=(keyword,))):
+            if keyword.name == "within":
+                return ast.Check(stmt.span, cond, keyword.value, None)
+            if keyword.name == "fails" and isinstance(keyword.value, ast.String):
+                return ast.Check(stmt.span, cond, None, keyword.value.value)
+    return None

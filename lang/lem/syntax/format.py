@@ -15,14 +15,14 @@ again and must be the same tree with the same comments, so a mistake in here can
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lem.diagnostics import Diagnostics, InternalError
 from lem.source import SourceFile
 from lem.syntax import ast
 from lem.syntax.driver import parse_tokens
-from lem.syntax.lexer import CLOSER, COLON, DEDENT, INDENT, NEWLINE, STRING, Tokens, tokenize
+from lem.syntax.lexer import CLOSER, COLON, DEDENT, INDENT, NAME, NEWLINE, SOFT_WORDS, STRING, Tokens, tokenize
 from lem.syntax.tables import tables
 from lem.syntax.wrap import INDENT as STEP
 from lem.syntax.wrap import WIDTH, Comment, Leaf, Row, wrapped
@@ -31,6 +31,7 @@ MAX_ROUNDS = 5
 _KIND = tables().literals
 _BLOCKS = frozenset(_KIND[word] for word in "kernel task fn struct test @".split())
 _HEADERS = frozenset(_KIND[word] for word in "if elif else while for kernel task fn struct test".split())
+_SOFT_KINDS = frozenset(_KIND[word] for word in SOFT_WORDS)
 _NAMED_RESULTS = frozenset((_KIND["kernel"], _KIND["task"]))
 
 
@@ -41,11 +42,14 @@ def format_source(source: SourceFile, diags: Diagnostics) -> str | None:
     tokens, tree = _read(source, diags)
     if diags.n_errors > n_errors:
         return None
-    text = layout(tokens)
-    # A comment in the middle of an expression moves to the end or the start of a part, and then the part may fit its
-    # line: what is written must be what would be written again.
+    return _settled(layout(tokens), lambda text: _read_again(source, tree, text))
+
+
+def _settled(text: str, read: Callable[[str], Tokens]) -> str:
+    """A text that would be written again as it is. A comment in the middle of an expression moves to the end or the
+    start of a part, and then the part may fit its line: so what was written is laid out until nothing changes."""
     for _ in range(MAX_ROUNDS):
-        again = layout(_read_again(source, tree, text))
+        again = layout(read(text))
         if again == text:
             return text
         text = again
@@ -68,6 +72,22 @@ def _read_again(source: SourceFile, tree: ast.Module, text: str) -> Tokens:
         raise InternalError("format", "the result is another program", text)
     if Counter(c.rstrip() for _, c in tree.comments) != Counter(c for _, c in again.comments):
         raise InternalError("format", "the result has other comments", text)
+    return tokens
+
+
+def format_python(source: SourceFile, diags: Diagnostics) -> str | None:
+    """The Python spelling of a program (see `to_python.py`) in the same layout."""
+    n_errors = diags.n_errors
+    tokens = python_tokens(source, diags)
+    if diags.n_errors > n_errors:
+        return None
+    return _settled(layout(tokens), lambda text: python_tokens(SourceFile(source.name, text), Diagnostics()))
+
+
+def python_tokens(source: SourceFile, diags: Diagnostics) -> Tokens:
+    """The tokens of a Python text, where lem's own words are names."""
+    tokens = tokenize(source, diags)
+    tokens.kinds[:] = [NAME if kind in _SOFT_KINDS else kind for kind in tokens.kinds]
     return tokens
 
 
@@ -254,7 +274,7 @@ def _blanks(before: str, kind: str, line: _Line, last: _Line | None) -> int:
         return 2
     if before == "text" or (before == "import" and kind not in ("import", "comment")):
         return max(1, min(line.blanks, 1 if before == "text" else 2))
-    return min(line.blanks, 2)
+    return min(line.blanks, 1 if kind == "import" else 2)
 
 
 def _continues(last: _Line, line: _Line) -> bool:

@@ -314,6 +314,11 @@ def _strength(nodes: Sequence[Node], n: int, leaf: Leaf, seen_for: bool) -> int 
 
 
 # ---------------------------------------------------------------- nodes to rows
+def on_one_line(nodes: Sequence[Node]) -> str:
+    """The text of nodes, however long, without their comments."""
+    return _text(list(_leaves(nodes)))
+
+
 def wrapped(leaves: Sequence[Leaf], indent: int, *, in_test: bool = False) -> list[Row]:
     """The rows of a logical line. `in_test`: `check` may be written as a call."""
     end, leaves[-1].after = leaves[-1].after, []
@@ -401,9 +406,13 @@ class _Wrapper:
             self._row(parts, indent)
         elif is_free and not is_list:
             self.part(parts, indent)
-        elif not (is_free and self._as_cut_by_hand(parts, _delimiters(parts), indent, "")):
+        elif not (is_free and self._has_rows(parts) and self._as_cut_by_hand(parts, _delimiters(parts), indent, "")):
             self._list(parts, indent)
         self.rows += [Row(indent, comment.text) for comment in group.last]
+
+    def _has_rows(self, parts: list[Node]) -> bool:
+        """Whether some part shared its line with another one in the source."""
+        return not all(_was_cut(parts, n) for n in _delimiters(parts))
 
     def _list(self, parts: list[Node], indent: int) -> None:
         """One part on each line, each with its comma; numbers fill lines."""
