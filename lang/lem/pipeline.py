@@ -1,7 +1,8 @@
 """From source text to an Artifact, one line per stage, in the order the data flows. Read this page first.
 
     SourceFile -> syntax.parse -> names.bind -> types.check -> lower.to_ir          analyse(): once per module
-    ir.Function -> OPTIMIZE passes -> schedule.propose -> target.emit -> Artifact   compile_function(): per context
+    ir.Function -> choose_target, OPTIMIZE -> schedule.propose -> target.emit -> Artifact
+                                                                                    compile_function(): per context
 
 A stage never raises for a person's mistake: it reports into `diags` and gives the best tree it can.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from lem import ir, lower, names, syntax, types
 from lem.diagnostics import Diagnostics, InternalError
 from lem.ir import printer, verifier
+from lem.passes.choose_target import choose_target
 from lem.passes.drop_dead import drop_dead_ops
 from lem.passes.fuse_fma import fuse_fma
 from lem.passes.simplify import simplify
@@ -128,13 +130,18 @@ def run_stage(stage: Stage, fn: ir.Function) -> ir.Function:
     return made
 
 
-def optimised(program: Program, name: str) -> ir.Module:
-    """The function `name` and what it calls, after all passes."""
-    closure = program.ir.closure(name)
-    return ir.Module({n: optimise(fn) for n, fn in closure.functions.items()})
+def chosen(program: Program, name: str, target: str) -> ir.Module:
+    """The function `name` and what it calls on a target, with every ``target is ...`` decided."""
+    known = {n: choose_target(fn, target) for n, fn in program.ir.closure(name).functions.items()}
+    return ir.Module(known).closure(name)
+
+
+def optimised(program: Program, name: str, target: str = "interp") -> ir.Module:
+    """The function `name` and what it calls on a target, after all passes."""
+    return ir.Module({n: optimise(fn) for n, fn in chosen(program, name, target).functions.items()})
 
 
 def compile_function(program: Program, name: str, facts: Facts, machine: Machine, target: Target) -> Artifact:
     """Turn one function into code for one context; called as often as contexts differ."""
-    module = optimised(program, name)
+    module = optimised(program, name, target.name)
     return target.emit(module, name, facts, machine)

@@ -96,8 +96,8 @@ class _Build:
         if kind == "ast":
             return self.tree
         if kind == "ir":
-            return printer.print_module(pipeline.optimised(self.program, self.entry.name))
-        module = pipeline.optimised(self.program, self.entry.name)
+            return printer.print_module(pipeline.optimised(self.program, self.entry.name, cpu.TARGET.name))
+        module = pipeline.optimised(self.program, self.entry.name, cpu.TARGET.name)
         return cpu.TARGET.show(module, self.entry.name, self.facts, detect(), kind)
 
     def after(self, stage: str) -> str:
@@ -107,6 +107,8 @@ class _Build:
         functions = dict(self.program.ir.closure(self.entry.name).functions)
         names = pass_names()
         n_passes = names.index(stage) + 1 if stage in names else 0
+        if n_passes:
+            functions = dict(pipeline.chosen(self.program, self.entry.name, cpu.TARGET.name).functions)
         for step in pipeline.OPTIMIZE[:n_passes]:
             functions = {name: pipeline.run_stage(step, fn) for name, fn in functions.items()}
         return printer.print_module(ir.Module(functions))

@@ -42,7 +42,7 @@ class Compiler:
     def show(self, facts: Facts, what: str) -> str:
         """The text of one stage. Raises ValueError when there is none of that name."""
         program, name = self._instance(facts)
-        module = pipeline.optimised(program, name)
+        module = pipeline.optimised(program, name, cpu.TARGET.name)
         if what == "ir":
             return printer.print_module(module)
         if what not in _STAGES:

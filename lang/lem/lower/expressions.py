@@ -64,6 +64,9 @@ class Expressions:
             return self._loads(whole, slice(first, last))
         return self.values(whole)[first:last]
 
+    def _TargetIs(self, e: typed.TargetIs) -> Value:
+        return self.st.emit(ops.TargetIs(e.targets, loc=self.st.place(e.span)))
+
     # ------------------------------------------------------------ element by element
     def _Unary(self, e: typed.Unary) -> Value:
         return self.st.emit(ops.Unary(e.op, self.value(e.x), loc=self.st.place(e.span)))
@@ -104,15 +107,16 @@ class Expressions:
     # ------------------------------------------------------------ guarded evaluation
     def _Logic(self, e: typed.Logic) -> Value:
         x = self.value(e.x)
+        by_target = _asks_target(e.x)  # then a branch: it is gone once the target is known
         if e.op == "and":
-            return self._and_then(x, e.y)
-        if is_plain(e.y):
+            return self._and_then(x, e.y, by_target)
+        if is_plain(e.y) and not by_target:
             return self.st.emit(ops.Binary("or", x, self.value(e.y)))
         return self.branch(x, lambda: self.st.const(True, BOOL), lambda: self.value(e.y))
 
-    def _and_then(self, x: Value, y: typed.Expr) -> Value:
+    def _and_then(self, x: Value, y: typed.Expr, branch: bool = False) -> Value:
         """`x and y`, with `y` asked only where `x` holds."""
-        if is_plain(y):
+        if is_plain(y) and not branch:
             return self.st.emit(ops.Binary("and", x, self.value(y)))
         return self.branch(x, lambda: self.value(y), lambda: self.st.const(False, BOOL))
 
@@ -270,6 +274,10 @@ def _neutral(kind: str, value: typed.Expr) -> int | float | bool:
     if kind in table:
         return table[kind]
     return least(dtype) if kind in ("max", "argmax") else greatest(dtype)
+
+
+def _asks_target(e: typed.Expr) -> bool:
+    return isinstance(e, typed.TargetIs) or (isinstance(e, typed.Unary) and _asks_target(e.x))
 
 
 def is_plain(e: typed.Expr) -> bool:

@@ -15,7 +15,7 @@ from lem.names import Definition, habits, unknown_name
 from lem.source import Span
 from lem.syntax import ast
 from lem.types import constants, integers, numbers, typed
-from lem.types.context import Ctx, NotYet
+from lem.types.context import Ctx
 from lem.types.convert import (
     CONSTANTS,
     Literal,
@@ -33,6 +33,7 @@ from lem.types.convert import (
     with_axes,
 )  # fmt: skip
 from lem.types.scope import Array, Broken, Dim, Index, Local, ScalarParam, TypeName
+from lem.types.targets import named_targets
 from lem_runtime.abi.dtypes import BOOL, I64, DType
 from lem_runtime.abi.sizes import Size
 
@@ -492,15 +493,19 @@ def _compare_two(ctx: Ctx, node: ast.Compare, op: str, a: typed.Expr, b: typed.E
 
 
 def _check_is(ctx: Ctx, node: ast.Compare) -> typed.Expr:
-    """``T is f32``: known at compile time. ``target is spu`` depends on who compiles, and waits for variants."""
+    """``T is f32``: known now. ``target is spu``: known where code is made, so both sides of a choice are checked."""
     left, right = node.left, node.rights[0]
-    if isinstance(left, ast.Name) and left.id == "target":
-        raise NotYet("a choice by target", node.span)
+    if isinstance(left, ast.Name) and left.id == "target" and ctx.find("target") is None and len(node.ops) == 1:
+        meant = named_targets(ctx, right)
+        if meant is None:
+            return error(node.span)
+        made = typed.TargetIs(node.span, typed.ValueType(BOOL), meant)
+        return made if node.ops[0] == "is" else typed.Unary(node.span, made.type, "not", made)
     have = type_of_name(ctx, left)
     want = type_of_name(ctx, right)
     if have is None or want is None or len(node.ops) > 1:
         ctx.diags.error(
-            E0317, node.span, "`is` compares types: `T is f32`", help="compare values with `==`"
+            E0317, node.span, "`is` compares types and targets: `T is f32`, `target is gpu`", help="compare values with `==`"
         )
         return error(node.span)
     return const(node.span, (have == want) == (node.ops[0] == "is"), BOOL)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lem.diagnostics import Diagnostics
-from lem.diagnostics.codes import E0202, E0301, E0304, E0305, E0314, E0503
-from lem.diagnostics.suggest import nearest
+from lem.diagnostics.codes import E0202, E0301, E0304, E0305, E0314
 from lem.names import Definition, ModuleScope
 from lem.source import Span
 from lem.syntax import ast
@@ -20,11 +19,11 @@ from lem.types.convert import coerce, const, is_error, settle
 from lem.types.linear import Lin
 from lem.types.scope import Array, Broken, Dim, Entity, ScalarParam, TypeName
 from lem.types.solve_dims import solve
+from lem.types.targets import named_targets
 from lem_runtime.abi import sizes
 from lem_runtime.abi.dtypes import BOOL, I64, DType
 from lem_runtime.abi.signature import Condition, Param, Scalar, Signature
 from lem_runtime.abi.sizes import Size
-from lem_runtime.abi.targets import KINDS, TARGETS, targets_of
 
 
 class Header:
@@ -345,13 +344,8 @@ def _decorators(ctx: Ctx, fn: ast.Function) -> None:
         named = [*decorator.args] if decorator.name in ("on", "prefer") else []
         named += [k.value for k in decorator.keywords if k.name == "on"]
         for node in named:
-            if isinstance(node, ast.Name) and not targets_of(node.id):
-                known = [*KINDS, *TARGETS]
-                guess = nearest(node.id, known)
-                ctx.diags.error(
-                    E0503, node.span, f"`{node.id}` is no target",
-                    help=f"did you mean `{guess}`?" if guess else f"targets are {', '.join(dict.fromkeys(known))}",
-                )  # fmt: skip
+            if isinstance(node, ast.Name):
+                named_targets(ctx, node)
 
 
 # ---------------------------------------------------------------- tests

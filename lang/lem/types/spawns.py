@@ -5,15 +5,15 @@ Takes ``[y =] spawn f(x) [on D] [near a] [priority n] [for energy]``; gives the 
 
 from __future__ import annotations
 
-from lem.diagnostics.codes import E0319, E0501, E0503
-from lem.diagnostics.suggest import nearest
+from lem.diagnostics.codes import E0319, E0501
 from lem.names import Definition
 from lem.source import Span
 from lem.syntax import ast
 from lem.types import calls, expressions, kernel_calls, subscripts, typed
 from lem.types.context import Ctx
 from lem.types.convert import is_error
-from lem_runtime.abi.targets import KINDS, TARGETS, targets_of
+from lem.types.targets import named_targets
+from lem_runtime.abi.targets import targets_of
 
 
 def check_spawn(ctx: Ctx, node: ast.Spawn, targets: tuple[ast.Expr, ...], span: Span) -> list[typed.Stmt]:
@@ -61,21 +61,6 @@ def _hints(ctx: Ctx, node: ast.Spawn, callee: ast.Function) -> typed.Spawn | Non
             return None
     made.objective = node.objective  # the parser takes `energy` and `time` alone
     return made
-
-
-def named_targets(ctx: Ctx, node: ast.Expr) -> tuple[str, ...] | None:
-    """The targets that ``gpu`` or ``opencl`` stands for; None when reported."""
-    found = targets_of(node.id) if isinstance(node, ast.Name) else ()
-    if found:
-        return found
-    text = node.span.text
-    known = list(dict.fromkeys([*KINDS, *TARGETS]))
-    guess = nearest(text, known)
-    ctx.diags.error(
-        E0503, node.span, f"`{text}` is no target",
-        help=f"did you mean `{guess}`?" if guess else f"targets are {', '.join(known)}",
-    )  # fmt: skip
-    return None
 
 
 def _can_run(ctx: Ctx, node: ast.Expr, meant: tuple[str, ...], callee: ast.Function) -> bool:

@@ -296,6 +296,13 @@ class Bits(Expr):
 
 
 @dataclass(eq=False, slots=True)
+class TargetIs(Expr):
+    """Whether the code is made for one of these targets: known when it is."""
+
+    targets: tuple[str, ...]
+
+
+@dataclass(eq=False, slots=True)
 class CallFn(Expr):
     """A call of an fn with one result (or the `index`-th of several, see :class:`CallFnStmt`)."""
 

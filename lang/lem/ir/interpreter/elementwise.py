@@ -21,6 +21,11 @@ def _dim(f: Frame, o: ops.Dim) -> Tile:
     return scalar(np.int64(f.dims[o.name]))
 
 
+@meaning(ops.TargetIs)
+def _target_is(f: Frame, o: ops.TargetIs) -> Tile:
+    return scalar(np.bool_("interp" in o.targets))
+
+
 @meaning(ops.Scalar)
 def _scalar(f: Frame, o: ops.Scalar) -> Tile:
     return Tile((), f.scalars[o.name])

@@ -14,6 +14,7 @@ from lem.ir.ops.elementwise import (
     Fma,
     Scalar,
     Select,
+    TargetIs,
     Unary,
 )
 from lem.ir.ops.memory import Alloc, Bind, Load, Name, Same, Size, Store, Update, View
@@ -22,5 +23,6 @@ from lem.ir.ops.reduction import Contract, Order, Range, Reduce, Scan
 __all__ = [
     "ARITHMETIC", "COMPARISONS", "UNARY", "Alloc", "Assert", "Binary", "Bind", "Bits", "Call", "Cast", "Compare", "Const",
     "Contract", "Depth", "Dim", "Fma", "For", "Grid", "If", "Load", "Name", "Order", "Print", "Range", "Reduce", "Same",
-    "Scalar", "Scan", "Select", "Size", "Store", "Sync", "Tiles", "Unary", "Update", "View", "While",
+    "Scalar", "Scan", "Select", "Size", "Store", "Sync", "TargetIs", "Tiles",
+    "Unary", "Update", "View", "While",
 ]  # fmt: skip

@@ -44,6 +44,16 @@ class Dim(Op):
         return (TileType(I64),)
 
 
+@op("tile.target_is")
+class TargetIs(Op):
+    """Whether code is made for one of these targets: a bool that ``passes.choose_target`` knows."""
+
+    targets: tuple[str, ...]
+
+    def result_types(self) -> tuple[TileType, ...]:
+        return (TileType(BOOL),)
+
+
 @op("tile.scalar")
 class Scalar(Op):
     """A scalar parameter."""
