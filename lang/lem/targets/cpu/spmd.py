@@ -14,7 +14,8 @@ piece an element falls into never changes its bits: tails run the same operation
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lem import ir
@@ -26,6 +27,7 @@ from lem.schedule.core import GridPlan
 from lem.targets.cpu import control, partial, places, reduce, scan
 from lem.targets.cpu.cost import cost_of
 from lem.targets.cpu.element import Domain, Element, Tables, first_lanes, written_arrays
+from lem.targets.cpu.guards import Guard, find_guard, span_of, value_of
 from lem.targets.cpu.interior import Interior, bounded_loads, find_interior
 from lem.targets.cpu.shared import shared_values
 from lem.targets.loops import build as lb
@@ -65,22 +67,35 @@ def lower(outer: Element, grid: ops.Grid, plan: GridPlan) -> None:
     hi = [outer.fix(outer.eval(v), "hi") for v in grid.hi]
     counts = [outer.count(a, b, s) for a, b, s in zip(lo, hi, grid.step, strict=True)]
     cost = outer.fix(cost_of(outer, grid, plan), "cost")
-    shape = _shape(outer, grid, plan, counts, cost)
-    per_unit = outer.fix(lb.mul(lb.mul(shape.block, shape.height), cost), "unit_cost")
-    chunk, direct = _pieces(outer, shape.units, per_unit)
     shared = shared_updates(grid)
     if shared:
         _lower_parts(outer, grid, plan, lo, counts, cost, shared)
         return
+    guard = _guard(outer, grid, plan)
+    inner = plan.name("vector") or (guard.axis.name if guard is not None else "")
+    shape = _shape(outer, grid, plan, inner, counts, cost)
+    per_unit = outer.fix(lb.mul(lb.mul(shape.block, shape.height), cost), "unit_cost")
+    chunk, direct = _pieces(outer, shape.units, per_unit)
     cx.values = dict(outer.memo)
     with cx.parallel(grid.label, shape.units, chunk, direct) as (first, last):
-        _Body(outer, grid, plan, lo, shape).write(first, last)
+        _Body(outer, grid, plan, lo, shape, guard).write(first, last)
     cx.values = {}
 
 
-def _shape(outer: Element, grid: ops.Grid, plan: GridPlan, counts: list[Expr], cost: Expr) -> _Shape:
+def _guard(outer: Element, grid: ops.Grid, plan: GridPlan) -> Guard | None:
+    """The guard around the whole body, as bounds of the innermost loop over elements: along the vector axis, else along
+    the last one, element by element."""
+    if not plan.name("vector") and len(grid.axes) < 2:
+        return None  # its elements are pieces of their own
+    axis = next((a for a in grid.axes if a.name == plan.name("vector")), grid.axes[-1])
+    return find_guard(grid, axis, {v: k.op for v, k in outer.known.items()})
+
+
+def _shape(
+    outer: Element, grid: ops.Grid, plan: GridPlan, inner: str, counts: list[Expr], cost: Expr
+) -> _Shape:
     names = [a.name for a in grid.axes]
-    vector = names.index(plan.name("vector")) if plan.name("vector") in names else None
+    vector = names.index(inner) if inner in names else None
     rows = [n for n in range(len(names)) if n != vector]
     height, width = (*plan.numbers("tile"), 0, 0)[:2]
     height = height if rows and vector is not None and height > 1 else 1
@@ -141,8 +156,11 @@ def _lower_parts(
 class _Body:
     """The body of the parallel step: rows, and in each row the vector axis."""
 
-    def __init__(self, outer: Element, grid: ops.Grid, plan: GridPlan, lo: list[Expr], shape: _Shape) -> None:
-        self.grid, self.plan, self.lo, self.shape = grid, plan, lo, shape
+    def __init__(
+        self, outer: Element, grid: ops.Grid, plan: GridPlan, lo: list[Expr], shape: _Shape, guard: Guard | None = None
+    ) -> None:  # fmt: skip
+        self.grid, self.plan, self.lo, self.shape, self.guard = guard.grid if guard else grid, plan, lo, shape, guard
+        self.folds = guard is not None and guard.is_slanted and _may_fold(grid, shape)
         self.w = Element(outer.cx, TABLES, outer)
         self.w.written = written_arrays(grid.body)
         self.w.shared = shared_values(grid)
@@ -177,6 +195,12 @@ class _Body:
             row = w.put(lb.binary("floordiv", unit, shape.n_blocks), "row")
             start = w.put(lb.mul(lb.sub(unit, lb.mul(row, shape.n_blocks)), shape.block), "start")
             unit = row
+        if self.folds:
+            # The longest row goes with the shortest one, and so on: every piece of the work has as much to do.
+            half = w.put(lb.floordiv(unit, 2), "half")
+            even = w.put(lb.compare("eq", lb.sub(unit, lb.mul(half, 2)), 0))
+            final = lb.sub(w.put(lb.binary("floordiv", shape.units, shape.n_blocks)), 1)
+            unit = w.put(lb.select(even, half, lb.sub(final, half)), "row")
         positions: dict[int, Expr] = {}
         for n in reversed(shape.rows[1:]):
             count = shape.counts[n] if n != shape.rows[-1] else lb.ceildiv(shape.counts[n], shape.height)
@@ -217,6 +241,42 @@ class _Body:
             w.run(self.grid.body)
             return
         end = w.put(lb.minimum(lb.add(start, shape.block), shape.counts[shape.vector]), "end")
+        if self.guard is not None:
+            with self.in_guard(self.guard):
+                self.between(*self.guarded(self.guard, start, end), order)
+            return
+        self.between(start, end, order)
+
+    @contextmanager
+    def in_guard(self, guard: Guard) -> Iterator[None]:
+        """Only in rows of which the guard lets something through."""
+        w = self.w
+        ok: Expr = lb.true()
+        for v in guard.rows:
+            ok = w.put(lb.and_(ok, value_of(w, guard, v)))
+        if isinstance(ok, Const) and ok.value:
+            yield
+            return
+        with w.branch(ok):
+            yield
+
+    def guarded(self, guard: Guard, start: Expr, end: Expr) -> tuple[Expr, Expr]:
+        """Of the positions start .. end those between the guard's bounds."""
+        w, n = self.w, self.shape.vector
+        assert n is not None
+        lo, step = self.lo[n], self.grid.step[n]
+        after = w.put(lb.add(lo, lb.mul(self.shape.counts[n], step)))
+        first, last = span_of(w, guard, lo, after)
+        begin = w.put(lb.maximum(start, lb.ceildiv(lb.sub(first, lo), step)), "first")
+        return begin, w.put(lb.minimum(end, lb.ceildiv(lb.sub(last, lo), step)), "end")
+
+    def between(self, start: Expr, end: Expr, order: Expr) -> None:
+        """Positions start .. end of the vector axis, if there are any."""
+        w = self.w
+        if not self.plan.name("vector"):
+            with w.loop(self.axis.name, start, end, kind="loop") as p:
+                self.vector(p, 0, order)
+            return
         found = find_interior(w, self.grid.body, self.axis) if bounded_loads(self.grid.body) else None
 
         def body() -> None:
@@ -312,6 +372,11 @@ class _Body:
             w.b.set(self.vector_at, position)
         with w.bind(self.axis, base, position, lanes, step):
             w.run(self.grid.body)
+
+
+def _may_fold(grid: ops.Grid, shape: _Shape) -> bool:
+    """May rows be done in another order? Of elements that fault the smallest one is to be found first."""
+    return shape.height == 1 and not any(isinstance(o, ops.Assert) for o in ir.walk_ops(grid.body))
 
 
 class _Part(_Body):
