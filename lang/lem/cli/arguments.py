@@ -183,6 +183,10 @@ def _fmt(p: argparse.ArgumentParser) -> None:
     _json(p)
 
 
+def _new(p: argparse.ArgumentParser) -> None:
+    p.add_argument("name", metavar="NAME", help="the folder to make; a program in it gets its name")
+
+
 def _explain(p: argparse.ArgumentParser) -> None:
     p.add_argument("code", nargs="?", metavar="CODE", help="the code in a report, such as E0312; left out: all codes")
 
@@ -209,6 +213,7 @@ VERBS = (
     Verb("build", "build", "show or write what a program becomes", _build),
     Verb("test", "test", "run the test blocks of files", _test),
     Verb("fmt", "fmt", "lay out programs in one way, or spell them in Python", _fmt),
+    Verb("new", "new", "make a folder with a program, its test, a README and a CI file", _new),
     Verb("explain", "explain", "the page of an error code", _explain),
     Verb("devices", "devices", "processors that lem can use here", _json),
     Verb("doctor", "doctor", "check this installation", _json),
