@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lem.diagnostics import Diagnostics
-from lem.diagnostics.codes import E0208, E0301, E0306, E0313, E0315, E0318, E0324, E0325
+from lem.diagnostics.codes import E0208, E0301, E0306, E0313, E0314, E0315, E0318, E0324, E0325
 from lem.names import Definition, ModuleScope
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import integers, numbers, passes, structs, subscripts, typed
+from lem.types import integers, numbers, passes, structs, subscripts, type_exprs, typed
 from lem.types.arguments import match_args
 from lem.types.context import Ctx, LocalType, NotYet, Session
 from lem.types.convert import NO_AXES, Adaptable, Literal, adapts, agree, coerce, const, error, is_error, settle
 from lem.types.numbers import ERROR
 from lem.types.scope import Array, Dim, Local, TypeName
 from lem_runtime.abi.dtypes import F64, I64, DType
-from lem_runtime.abi.sizes import Size
+from lem_runtime.abi.sizes import Size, show
 
 Arg = typed.Expr | Array
 
@@ -116,7 +116,11 @@ def instance(
     if ctx.session.is_misread(fn):
         return None
     if fn.results and any(r.type.sizes is not None for r in fn.results):
-        raise NotYet("an fn that returns an array", fn.name.span)
+        ctx.diags.error(
+            E0315, fn.results[0].span, "an fn is code for one element, and returns values of one element",
+            help="write a kernel that makes the array: `kernel f(...) -> y: ...`",
+        )  # fmt: skip
+        return None
     binding = Binding(ctx.session, found.scope)
     if not all(_bind_param(ctx, fn, p, a, binding) for p, a in zip(fn.params, args, strict=True)):
         return None
@@ -201,14 +205,20 @@ def _bind_sizes(ctx: Ctx, fn: ast.Function, param: ast.Param, arg: Array, bindin
         if isinstance(size, ast.Name) and size.id in dims:
             first = binding.dims.setdefault(size.id, have)
             differ = first != have
-        elif isinstance(size, ast.Number):
-            first, differ = size.value, have != size.value  # type: ignore[assignment]
         else:
-            raise NotYet("an fn over an array with computed sizes", size.span)
+            found = type_exprs.size_over(size, lambda name: binding.dims.get(name.id))
+            if found is None:
+                ctx.diags.error(
+                    E0314, size.span, "a size is made of literals, and of dimensions that an axis further left has alone",
+                    help=f"give that dimension by a parameter before `{param.name.id}`",
+                )  # fmt: skip
+                return False
+            first, differ = found, found != have
         form = arg.sizes[axis]
         if differ and not _equal(ctx, first, form):
+            needed = f"`{param.name.id}` needs {show(first)}"
             ctx.diags.error(
-                E0313, param.name.span, f"axis {axis} of `{arg.name}` has size {have}, and {size.span.text} is {first}"
+                E0313, param.name.span, f"axis {axis} of `{arg.name}` has size {show(have)}, and {needed}"
             )
             return False
     return True

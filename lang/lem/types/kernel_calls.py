@@ -27,7 +27,7 @@ from lem.types import (
     views,
 )
 from lem.types.arguments import match_args
-from lem.types.context import Ctx, Need, NotYet
+from lem.types.context import Ctx, Need
 from lem.types.convert import NO_AXES, coerce, const, error, is_error
 from lem.types.linear import Lin
 from lem.types.prove import Residual
@@ -534,7 +534,11 @@ def _into_existing(ctx: Ctx, call: Call, param: Param, array: Array, span: Span)
         )  # fmt: skip
         return False
     if any(a is array for a in call.arrays.values()):
-        raise NotYet("a result that replaces an argument of the same call", span)
+        ctx.diags.error(
+            E0406, span, f"`{array.name}` is read by this call, and its result would be written over it",
+            also=[(array.span, "declared here")], help="give the result another name, and use that from here on",
+        )  # fmt: skip
+        return False
     for axis, (size, have) in enumerate(zip(param.shape or (), array.sizes, strict=True)):
         expr = _callee_size(ctx, call, size)
         want = integers.linear(ctx, expr) if expr is not None else None

@@ -5,6 +5,8 @@ Takes :class:`ast.TypeExpr` and size expressions; gives dtypes and :data:`Size` 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lem.diagnostics.codes import E0305, E0331
 from lem.syntax import ast
 from lem.types import constants, numbers, structs, typed
@@ -68,19 +70,24 @@ def _unknown_suffix(ctx: Ctx, suffix: ast.TypeSuffix) -> None:
 
 def size_of(ctx: Ctx, node: ast.Expr) -> Size | None:
     """A size over dimensions and ``int`` parameters as data; None where it is anything else (nothing is reported)."""
+    return size_over(node, lambda name: _named_size(ctx, name))
+
+
+def size_over(node: ast.Expr, named: Callable[[ast.Name], Size | None]) -> Size | None:
+    """A size over names that `named` knows."""
     match node:
         case ast.Number(value=int(value)):
             return value
         case ast.Name():
-            return _named_size(ctx, node)
+            return named(node)
         case ast.Unary(op="-"):
-            x = size_of(ctx, node.operand)
+            x = size_over(node.operand, named)
             return None if x is None else -x if isinstance(x, int) else ("-", 0, x)
         case ast.Binary() if node.op in _SIZE_OPS:
-            a, b = size_of(ctx, node.left), size_of(ctx, node.right)
+            a, b = size_over(node.left, named), size_over(node.right, named)
             return None if a is None or b is None else _folded(node.op, a, b)
         case ast.Call(func=ast.Name(id="min" | "max" as op), args=(left, right)):
-            a, b = size_of(ctx, left), size_of(ctx, right)
+            a, b = size_over(left, named), size_over(right, named)
             return None if a is None or b is None else (op, a, b)
     return None
 
