@@ -363,13 +363,14 @@ class _Wrapper:
             return False
         if added.one_each:
             return True
-        cuts = _delimiters(added.items)
-        ends = (added.items[0], added.items[-1])
         single = self._single_break(bare, set(), indent)
-        breaks_well = any(single is node for node in added.items)
-        if len(cuts) <= 1 and breaks_well and any(isinstance(node, Group) and node.items for node in ends):
-            return False
-        return bool(cuts) or not breaks_well and self._fits(added.items, indent + INDENT)
+        # A subscript that is torn apart reads worse than a line of its own.
+        breaks_well = single is not None and single.role != "index" and any(single is node for node in added.items)
+        cuts = _delimiters(added.items)
+        if not cuts:
+            return not breaks_well and self._fits(added.items, indent + INDENT)
+        is_at_end = single is added.items[0] or single is added.items[-1]
+        return not (len(cuts) == 1 and breaks_well and is_at_end)
 
     # ------------------------------------------------------------ parts inside brackets
     def part(self, nodes: list[Node], indent: int, suffix: str = "") -> None:
