@@ -285,7 +285,7 @@ class Statements:
         # A tiles loop has no test of its own: elements that left it earlier skip the body.
         body = self._loop_body(s.body, carried, args, exits, skip=stops)
         whole = Block((index, *args), body.ops, body.yields)
-        self._bind(carried, self.st.do(ops.Tiles(axis, lo, hi, block_size, init, whole, loc=self.st.place(s.span))))
+        self._bind(carried, self.st.do(ops.Tiles(axis, lo, hi, block_size, init, whole, s.choices, loc=self.st.place(s.span))))
 
     def _loop_body(
         self, stmts: Stmts, carried: list[typed.LocalVar], args: tuple[Value, ...], exits: _Exits,
@@ -343,7 +343,7 @@ class Statements:
         self.st.grid, self.st.element_axes, self.exits = None, frozenset(), outer
         steps = tuple(d.step for d in s.domains)
         lo, hi = tuple(b[0] for b in bounds), tuple(b[1] for b in bounds)
-        self.st.do(ops.Grid(axes, lo, hi, steps, body, s.tile, self.st.fn.name, loc=self.st.place(s.span)))
+        self.st.do(ops.Grid(axes, lo, hi, steps, body, s.tile, self.st.fn.name, s.choices, loc=self.st.place(s.span)))
 
     # ------------------------------------------------------------ exits
     def _Break(self, s: typed.Break) -> None:

@@ -23,7 +23,7 @@ class GridPlan:
     settings: what the strategy decides, sorted by name; see the strategy for their meaning. Shared names:
               vector (name of the axis that vectors run along, "" for none), lanes, interleave (vectors in flight),
               chunk (units per piece of work; 0: from the sizes at run time), outer (number of leading axes that make up
-              the units).
+              the units), tune_AXIS (sizes that the source lets a tuner choose among).
     """
 
     index: int

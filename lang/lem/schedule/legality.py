@@ -40,7 +40,8 @@ def _check_grid(fn: ir.Function, grid: ops.Grid, plan: GridPlan, strategies: fro
         yield f"no strategy is called `{plan.strategy}`; there are {', '.join(sorted(strategies))}"
         return
     known = _SETTINGS.get(plan.strategy)
-    for name, _ in plan.settings:
+    settings = [(name, value) for name, value in plan.settings if not name.startswith("tune_")]  # these are for a tuner
+    for name, _ in settings:
         if known is not None and name not in known:
             yield f"`{plan.strategy}` has no setting `{name}`; it has {', '.join(sorted(known))}"
     if plan.strategy == "spmd":
@@ -51,7 +52,7 @@ def _check_grid(fn: ir.Function, grid: ops.Grid, plan: GridPlan, strategies: fro
     if plan.strategy == "tiled" and find_tiling(fn, grid) is None:
         yield "it holds no matrix product that `tiled` can run"
     if plan.strategy in ("contraction", "tiled"):
-        for name, value in plan.settings:
+        for name, value in settings:
             if not isinstance(value, int) or not 0 < value <= _MAX_BLOCK:
                 yield f"`{name}={value}`: must be a number from 1 to {_MAX_BLOCK}"
 

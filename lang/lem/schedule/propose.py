@@ -45,8 +45,16 @@ def propose(
             if found is not None:
                 plan = GridPlan(n, names, found[0], tuple(sorted(found[1].items())))
                 break
-        plans.append(plan or _Spmd(grid, indices, defs, literals, _strided(fn, facts), machine).plan(n))
+        plan = plan or _Spmd(grid, indices, defs, literals, _strided(fn, facts), machine).plan(n)
+        plans.append(plan.with_(**tunable(grid)))
     return Schedule(fn.name, target, tuple(plans))
+
+
+def tunable(grid: ops.Grid) -> dict[str, Setting]:
+    """What the source leaves to a tuner: `tune_AXIS` with the sizes to choose among."""
+    own = zip(grid.axes, grid.choices, strict=False)
+    inner = [(o.axis, o.choices) for o in ir.walk_ops(grid.body) if isinstance(o, ops.Tiles)]
+    return {f"tune_{axis.name}": sizes for axis, sizes in (*own, *inner) if len(sizes) > 1}
 
 
 def _strided(fn: ir.Function, facts: Facts) -> frozenset[ir.Array]:

@@ -9,10 +9,11 @@ from lem.diagnostics.codes import E0307, E0310, E0319, E0322, E0323, E0402, E040
 from lem.syntax import ast
 from lem.types import carried, claims, domains, expressions, flow, integers, subscripts, typed
 from lem.types.context import Ctx, Flow, Grid
-from lem.types.convert import is_error
+from lem.types.convert import const, is_error
 from lem.types.linear import Lin
 from lem.types.races import Access, Conflict, find_conflicts
 from lem.types.scope import Dim, Index
+from lem_runtime.abi.dtypes import I64
 
 
 def check_for(ctx: Ctx, node: ast.ForStmt) -> list[typed.Stmt]:
@@ -160,17 +161,23 @@ def _check_tiles(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt
     flow.forget(ctx, changed)
     ctx.flow = Flow(before.assigned, before.live)
     carried.mark(ctx, changed, node)
-    block, pipeline = hints
-    return [] if index is None else [typed.ForTiles(node.span, index.var, made.domain, block, body, pipeline)]
+    block, pipeline, choices = hints
+    return [] if index is None else [typed.ForTiles(node.span, index.var, made.domain, block, body, pipeline, choices)]
 
 
-def _tiles_arguments(ctx: Ctx, call: ast.Call) -> tuple[typed.Expr | None, int] | None:
-    """Block size and pipeline depth; hints only."""
+def _tiles_arguments(ctx: Ctx, call: ast.Call) -> tuple[typed.Expr | None, int, tuple[int, ...]] | None:
+    """Block size (the first of the choices), pipeline depth, and choices of the block size."""
     if len(call.args) > 2:
         ctx.diags.error(E0307, call.args[2].span, "`tiles` takes a dimension and a block size")
         return None
     block: typed.Expr | None = None
-    if len(call.args) == 2 and not _is_tuning(call.args[1]):
+    choices: tuple[int, ...] = ()
+    if len(call.args) == 2 and _is_tuning(call.args[1]):
+        found = _choices(ctx, call.args[1])
+        if found is None:
+            return None
+        choices, block = found, const(call.args[1].span, found[0], I64)
+    elif len(call.args) == 2:
         block = expressions.check_int(ctx, call.args[1], "a block size")
         if is_error(block):
             return None
@@ -184,11 +191,26 @@ def _tiles_arguments(ctx: Ctx, call: ast.Call) -> tuple[typed.Expr | None, int] 
             ctx.diags.error(E0307, keyword.span, "`tiles` takes `pipeline=n` with a literal n, and nothing else by name")
             return None
         pipeline = int(keyword.value.value)
-    return block, pipeline
+    return block, pipeline, choices
 
 
 def _is_tuning(node: ast.Expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tune"
+
+
+def _choices(ctx: Ctx, node: ast.Expr) -> tuple[int, ...] | None:
+    """``tune(32, 64)``: sizes that a tuner may choose among, the first one until it has; None when reported."""
+    assert isinstance(node, ast.Call)
+    sizes = [_literal_size(a) for a in node.args]
+    if not sizes or None in sizes or node.keywords:
+        label = "`tune` takes the sizes to choose among: literals above 0"
+        ctx.diags.error(E0307, node.span, label, help="write `tune(32, 64)`")
+        return None
+    return tuple(s for s in sizes if s is not None)
+
+
+def _literal_size(node: ast.Expr) -> int | None:
+    return node.value if isinstance(node, ast.Number) and isinstance(node.value, int) and node.value >= 1 else None
 
 
 # ---------------------------------------------------------------- grid
@@ -217,7 +239,10 @@ def _check_grid(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt]
     tests = claims.tests_before(ctx, grid)
     if len(bound) < len(indices):
         return []
-    return [*tests, typed.ForGrid(node.span, tuple(i.var for i in bound), tuple(r.domain for r in ranges), tile, body)]
+    first = tuple(sizes[0] for sizes in tile)
+    choices = tile if any(len(sizes) > 1 for sizes in tile) else ()
+    spans = tuple(r.domain for r in ranges)
+    return [*tests, typed.ForGrid(node.span, tuple(i.var for i in bound), spans, first, body, choices)]
 
 
 def _grid_allowed(ctx: Ctx, call: ast.Call) -> bool:
@@ -268,8 +293,9 @@ def _ranges_help(call: ast.Call) -> str | tuple[()]:
     return "each range is an argument of its own, and a dimension: `grid(M, N)`" if packed else ()
 
 
-def _tile_hint(ctx: Ctx, call: ast.Call, n: int) -> tuple[int | None, ...] | None:
-    """``tile=(64, 128)``, ``tile=(tune(32, 64), 128)``; choices by target are kept for the targets, not here."""
+def _tile_hint(ctx: Ctx, call: ast.Call, n: int) -> tuple[tuple[int, ...], ...] | None:
+    """``tile=(64, 128)``, ``tile=(tune(32, 64), 128)``: the choices for each variable, most often one; () where nothing is
+    said. Choices by target are not kept."""
     for keyword in call.keywords:
         if keyword.name != "tile":
             ctx.diags.error(E0307, keyword.name_span, f"`grid` takes `tile=`, not `{keyword.name}=`")
@@ -281,15 +307,15 @@ def _tile_hint(ctx: Ctx, call: ast.Call, n: int) -> tuple[int | None, ...] | Non
         if len(items) != n:
             ctx.diags.error(E0322, value.span, f"{len(items)} tile sizes for {n} variables")
             return None
-        sizes: list[int | None] = []
+        sizes: list[tuple[int, ...]] = []
         for item in items:
-            if isinstance(item, ast.Number) and isinstance(item.value, int) and item.value >= 1:
-                sizes.append(item.value)
-            elif _is_tuning(item):
-                sizes.append(None)
-            else:
-                ctx.diags.error(E0322, item.span, "a tile size is a literal above 0, or `tune(...)`")
+            size = _literal_size(item)
+            found = (size,) if size is not None else _choices(ctx, item) if _is_tuning(item) else ()
+            if not found:
+                if found is not None:
+                    ctx.diags.error(E0322, item.span, "a tile size is a literal above 0, or `tune(...)`")
                 return None
+            sizes.append(found)
         return tuple(sizes)
     return ()
 

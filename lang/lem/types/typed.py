@@ -491,6 +491,7 @@ class ForTiles(Stmt):
     block: Expr | None
     body: tuple[Stmt, ...]
     pipeline: int = 1
+    choices: tuple[int, ...] = ()  # of the block, for a tuner; `block` is the first
 
 
 @dataclass(eq=False, slots=True)
@@ -499,6 +500,7 @@ class ForGrid(Stmt):
     domains: tuple[Domain, ...]
     tile: tuple[int | None, ...]  # () when not written; None where the compiler chooses
     body: tuple[Stmt, ...]
+    choices: tuple[tuple[int, ...], ...] = ()  # of each tile size, for a tuner; () or one tuple per variable
 
 
 @dataclass(eq=False, slots=True)

@@ -80,6 +80,7 @@ class Tiles(Op):
     """A sequential loop over blocks of `axis`, which ranges over lo .. hi (these may have element axes: element e takes
     part in positions lo[e] <= index < hi[e] only). Body arguments: the index (with the axis), then the carried values,
     which never have the axis. block: None = the language's constant (``constants.TILES_BLOCK``).
+    choices: what a tuner may take instead of `block`.
 
     Blocks start at lo where lo is the same for all elements, else at the multiples of the block size: so what is in a
     block never depends on which elements are computed together. An element with no position in a block is inactive
@@ -92,6 +93,7 @@ class Tiles(Op):
     block: Value | None
     init: tuple[Value, ...]
     body: Block
+    choices: tuple[int, ...] = ()
 
     def result_types(self) -> tuple[TileType, ...]:
         return tuple(v.type for v in self.body.args[1:])
@@ -106,7 +108,8 @@ class Tiles(Op):
 @op("tile.grid")
 class Grid(Op):
     """A parallel step. Body arguments: one i64 index per axis. `lo`, `hi` have no axes; steps are positive literals.
-    `tile`: hints as written, None where the compiler chooses; () when nothing was written."""
+    `tile`: hints as written, None where the compiler chooses; () when nothing was written. `choices`:
+    what a tuner may take instead, per axis; () where there is none."""
 
     effect = Effect.CONTROL
     axes: tuple[Axis, ...]
@@ -116,6 +119,7 @@ class Grid(Op):
     body: Block
     tile: tuple[int | None, ...] = ()
     label: str = ""
+    choices: tuple[tuple[int, ...], ...] = ()
 
 
 @op("tile.assert")
