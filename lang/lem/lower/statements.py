@@ -285,7 +285,8 @@ class Statements:
         # A tiles loop has no test of its own: elements that left it earlier skip the body.
         body = self._loop_body(s.body, carried, args, exits, skip=stops)
         whole = Block((index, *args), body.ops, body.yields)
-        self._bind(carried, self.st.do(ops.Tiles(axis, lo, hi, block_size, init, whole, s.choices, loc=self.st.place(s.span))))
+        loop = ops.Tiles(axis, lo, hi, block_size, init, whole, s.choices, loc=self.st.place(s.span))
+        self._bind(carried, self.st.do(loop))
 
     def _loop_body(
         self, stmts: Stmts, carried: list[typed.LocalVar], args: tuple[Value, ...], exits: _Exits,
