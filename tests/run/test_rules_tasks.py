@@ -259,6 +259,19 @@ task main[N](x: f64[N], y: inout f64[N], most: f64) -> (left: f64, turns: i64):
     assert (got["left"], got["turns"]) == (0.0625, 4)
 
 
+def test_rule_19_a_future_may_be_spawned_again_under_its_name() -> None:
+    text = SUM + """
+task main[N](x: f64[N], y: inout f64[N], most: f64) -> turns: i64:
+    turns = 0
+    left = spawn total(y)
+    while left > most:
+        spawn scale(x, left / 4, y)
+        left = spawn total(y)
+        turns += 1
+"""
+    assert run_both(text, x=np.full(2, 0.5), y=np.full(2, 8.0), most=0.1)["turns"] == 4
+
+
 def test_rule_19_a_future_has_a_value_only_where_it_was_spawned() -> None:
     check_error(SUM + """
 task main[N](x: f64[N], n: int) -> s: f64:

@@ -43,7 +43,7 @@ def check_examples(module: str) -> None:
     made = program(text_of(module) + _as_test(module), f"{module}.lem")
     shown = "".join(fn.span.text for fn in made.typed.tests)
     for fn in made.typed.tests:
-        problem, _ = testing.run_test(made, fn)
+        problem, _ = testing.run_test(made, fn, {})
         assert problem is None, render_all([problem])
     for name in items(made):
         assert re.search(rf"\b{name}\(", shown), f"{module}.{name} has no example"

@@ -27,9 +27,11 @@ def assign_name(ctx: Ctx, span: Span, target: ast.Name, value: typed.Expr) -> li
 
 
 def check_array_target(ctx: Ctx, target: ast.Name) -> bool:
-    """Report a whole array left of ``=``; scalar results are arrays without axes, and fine."""
+    """Report a whole array left of ``=``; scalar results and futures are arrays without axes, and fine."""
     array = ctx.find(target.id)
-    if not isinstance(array, Array) or (not array.var.shape and array.var.effect == "result"):
+    if not isinstance(array, Array):
+        return True
+    if not array.var.shape and (array.var.effect == "result" or array.var.kind == "temp"):
         return True
     if ctx.kind in ("task", "test"):
         ctx.diags.error(
