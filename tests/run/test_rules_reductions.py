@@ -116,3 +116,27 @@ kernel h[N](x: f32[N], y: out f32[N]):
     for i in grid(N):
         y[i] = sum(x[i], over=i)  #~ E0316: variable of the grid
 """)
+
+
+FORMS = """
+kernel forms[M, N](x: {t}[M, N], b: bool[M, N], a: out i64[M], c: out bool[M], d: out bool[M], e: out f32[M], g: out i64[M]):
+    for i in grid(M):
+        v = x[i, :]
+        a[i] = argmax(v, over=N)
+        c[i] = any(b[i, j] for j in N if x[i, j] > 0)
+        d[i] = all(b[i, :], over=N)
+        e[i] = mean(f32(x[i, j] * x[k, j]) for k in M for j in N if b[k, j])
+        g[i] = argmin(x[i, j] for j in N[1:] if x[i, j] < 100)
+"""
+
+
+@pytest.mark.parametrize(("t", "numpy"), [("f32", "f4"), ("f64", "f8"), ("f16", "f2"), ("i8", "i1"), ("u16", "u2")])
+def test_rule_28_axes_filters_and_several_domains_in_one_element(t: str, numpy: str) -> None:
+    rng = np.random.default_rng(4)
+    x, b = np.abs(rng.standard_normal((6, 37)) * 10).astype(numpy), rng.random((6, 37)) < 0.9
+    b[2] = True
+    got = run_both(FORMS.format(t=t), x=x, b=b, threads=2)
+    assert np.array_equal(got["a"], x.argmax(axis=1)) and np.array_equal(got["g"], x[:, 1:].argmin(axis=1) + 1)
+    assert np.array_equal(got["c"], (b & (x > 0)).any(axis=1)) and np.array_equal(got["d"], b.all(axis=1))
+    products = x[:, None, :].astype(np.float64) * x
+    assert np.allclose(got["e"], [p[b].mean() for p in products], rtol=1e-2)
