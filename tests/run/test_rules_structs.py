@@ -274,6 +274,16 @@ kernel masses[N](b: Body[N], m: out f64[N]):
     assert run_both(text, b=bodies(3))["m"].tolist() == [1, 2, 3]
 
 
+def test_rule_34_fields_are_in_the_text_of_the_ir() -> None:
+    from lem.ir.printer import equal, print_function
+    from lem.ir.reader import read_function
+
+    fn = program(SCALE).ir.functions["scale"]
+    text = print_function(fn)
+    assert "param a.mass: f64[N] read of Body" in text and "param by.x: f32 read of Body" in text
+    assert equal(read_function(text), fn) and read_function(text).signature == fn.signature
+
+
 def test_rule_34_boundaries_gathers_and_whole_axes() -> None:
     text = BODY + """
 kernel near[N](b: Body[N], idx: i64[N], c: out Body[N], s: out f64[N]):
