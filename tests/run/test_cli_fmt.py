@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lem.cli import Exit
+from tests.support import ROOT
 from tests.support.cli import Said, lem
 
 UGLY = "kernel  scale[N](x:f32[N],y:out f32[N]) :\n  for i in grid( N ) :\n      y[i]=x[i]*2.0 # twice\n"
@@ -184,3 +185,8 @@ def test_turning_what_cannot_be_turned(here: Path) -> None:
 def test_command_lines_that_do_not_fit(here: Path, line: str, label: str) -> None:
     said = lem("fmt", *line.split(), cwd=here)
     assert said.code == Exit.USAGE and label in said.err and (here / "nice.lem").read_text() == NICE
+
+
+def test_examples_are_formatted() -> None:
+    said = lem("fmt", "--check", "examples", cwd=ROOT)
+    assert (said.code, said.out) == (Exit.DONE, ""), "`lem fmt examples` lays them out"
