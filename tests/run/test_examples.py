@@ -260,3 +260,49 @@ def test_knn_on_handwritten_digits(target: str) -> None:
     other = neighbors.KNeighborsClassifier(3, algorithm="brute").fit(x[train], label[train]).predict(x[query])
     assert np.mean(guess == other) >= 0.95  # the two break ties in another order
     assert np.mean(guess == label[query]) > 0.85
+
+
+# ---------------------------------------------------------------- tasks over blocks
+
+
+def heavy(n: int) -> Array:
+    """A symmetric matrix with a heavy diagonal."""
+    a = uniform(n, n, dtype=np.float64)
+    return a + a.T + 4 * n * np.eye(n)
+
+
+BLOCKED = [(0, 4), (1, 1), (7, 3), (16, 4), (33, 8), (10, 50)]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("n", "nb"), BLOCKED)
+def test_cholesky_over_blocks(n: int, nb: int, target: str) -> None:
+    a = heavy(n)
+    got = run_kernel(example("cholesky"), "cholesky", target=target, a=a, nb=nb)["a"]
+    np.testing.assert_allclose(np.tril(got), np.linalg.cholesky(a), atol=1e-12)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("n", "nb"), BLOCKED)
+def test_lu_over_blocks(n: int, nb: int, target: str) -> None:
+    a = heavy(n) + np.triu(uniform(n, n, dtype=np.float64))
+    got = run_kernel(example("lu"), "lu", target=target, a=a, nb=nb)["a"]
+    np.testing.assert_allclose((np.tril(got, -1) + np.eye(n)) @ np.triu(got), a, atol=1e-11)
+
+
+def aligned(x: Array, y: Array) -> int:
+    h = np.zeros((len(x) + 1, len(y) + 1), int)
+    for i, a in enumerate(x):
+        for j, b in enumerate(y):
+            h[i + 1, j + 1] = max(0, h[i, j] + (2 if a == b else -1), h[i, j + 1] - 2, h[i + 1, j] - 2)
+    return int(h.max())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("nb", [1, 5, 16, 100])
+@pytest.mark.parametrize("size", [(1, 1), (0, 3), (24, 17)])
+def test_smith_waterman_over_blocks(size: tuple[int, int], nb: int, target: str) -> None:
+    rng = np.random.default_rng(sum(size))
+    x, y = (rng.choice(np.frombuffer(b"ACGT", np.uint8), n) for n in size)
+    y[3:12] = x[8:17][: len(y[3:12])] if len(y) > 12 else y[3:12]
+    assert run_kernel(example("smith_waterman"), target=target, entry="align", x=x, y=y, nb=nb)["best"] == aligned(x, y)
