@@ -1,4 +1,4 @@
-"""Programs that `property/test_programs.py` once found wrong, each cut down to what mattered and named for it.
+"""Programs that generated ones and the library once showed to be wrong, each cut down to what mattered and named for it.
 
 The interpreter's result is compared with NumPy, that of the CPU (threads, gaps, the end of memory) with the interpreter.
 """
@@ -6,6 +6,7 @@ The interpreter's result is compared with NumPy, that of the CPU (threads, gaps,
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tests.support.cpu import check_run
 
@@ -63,3 +64,39 @@ kernel f[M, N](x: f32[M], w: f32[3], y: out f32[M, N]):
 """
     got = check_run(text, x=np.zeros(4, np.float32), w=np.array([1, 2, 3], np.float32), N=20)
     assert got["y"][:, 7].tolist() == [3, 1, 2, 3]
+
+
+@pytest.mark.parametrize("turns", ["n[r]", "m"])
+def test_a_loop_without_turns_reads_nothing(turns: str) -> None:
+    text = f"""
+kernel f[M, N](n: i32[M], idx: i32[M], x: f32[N], y: out f32[M], m: int = 0):
+    for r in grid(M):
+        s: f32 = 0
+        for k in range({turns}):
+            s += x[idx[r]]
+        y[r] = s
+"""
+    # The indices that no turn uses lie far outside of `x`.
+    n = (np.arange(37) % 3).astype(np.int32)
+    used = (n > 0) & (turns == "n[r]")
+    idx = np.where(used, np.arange(37) % 5, 1 << 30).astype(np.int32)
+    x = np.arange(5, dtype=np.float32)
+    got = check_run(text, n=n, idx=idx, x=x)
+    assert np.array_equal(got["y"], np.where(used, n * x[np.where(used, idx, 0)], 0))
+
+
+def test_a_loop_with_bounds_of_its_own_reads_what_its_element_has() -> None:
+    text = """
+kernel f[M, Z, N](ptr: i32[M + 1], col: i32[Z], x: f32[N], y: out f32[M]):
+    for r in grid(M):
+        s: f32 = 0
+        for k in range(ptr[r], ptr[r + 1]):
+            s += x[col[k]]
+        y[r] = s
+"""
+    # The last rows are short and end where `col` ends: what stands beyond it is no index.
+    ptr = np.concatenate([[0, 40], 40 + np.arange(18) // 6]).astype(np.int32)
+    col = (np.arange(ptr[-1]) % 7).astype(np.int32)
+    x = np.arange(7, dtype=np.float32)
+    got = check_run(text, ptr=ptr, col=col, x=x)["y"]
+    assert got.tolist() == [x[col[a:b]].sum() for a, b in zip(ptr, ptr[1:], strict=False)]

@@ -278,7 +278,9 @@ class Element(Weaver):
             raise InternalError("cpu lower", f"{v} is used before it is known")
         if isinstance(known.op, ops.Dim | ops.Scalar | ops.Depth):
             return self.cx.named(known.op)
-        with self.at(max(self.depth(known.op), known.floor, self.bound_level(known.op))):
+        # In front of a loop that may have no turn, or of the check that stands in it, nothing may be read.
+        floor = max(known.floor, self.load_floor()) if isinstance(known.op, ops.Load) else known.floor
+        with self.at(max(self.depth(known.op), floor, self.bound_level(known.op))):
             self.tables.demand[type(known.op)](self, known.op)
             return self.memo[v]
 
