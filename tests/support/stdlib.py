@@ -42,8 +42,9 @@ def check_examples(module: str) -> None:
     """Every example holds, and every public item has one."""
     made = program(text_of(module) + _as_test(module), f"{module}.lem")
     shown = "".join(fn.span.text for fn in made.typed.tests)
+    compiled: testing.Compiled = {}
     for fn in made.typed.tests:
-        problem, _ = testing.run_test(made, fn, {})
+        problem, _ = testing.run_test(made, fn, compiled)
         assert problem is None, render_all([problem])
     for name in items(made):
         assert re.search(rf"\b{name}\(", shown), f"{module}.{name} has no example"
