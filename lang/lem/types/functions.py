@@ -13,13 +13,24 @@ from lem.diagnostics.codes import E0202, E0301, E0304, E0305, E0314
 from lem.names import Definition, ModuleScope
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import claims, effects, expressions, generics, numbers, passes, rebinding, structs, type_exprs, typed
+from lem.types import (
+    claims,
+    decorators,
+    effects,
+    expressions,
+    generics,
+    numbers,
+    passes,
+    rebinding,
+    structs,
+    type_exprs,
+    typed,
+)
 from lem.types.context import Ctx, LocalType, NotYet, Session, place_of
 from lem.types.convert import coerce, const, is_error, settle
 from lem.types.linear import Lin
 from lem.types.scope import Array, Broken, Dim, Entity, ScalarParam, TypeName
 from lem.types.solve_dims import solve
-from lem.types.targets import named_targets
 from lem_runtime.abi import sizes
 from lem_runtime.abi.dtypes import BOOL, I64, DType
 from lem_runtime.abi.signature import Condition, Param, Scalar, Signature
@@ -180,7 +191,7 @@ def check_header(ctx: Ctx, fn: ast.Function, dtypes: Mapping[str, DType]) -> Hea
         _result(ctx, header, result)
     if fn.where is not None:
         _where(ctx, header, fn.where)
-    _decorators(ctx, fn)
+    decorators.check_decorators(ctx, fn)
     ctx.facts = ctx.facts.checked_at_call()
     ctx.start = ctx.facts
     return header
@@ -336,16 +347,6 @@ def _where(ctx: Ctx, header: Header, node: ast.Expr) -> None:
         header.conditions.append(Condition(cond, "`where` clause", place_of(part.span)))
         names: dict[str, Lin] = {**ctx.dim_values, **ctx.scalar_values}
         ctx.facts = ctx.facts.assume(*ctx.symbols.facts_of(cond, names))
-
-
-def _decorators(ctx: Ctx, fn: ast.Function) -> None:
-    """Targets named by decorators must exist."""
-    for decorator in fn.decorators:
-        named = [*decorator.args] if decorator.name in ("on", "prefer") else []
-        named += [k.value for k in decorator.keywords if k.name == "on"]
-        for node in named:
-            if isinstance(node, ast.Name):
-                named_targets(ctx, node)
 
 
 # ---------------------------------------------------------------- tests
