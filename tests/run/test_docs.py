@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import ROOT
 from tests.support.docs import Block, accept, anchors, answers_alike, blocks, hold, links, pages, prose, run_session
-from tests.support.generated import examples, library_modules, parsed, public_items, renewed
+from tests.support.generated import examples, library_modules, public_items, renewed
 from tests.support.ui import accepting
 
 PAGES = pages()
@@ -71,7 +71,7 @@ def test_generated_parts_are_up_to_date(page: Path) -> None:
 
 @pytest.mark.parametrize("module", [name for name in sorted(library_modules()) if examples(name)])
 def test_examples_of_the_library_hold(module: str, tmp_path: Path) -> None:
-    names = ", ".join(item.name.id for item in public_items(parsed(module)))
+    names = ", ".join(item.name.id for item in public_items(module))
     checks = "".join(f"    check {example}\n" for example in examples(module))
     text = f'import {module}\nfrom {module} import {names}\n\ntest "examples":\n{checks}'
     hold(Block(tmp_path / "page.md", 1, ("lem", "test"), "", text), tmp_path)

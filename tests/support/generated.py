@@ -77,15 +77,11 @@ def library_modules() -> dict[str, str]:
     return {e.name.removesuffix(".lem"): e.read_text("utf-8") for e in folder.iterdir() if e.name.endswith(".lem")}
 
 
-def public_items(tree: ast.Module) -> list[ast.Function | ast.Struct]:
-    """What users call: documented kernels, tasks and structs, and the fns that show an example (others are parts)."""
-    found: list[ast.Function | ast.Struct] = []
-    for item in tree.items:
-        if isinstance(item, ast.Struct) or (isinstance(item, ast.Function) and item.kind != "fn"):
-            found += [item] if item.doc else []
-        elif isinstance(item, ast.Function) and "Example" in (item.doc or ""):
-            found.append(item)
-    return found
+def public_items(name: str) -> list[ast.Function | ast.Struct]:
+    """What users of a module call: items with a documentation string. In `math` the parts of functions have one too, but
+    no example."""
+    items = [item for item in parsed(name).items if isinstance(item, ast.Function | ast.Struct) and item.doc]
+    return [item for item in items if name != "math" or "Example" in (item.doc or "")]
 
 
 def parsed(name: str) -> ast.Module:
@@ -99,7 +95,7 @@ def parsed(name: str) -> ast.Module:
 def examples(name: str) -> list[str]:
     """The expressions that the documentation of a module's items says are true."""
     found: list[str] = []
-    for item in public_items(parsed(name)):
+    for item in public_items(name):
         found += re.findall(r"Example: `([^`]+ == [^`]+)`", item.doc or "")
     return found
 
@@ -107,7 +103,7 @@ def examples(name: str) -> list[str]:
 def _module(name: str) -> str:
     tree = parsed(name)
     out = [f"## {name}\n", f"{_text(tree.doc or '')}\n"]
-    for item in public_items(tree):
+    for item in public_items(name):
         out += [f"**`{_head(item)}`**\n", f"{_text(item.doc or '')}\n"]
     return "\n".join(out)
 
