@@ -125,6 +125,49 @@ def test_examples_are_right() -> None:
     assert said.code == 0 and said.err == "" and len(said.out.splitlines()) >= 6
 
 
+BLOCKS = """\
+kernel sums[M, N](x: f32[M, N], y: out f32[M]):
+    for i in grid(M):
+        s: f32 = 0
+        for j in tiles(N, 4):
+            s = s + sum(x[i, j], over=j)
+        y[i] = s
+
+
+test "sums":
+    x = f32([[1, 2, 3, 4, 5, 6]])
+    y = zeros(f32, 1)
+    sums(x, y)
+"""
+
+
+def test_rule_11_check_and_test_cut_loops_in_other_ways(here: Path) -> None:
+    (here / "blocks.lem").write_text(BLOCKS)
+    assert on(here, "check blocks.lem").out == "blocks.lem: ok (1 kernel, 1 test)\n"
+    assert on(here, "test blocks.lem").code == 0
+    (here / "blocks.lem").write_text(BLOCKS.replace("sum(x[i, j], over=j)", "max(x[i, j], over=j)"))
+    told = on(here, "check blocks.lem")
+    assert told.code == Exit.PROGRAM and "--> blocks.lem:4:9" in told.err
+    assert "error[E0326]" in told.err and "`sums` run with this cut in blocks of 1: `y` differs" in told.err
+    tested = on(here, "test blocks.lem")
+    assert tested.code == Exit.PROGRAM and "error[E0326]" in tested.out and "1 failed" in tested.out
+
+
+def test_rule_11_generic_kernels_are_tried_too(here: Path) -> None:
+    generic = BLOCKS.split("\n\n\n")[0].replace("[M, N](x: f32", "[T: float, M, N](x: T").replace("sum(x", "min(x")
+    (here / "blocks.lem").write_text(generic.replace("out f32", "out T").replace("s: f32", "s: T"))
+    assert "error[E0326]" in on(here, "check blocks.lem").err
+
+
+def test_rule_11_check_says_what_it_could_not_try(here: Path) -> None:
+    never = BLOCKS.replace("        y[i] = s\n", '        assert s > 1e6, "too small"\n        y[i] = s\n')
+    (here / "blocks.lem").write_text(never)
+    assert "sums: not tried with other blocks: made-up inputs do not suit it: too small" in on(here, "check blocks.lem").out
+    endless = BLOCKS.replace("        y[i] = s\n", "        while s < 0:\n            s = s * 0.5\n        y[i] = s\n")
+    (here / "blocks.lem").write_text(endless)
+    assert "not tried with other blocks: it has a `while` loop" in on(here, "check blocks.lem").out
+
+
 # ---------------------------------------------------------------- test
 def test_tests_pass_or_show_both_values(here: Path) -> None:
     said = on(here, "test right.lem")

@@ -49,7 +49,7 @@ class Program:
 
 
 @st.composite
-def programs(draw: st.DrawFn, *, faults: bool = False, most: int = 5) -> Program:
+def programs(draw: st.DrawFn, *, faults: bool = False, most: int = 3) -> Program:
     """most: statements in one block. faults: some programs leave their arrays, divide by zero, shift by a negative."""
     return _Programs(draw, faults, most).program()
 

@@ -1,4 +1,4 @@
-"""``lem check``: everything that can be said about programs without running them."""
+"""``lem check``: everything that can be said about programs without inputs of one's own."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from collections.abc import Iterator, Sequence
 from lem import pipeline, texts
 from lem.cli import output
 from lem.cli.codes import Exit
+from lem.cli.trials import Trial, block_trials
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.as_json import to_json
+from lem.diagnostics.codes import E0326
 from lem_runtime.abi.signature import Signature
 
 
@@ -21,14 +23,18 @@ def command(args: argparse.Namespace) -> int:
         diags = Diagnostics()
         source = texts.read_source(path, diags)
         program = pipeline.analyse(source, diags) if source is not None else None
-        if program is None:
+        tried = list(block_trials(program)) if program is not None else []
+        for trial in tried:
+            if trial.problem is not None:
+                diags.error(E0326, trial.problem.span, trial.problem.label, help=trial.problem.help)
+        if program is None or diags.has_errors:
             code = max(code, Exit.USAGE if source is None else Exit.PROGRAM)
         if args.json:
-            reports.append(_as_json(path, diags, program))
+            reports.append(_as_json(path, diags, program, tried))
         else:
             output.show_reports(diags.items, n_dropped=diags.n_dropped)
-            if program is not None:
-                _say_ok(path, program)
+            if program is not None and not diags.has_errors:
+                _say_ok(path, program, tried)
     if args.json:
         output.print_json(reports)
     return code
@@ -65,7 +71,7 @@ def _signatures(program: pipeline.Program) -> list[Signature]:
     return plain + [g.signature for g in program.typed.generics.values()]
 
 
-def _say_ok(path: str, program: pipeline.Program) -> None:
+def _say_ok(path: str, program: pipeline.Program, tried: Sequence[Trial]) -> None:
     found = _signatures(program)
     counts = [(sum(s.kind == kind for s in found), kind) for kind in ("kernel", "task")]
     counts.append((len(program.typed.tests), "test"))
@@ -76,15 +82,21 @@ def _say_ok(path: str, program: pipeline.Program) -> None:
             print(f"  {s.name}: every call needs {c.text} ({c.why})")
     for name, why, _ in program.typed.not_run:
         print(f"  {name}: checked for syntax and names only; it cannot run yet: {why}")
+    for t in tried:
+        if t.not_run:
+            print(f"  {t.kernel}: not tried with other blocks: {t.not_run}")
 
 
-def _as_json(path: str, diags: Diagnostics, program: pipeline.Program | None) -> dict[str, object]:
+def _as_json(
+    path: str, diags: Diagnostics, program: pipeline.Program | None, tried: Sequence[Trial]
+) -> dict[str, object]:
     functions = []
     if program is not None:
         for s in _signatures(program):
             conditions = [{"needs": c.text, "why": c.why} for c in s.conditions]
             functions.append({"name": s.name, "kind": s.kind, "conditions": conditions})
     return {
-        "file": path, "ok": program is not None, "diagnostics": [to_json(d) for d in diags.items],
+        "file": path, "ok": program is not None and not diags.has_errors, "diagnostics": [to_json(d) for d in diags.items],
         "not_shown": diags.n_dropped, "functions": functions,
+        "not_tried": [{"kernel": t.kernel, "why": t.not_run} for t in tried if t.not_run],
     }  # fmt: skip

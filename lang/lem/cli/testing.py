@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lem import ir, pipeline
+from lem.cli.trials import depends_on_blocks
 from lem.diagnostics import CODES, Diagnostic, InternalError
 from lem.ir import interpreter
 from lem.ir.interpreter import formats
@@ -199,6 +200,9 @@ class _Test:
         scalars = {name: self.value(e) for (name, _), e in zip(fn.scalars, s.scalars, strict=True)}
         named = {d: int(self.value(e)) for d, e in zip(fn.dims, s.dims, strict=True)}
         cells = {p.name: arrays.pop(p.name) for p in fn.signature.arguments if not p.is_array and p.name in arrays}
+        wrong = depends_on_blocks(self.program, s.callee, arrays, scalars, named)
+        if wrong is not None:
+            raise _Failed("E0326", wrong.label, wrong.span, wrong.help[0])
         facts = Facts(facts_of(fn.signature, arrays, named).layouts)
         key = (s.callee, facts)
         if key not in self.artifacts:

@@ -1,0 +1,128 @@
+"""Trial runs for ``lem check``: does a result depend on how `tiles` loops are cut (LANGUAGE 11)?
+
+Takes a checked program; runs each of its kernels that has such loops on made-up inputs of small, ragged sizes, with
+blocks of 1, of 3 and whole, by the interpreter. Gives for each kernel what differs, or why it could not be run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from lem import ir, pipeline
+from lem.cli.output import span_of
+from lem.diagnostics import CODES, Diagnostic, Diagnostics
+from lem.ir import interpreter, ops
+from lem.ir.interpreter import formats
+from lem.types.numbers import REPRESENTATIVE
+from lem_runtime import numpy_dtype
+from lem_runtime.abi import signature as sig
+from lem_runtime.abi.dtypes import DTYPES
+
+_SIZES = ((7, 5, 9, 3, 8, 6), (6,) * 6, (16,) * 6, (1, 2, 1, 3, 2, 1))  # of the dimensions, in their order
+_LARGEST_INTS = (4, 1)  # of made-up integers, exclusive: they may be indices
+_SCALARS: Mapping[str, Any] = {"bool": True, "int": 2, "float": 0.75}
+_MOST_NUMBERS = 100_000  # in the arrays of a real call that is tried again in other blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Of one kernel. problem: its result depends on the blocks. not_run: why no made-up input could be run."""
+
+    kernel: str
+    problem: Diagnostic | None = None
+    not_run: str = ""
+
+
+def block_trials(program: pipeline.Program) -> Iterator[Trial]:
+    """One trial for each kernel of the program's own file that has a `tiles` loop."""
+    own = [n for n, f in program.typed.functions.items() if f.span.source is program.source and f.kind == "kernel"]
+    for name in [n for n in own if "[" not in n]:
+        if interpreter.has_tiles(program.ir, name):
+            yield _trial(program, name, name)
+    for generic in program.typed.generics.values():
+        dtypes = {param: REPRESENTATIVE[bound].name for param, bound in generic.params}
+        made = pipeline.instantiate(program, generic.name, dtypes, Diagnostics())
+        if made is not None and interpreter.has_tiles(made[0].ir, made[1]):
+            yield _trial(made[0], made[1], generic.name)
+
+
+def depends_on_blocks(
+    program: pipeline.Program, name: str, arrays: Mapping[str, Any], scalars: Mapping[str, Any], dims: Mapping[str, int]
+) -> Diagnostic | None:
+    """What is wrong with a call of kernel `name` when its `tiles` loops are cut in other ways. Large calls are let be."""
+    if not interpreter.has_tiles(program.ir, name) or sum(a.size for a in arrays.values()) > _MOST_NUMBERS:
+        return None
+    found = interpreter.block_dependence(program.ir, name, arrays, scalars, dims)
+    return _problem(program, name, found[0]) if found else None
+
+
+def _trial(program: pipeline.Program, name: str, shown: str) -> Trial:
+    functions = program.ir.closure(name).functions.values()
+    if any(isinstance(o, ops.While) for f in functions for o in ir.walk_ops(f.body)):
+        return Trial(shown, not_run="it has a `while` loop, which made-up inputs might never end")
+    first = ""
+    for sizes, largest in product(_SIZES, _LARGEST_INTS):
+        made = _inputs(program.ir.functions[name].signature, sizes, largest)
+        if isinstance(made, str):
+            first = first or made
+            continue
+        arrays, scalars, dims = made
+        outcome = interpreter.run(program.ir, name, {n: a.copy() for n, a in arrays.items()}, scalars, dims)
+        if outcome.fault is None:
+            return Trial(shown, depends_on_blocks(program, name, arrays, scalars, dims))
+        first = first or outcome.fault.text.format(*outcome.fault.values)
+    return Trial(shown, not_run=f"made-up inputs do not suit it: {first}")
+
+
+def _inputs(
+    signature: sig.Signature, sizes: tuple[int, ...], largest: int
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, int]] | str:
+    """Arrays, scalars and dimensions of a call, or why there is none with these sizes."""
+    dims = {d: sizes[n % len(sizes)] for n, d in enumerate(signature.dims)}
+    scalars = {p.name: _scalar(p) for p in signature.params if not p.is_array and p.effect == "read"}
+    rng = np.random.default_rng(1)
+    known = {**dims, **{n: v for n, v in scalars.items() if isinstance(v, int)}}
+    arrays = {}
+    try:
+        for p in signature.params:
+            if p.shape is not None and p.effect not in ("out", "result"):
+                shape = sig.shape_of(p, known)
+                arrays[p.name] = _array(rng, p.dtype, shape, largest)
+        sig.bind(signature, {n: a.shape for n, a in arrays.items()}, scalars, _named(signature, dims))
+    except sig.CallError as e:
+        return e.message
+    return arrays, scalars, _named(signature, dims)
+
+
+def _named(signature: sig.Signature, dims: Mapping[str, int]) -> dict[str, int]:
+    """Dimensions that no array of the call tells."""
+    told = {p.name for p in signature.inputs if p.is_array}
+    bound = {r.dim for r in signature.rules if r.param in told}
+    return {d: n for d, n in dims.items() if d not in bound}
+
+
+def _scalar(p: sig.Param) -> Any:
+    t = DTYPES[p.dtype]
+    return p.default if p.default is not None else _SCALARS["bool" if t.is_bool else "int" if t.is_int else "float"]
+
+
+def _array(rng: np.random.Generator, dtype: str, shape: tuple[int, ...], largest: int) -> Any:
+    t = DTYPES[dtype]
+    if t.is_float:
+        return formats.cast(rng.standard_normal(shape), DTYPES["f64"], t)
+    return rng.integers(0, 2 if t.is_bool else largest, shape).astype(numpy_dtype(dtype))
+
+
+def _problem(program: pipeline.Program, name: str, found: interpreter.BlockDependence) -> Diagnostic:
+    functions = program.ir.closure(name).functions.values()
+    loop = next(o for f in functions for o in ir.walk_ops(f.body) if isinstance(o, ops.Tiles))
+    cut = "as one block" if found.size == 0 else f"in blocks of {found.size}"
+    label = f"`{name}` run with this cut {cut}: `{found.array}` differs by {found.error:.2g} of its greatest element"
+    span = span_of(loop.loc, list(program.files)) or program.typed.functions[name].span
+    help = "combine what is carried with values reduced over the whole block, in the same way as inside of the block"
+    return Diagnostic(CODES["E0326"], span, label, (), (), (help,))
