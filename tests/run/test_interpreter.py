@@ -11,6 +11,7 @@ from lem.ir.core import OPS
 from lem.ir.interpreter import MEANINGS, InterpreterError, block_dependence, run
 from lem.ir.reader import read_module
 from tests.support.ir_samples import CSR, sample
+from tests.support.run import program
 
 F32 = np.float32
 
@@ -380,6 +381,35 @@ def test_an_element_may_read_what_it_wrote() -> None:
       tile.store @x[%i], %v
     }"""
     assert _reports(" param x: i64[N] inout\n axes i: grid", body, x=np.zeros(4, np.int64)) == []
+
+
+def test_reading_what_other_elements_update_is_a_race() -> None:
+    header = ' param x: i64[N] reduce("add")\n axes i: grid'
+    update = "tile.update add, @x[0], %i"
+    grid = """tile.grid (#i), (%z), (%n), (1) {
+      ^(%i: i64{i})
+      BODY
+    }"""
+    read = "%v: i64{i} = tile.load @x[%i]"
+    first = _reports(header, grid.replace("BODY", f"{update}\n{read}"), x=np.zeros(4, np.int64))
+    assert first == ["element 0 and others meet at x[0] in f, and one of them writes"]
+    second = _reports(header, grid.replace("BODY", f"{read}\n{update}"), x=np.zeros(4, np.int64))
+    assert second == ["elements 0, 1 meet at x[0] in f, and one of them writes"]
+    assert _reports(header, grid.replace("BODY", update), x=np.zeros(4, np.int64)) == []
+
+
+def test_reports_name_elements_and_places_in_the_source() -> None:
+    text = """
+kernel f[M, N](x: f32[M, N], y: out f32[M, N]):
+    t: f32[M, N]
+    for i, j in grid(M, N[1:]):
+        t[i, j] = x[i, j]
+    for i, j in grid(M, N):
+        y[i, j] = t[i, j]
+"""
+    (report,) = run(program(text).ir, "f", {"x": numbers(2, 3)}, checked=True).reports
+    assert str(report) == "t[0, 0] in f is read before it is written (element (0, 0))"
+    assert report.loc is not None and (report.loc.line, report.loc.col, report.loc.end_col) == (7, 19, 26)
 
 
 def test_reading_what_nobody_wrote_is_reported() -> None:

@@ -1,7 +1,7 @@
 """What checked runs look for besides the meaning: reads of elements nobody wrote, and elements that meet in a grid.
 
 Beside each array stand arrays of the same shape: whether an element was written; in a grid, which element (by its
-flattened number) wrote it and which one read it.
+flattened number) wrote it, which one read it and which one updated it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 
 from lem.ir.core import Array
 from lem.ir.interpreter.formats import Data
-from lem.ir.interpreter.frame import Report
+from lem.ir.interpreter.frame import GridState, Report
+from lem_runtime.abi.signature import Place
 
 _NOBODY, _SEVERAL = -1, -2
 _LIMIT = 100  # reports kept
@@ -28,7 +29,10 @@ class Shadows:
     written: dict[int, Data] = field(default_factory=dict)
     writer: dict[int, Data] = field(default_factory=dict)
     reader: dict[int, Data] = field(default_factory=dict)
+    updater: dict[int, Data] = field(default_factory=dict)
     keep: list[Data] = field(default_factory=list)
+    grid: GridState | None = None  # around the access at hand
+    loc: Place | None = None  # of the access at hand
 
     def uninitialised(self, array: Data) -> None:
         self.keep.append(array)
@@ -41,42 +45,45 @@ class Shadows:
             self.written[id(view)] = self.written[id(base)][places]
 
     def enter_grid(self, arrays: Iterable[Data]) -> None:
-        """A grid that stores to `arrays` begins: its elements have met nobody yet."""
+        """A grid that stores to `arrays` or updates them begins: its elements have met nobody yet."""
         held = list(arrays)
-        self.writer = {id(a): np.full(a.shape, _NOBODY, np.int64) for a in held}
-        self.reader = {id(a): np.full(a.shape, _NOBODY, np.int64) for a in held}
+        self.writer, self.reader, self.updater = (
+            {id(a): np.full(a.shape, _NOBODY, np.int64) for a in held} for _ in range(3)
+        )
 
     def leave_grid(self) -> None:
-        self.writer, self.reader = {}, {}
+        self.writer, self.reader, self.updater = {}, {}, {}
 
     def access(
-        self, kernel: str, name: Array, data: Data, at: tuple[Data, ...], who: Data, *, writes: bool, reads: bool
-    ) -> None:
-        """Elements `who` write or read (or update: neither) the places `at`."""
+        self, kernel: str, name: Array, data: Data, at: tuple[Data, ...], who: Data, *, writes: bool, reads: bool,
+        grid: GridState | None, loc: Place | None,
+    ) -> None:  # fmt: skip
+        """Elements `who` of `grid` write or read (or update: neither) the places `at`."""
+        self.grid, self.loc = grid, loc
         written = self.written.get(id(data))
         if written is not None:
             missing = ~written[at] & (reads and not writes)
             self._report("uninitialised", kernel, name, data, at, missing, who)
             if writes or not reads:
                 written[at] = True
-        if name.kind != "local" and id(data) in self.writer and reads:
-            self._meet(kernel, name, data, at, who, writes)
+        if name.kind != "local" and id(data) in self.writer:
+            self._meet(kernel, name, data, at, who, writes=writes, updates=not reads)
 
-    def _meet(self, kernel: str, name: Array, data: Data, at: tuple[Data, ...], who: Data, writes: bool) -> None:
-        writer, reader = self.writer[id(data)], self.reader[id(data)]
-        before = writer[at]
-        self._report("race", kernel, name, data, at, (before != _NOBODY) & (before != who), before, who)
-        if writes:
-            readers = reader[at]
-            self._report("race", kernel, name, data, at, (readers != _NOBODY) & (readers != who), readers, who)
-            writer[at] = who
-            last = writer[at]
-            self._report("race", kernel, name, data, at, last != who, who, last)
+    def _meet(
+        self, kernel: str, name: Array, data: Data, at: tuple[Data, ...], who: Data, *, writes: bool, updates: bool
+    ) -> None:
+        """Updates of one place by many are no race; any other two accesses are, if one of them changes the place."""
+        writer, reader, updater = self.writer[id(data)], self.reader[id(data)], self.updater[id(data)]
+        others = [writer] + ([reader] if writes or updates else []) + ([] if updates else [updater])
+        for other in others:
+            before = other[at]
+            self._report("race", kernel, name, data, at, (before != _NOBODY) & (before != who), before, who)
+        if not writes:
+            _note(updater if updates else reader, at, who)
             return
-        readers = reader[at]
-        reader[at] = np.where((readers == _NOBODY) | (readers == who), who, _SEVERAL)
-        crowd = (reader[at] != who) & (reader[at] != _SEVERAL)
-        reader[tuple(i[crowd] for i in at)] = _SEVERAL
+        writer[at] = who
+        last = writer[at]
+        self._report("race", kernel, name, data, at, last != who, who, last)
 
     def _report(self, kind: str, kernel: str, name: Array, data: Data, at: tuple[Data, ...], bad: Data, *who: Data) -> None:
         bad = np.broadcast_to(bad, who[-1].shape)
@@ -85,7 +92,15 @@ class Shadows:
         first = int(np.argmax(bad))
         own = len(name.axes)
         place = tuple(int(np.broadcast_to(i, bad.shape)[first]) for i in at[own:])
-        elements = tuple(int(w[first]) for w in who if w[first] >= 0)
-        report = Report(kind, kernel, name.name, place, elements)
+        elements = tuple(self.grid.indices(int(w[first])) for w in who if self.grid is not None and w[first] >= 0)
+        report = Report(kind, kernel, name.name, place, elements, self.loc)
         if len(self.reports) < _LIMIT and report not in self.reports:
             self.reports.append(report)
+
+
+def _note(shadow: Data, at: tuple[Data, ...], who: Data) -> None:
+    """Elements `who` were at the places `at`; a place where several were says just that."""
+    before = shadow[at]
+    shadow[at] = np.where((before == _NOBODY) | (before == who), who, _SEVERAL)
+    crowd = (shadow[at] != who) & (shadow[at] != _SEVERAL)
+    shadow[tuple(i[crowd] for i in at)] = _SEVERAL

@@ -116,8 +116,8 @@ def _grid(f: Frame, o: ops.Grid) -> None:
     if 0 in lengths:
         return
     if f.run.shadows is not None:
-        stored = {s.array for s in walk_ops(o.body) if isinstance(s, ops.Store) and s.array in f.arrays}
-        f.run.shadows.enter_grid(f.arrays[a] for a in stored)
+        changed = {s.array for s in walk_ops(o.body) if isinstance(s, ops.Store | ops.Update) and s.array in f.arrays}
+        f.run.shadows.enter_grid(f.arrays[a] for a in changed)
     n_printed = len(f.run.prints)
     start, chunk = 0, max(1, _FIRST_CHUNK // int(np.prod(lengths[1:], dtype=np.int64)))
     try:

@@ -16,6 +16,7 @@ import numpy as np
 from lem.ir.core import Affine, Array, Axis, Block, Function, Module, Op, Value
 from lem.ir.interpreter.formats import Data, show
 from lem.ir.interpreter.tile import Space, Tile
+from lem_runtime.abi.signature import Place
 
 if TYPE_CHECKING:
     from lem.ir.interpreter.checks import Shadows
@@ -56,19 +57,22 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What checked runs find. kind: "uninitialised" | "race". `elements`: numbers of the elements at odds."""
+    """What checked runs find. kind: "uninitialised" | "race". `elements`: indices of the elements at odds, none in
+    sequential code. loc: the access that found it, where the IR says from which source it came."""
 
     kind: str
     kernel: str
     array: str
     place: tuple[int, ...]
-    elements: tuple[int, ...]
+    elements: tuple[tuple[int, ...], ...]
+    loc: Place | None = None
 
     def __str__(self) -> str:
         where = f"{self.array}[{', '.join(map(str, self.place))}] in {self.kernel}"
-        who = ", ".join(map(str, self.elements))
+        who = ", ".join(str(e[0]) if len(e) == 1 else str(e) for e in self.elements)
         if self.kind == "race":
-            return f"elements {who} meet at {where}, and one of them writes"
+            meet = f"elements {who} meet" if len(self.elements) > 1 else f"element {who} and others meet"
+            return f"{meet} at {where}, and one of them writes"
         return f"{where} is read before it is written" + (f" (element {who})" if who else "")
 
 

@@ -71,7 +71,7 @@ def _load(f: Frame, o: ops.Load) -> Tile:
     own = len(o.array.axes)
     inside = _inside(index, array.shape)
     if o.boundary == "" or f.run.shadows is not None:
-        _check(f, o.array, place, array, strict=o.boundary == "" and inside is not True, writes=False)
+        _check(f, o, place, array, strict=o.boundary == "" and inside is not True, writes=False)
     if array.size == 0:
         data = np.zeros(np.broadcast_shapes(*(i.shape for i in index)), array.dtype)
     else:
@@ -86,7 +86,7 @@ def _load(f: Frame, o: ops.Load) -> Tile:
 def _store(f: Frame, o: ops.Store) -> None:
     array, place, value = f.arrays[o.array], _place(f, o.array, o.subs), f[o.value]
     strict = _inside([p.data for p in place], array.shape) is not True
-    _check(f, o.array, place, array, strict=strict, writes=True)
+    _check(f, o, place, array, strict=strict, writes=True)
     mask = f.mask(a for t in (*place, value) for a in t.axes)
     _, (v, *index) = f.space.align(value, *place)
     if mask is not None:
@@ -109,7 +109,7 @@ def _store(f: Frame, o: ops.Store) -> None:
 def _update(f: Frame, o: ops.Update) -> None:
     array, place = f.arrays[o.array], _place(f, o.array, o.subs)
     strict = _inside([p.data for p in place], array.shape) is not True
-    _check(f, o.array, place, array, strict=strict, writes=False, reads=False)
+    _check(f, o, place, array, strict=strict, writes=False, reads=False)
     numbers, (v, *index) = lanes(f, [f[o.value], *place])
     if not index:
         array, index = array.reshape(1), [np.zeros(len(v), np.int64)]
@@ -193,7 +193,10 @@ def lanes(f: Frame, tiles: Sequence[Tile]) -> tuple[Data, list[Data]]:
     return everyone, [f.lanes(axes, t).reshape(-1)[kept] for t in tiles]
 
 
-def _check(f: Frame, array: Array, place: list[Tile], data: Data, *, strict: bool, writes: bool, reads: bool = True) -> None:
+def _check(
+    f: Frame, o: ops.Load | ops.Store | ops.Update, place: list[Tile], data: Data, *, strict: bool, writes: bool,
+    reads: bool = True,
+) -> None:  # fmt: skip
     """Every place is in range where its op is active (`strict`: not known yet); and what checked runs look for."""
     shadows = f.run.shadows
     if not strict and shadows is None:
@@ -204,11 +207,12 @@ def _check(f: Frame, array: Array, place: list[Tile], data: Data, *, strict: boo
         bad = (i < 0) | (i >= shape[n])
         if strict and bad.any():
             where = tuple(int(x[bad][0]) for x in index)
-            raise InterpreterError(f"{f.fn.name}: {array.name}[{', '.join(map(str, where))}] has shape {shape}")
+            raise InterpreterError(f"{f.fn.name}: {o.array.name}[{', '.join(map(str, where))}] has shape {shape}")
     if shadows is not None and len(numbers):
         inside = np.broadcast_to(_inside(index, shape), numbers.shape)
         at = tuple(i[inside] for i in index)
-        shadows.access(f.fn.name, array, data, at, numbers[inside], writes=writes, reads=reads)
+        who = numbers[inside]
+        shadows.access(f.fn.name, o.array, data, at, who, writes=writes, reads=reads, grid=f.grid, loc=o.loc)
 
 
 def _remember(f: Frame, array: Data, index: tuple[Data, ...]) -> None:
