@@ -100,3 +100,19 @@ kernel f[M, Z, N](ptr: i32[M + 1], col: i32[Z], x: f32[N], y: out f32[M]):
     x = np.arange(7, dtype=np.float32)
     got = check_run(text, ptr=ptr, col=col, x=x)["y"]
     assert got.tolist() == [x[col[a:b]].sum() for a, b in zip(ptr, ptr[1:], strict=False)]
+
+
+@pytest.mark.parametrize("n", [1, 3, 40])
+def test_a_branch_along_an_axis_may_reduce_over_it(n: int) -> None:
+    text = """
+kernel f[M, N](x: f32[M, N], ok: bool[N], y: out f32[M, N], z: out i64[M, N]):
+    for i in grid(M):
+        y[i, :] = (sum(x[i, :], over=N) if all(ok[:], over=N) else max(x[i, :], over=N)) if ok[:] else -5.0
+        z[i, :] = sum(j for j in N if ok[j]) if ok[:] else argmax(x[i, :], over=N)
+"""
+    rng = np.random.default_rng(n)
+    x, ok = (rng.integers(-8, 9, (4, n)) / 4).astype(np.float32), np.arange(n) % 3 != 1
+    got = check_run(text, x=x, ok=ok)
+    row = x.sum(1) if ok.all() else x.max(1)
+    assert np.array_equal(got["y"], np.where(ok, row[:, None], np.float32(-5)))
+    assert np.array_equal(got["z"], np.where(ok, np.flatnonzero(ok).sum(), x.argmax(1)[:, None]))

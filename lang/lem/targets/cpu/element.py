@@ -362,7 +362,8 @@ class Element(Weaver):
 
     @contextmanager
     def bind(self, axis: Axis, base: Expr, position: Expr, lanes: int = 0, step: int = 1) -> Iterator[Binding]:
-        """Bind an axis in the innermost scope."""
+        """Bind an axis in the innermost scope. One that is bound already is another one inside: a branch that depends on
+        an axis may reduce over it."""
         outer, vec = self.bound.get(axis), self.vec
         inner = {}
         if outer is not None:
@@ -373,6 +374,8 @@ class Element(Weaver):
         self.bound[axis] = made
         if lanes:
             self.vec = made
+        elif vec is not None and vec.axis is axis:
+            self.vec = None  # one position at a time here, whatever lanes are around
         try:
             yield made
         finally:
