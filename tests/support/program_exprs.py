@@ -450,7 +450,7 @@ class Expressions:
     def product(self, dtype: str) -> str:
         """A sum of products in one of the forms that people write, which may be a contraction."""
         outer = [i for i in self.visible() if not i.is_tile]
-        if len(outer) < 2:
+        if len(outer) < 2 or self.in_fn:
             return self.leaf(dtype)
         d = self.dim()
         if not self.affordable(d) or d == self.whole:

@@ -72,16 +72,24 @@ class Checked:
         return {n: a for n, a in self.given.items() if not isinstance(a, np.ndarray)}
 
 
+class Refused(Exception):
+    """The checker refuses the program, or its signature the call."""
+
+
 def checked(text: str, given: Mapping[str, Any]) -> Checked:
-    """Fails with the rendered errors where the checker refuses the program."""
+    """Raises :class:`Refused` with the rendered errors."""
     diags = Diagnostics()
     made = pipeline.analyse(SourceFile("test.lem", text), diags)
-    assert made is not None, render_all(diags)
+    if made is None:
+        raise Refused(render_all(diags))
     module = pipeline.optimised(made, "main")
     signature = module.functions["main"].signature
     shapes = {n: a.shape for n, a in given.items() if isinstance(a, np.ndarray)}
     scalars = {n: a for n, a in given.items() if n not in shapes}
-    return Checked(module, signature, given, sig.bind(signature, shapes, scalars, {}))
+    try:
+        return Checked(module, signature, given, sig.bind(signature, shapes, scalars, {}))
+    except sig.CallError as e:
+        raise Refused(e.message) from None
 
 
 def interpreted(program: Checked) -> Ending:
