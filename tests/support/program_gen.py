@@ -126,7 +126,7 @@ class _Programs(Expressions):
         generic = dtype == "f32" and self.flip()
         made = Fn(self.name("f"), None if generic else dtype, self.some(3, least=1))
         kept, self.kernel, self.in_fn = self.kernel, Kernel(made.name), True
-        self.locals = [Local(self.name("u"), dtype) for _ in range(made.arity)]
+        self.locals = [Local(self.name("arg"), dtype) for _ in range(made.arity)]
         self.kept = {v.name for v in self.locals}
         head = f"fn {made.name}({', '.join(f'{v.name}: {dtype}' for v in self.locals)}) -> {dtype}:"
         for _ in range(self.some(2)):
