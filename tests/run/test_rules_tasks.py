@@ -759,3 +759,28 @@ test "wrong":
     check b == a
 """)
     assert failed.code != 0 and "error[E0617]" in failed.out
+
+
+# ---------------------------------------------------------------- 42: where a function may run
+
+
+def test_rule_42_variants_and_preferences_are_checked_and_not_needed() -> None:
+    text = """
+kernel double[N](x: f32[N], y: out f32[N]):
+    for i in grid(N):
+        y[i] = 2 * x[i]
+
+@on(spu)
+@prefer(spu, when=N > 10**3 and k > 2)
+@within(rel=2e-2)
+@variant(of=double, when=N % 32 == 0)
+kernel double_spu[N](x: f32[N], y: out f32[N]):
+    for i in grid(N):
+        y[i] = x[i] + x[i]
+
+task main[N](x: f32[N], y: out f32[N]):
+    spawn double(x, y)
+"""
+    check_right(text.replace(" and k > 2", ""))
+    assert run_both(text.replace(" and k > 2", ""), x=counted(3))["y"].tolist() == [0, 2, 4]
+    check_error(text.replace("k > 2)", "k > 2)  #~ E0201"))

@@ -98,6 +98,7 @@ E0411 = _code("E0411", "claim of `unique` cannot be tested")
 E0501 = _code("E0501", "target cannot run this")
 E0502 = _code("E0502", "not implemented yet")
 E0503 = _code("E0503", "unknown target")
+E0504 = _code("E0504", "variant has another signature")
 
 # --- E06 running
 E0601 = _code("E0601", "index out of range")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lem.diagnostics.codes import E0201, E0202, E0307
+from lem.diagnostics.codes import E0201, E0202, E0304, E0307, E0504
 from lem.diagnostics.suggest import nearest
 from lem.syntax import ast
 from lem.types import expressions
@@ -62,7 +62,16 @@ def _variant(ctx: Ctx, node: ast.Decorator) -> None:
     of = given["of"]
     base = ctx.module.find(of.id) if isinstance(of, ast.Name) else None
     if base is None or not isinstance(base.node, ast.Function) or base.node.kind != "kernel":
-        ctx.diags.error(E0201, of.span, f"`{of.span.text}` is no kernel of this module")
+        others = [n for n, d in ctx.module.own.items() if isinstance(d.node, ast.Function) and d.node.kind == "kernel"]
+        guess = nearest(of.span.text, others)
+        help = f"did you mean `{guess}`?" if guess else ()
+        ctx.diags.error(E0201, of.span, f"`{of.span.text}` is no kernel of this module", help=help)
+    elif ctx.owner is not None and _signature(ctx.owner) != _signature(base.node):
+        ctx.diags.error(
+            E0504, ctx.owner.head_span, f"this is {_shown(ctx.owner)}",
+            also=[(base.node.head_span, f"`{base.node.name.id}` is {_shown(base.node)}")],
+            help="a variant has another body, and the same parameters and results in the same order",
+        )  # fmt: skip
     if "on" in given:
         named_targets(ctx, given["on"])
     _when(ctx, node)
@@ -79,5 +88,31 @@ def _misused(ctx: Ctx, node: ast.Decorator, what: str, example: str) -> None:
 
 def _when(ctx: Ctx, node: ast.Decorator) -> None:
     for keyword in node.keywords:
-        if keyword.name == "when":
+        if keyword.name != "when":
+            continue
+        element = next((n for n in ast.walk(keyword.value) if isinstance(n, ast.Subscript)), None)
+        if element is None:
             expressions.check_condition(ctx, keyword.value, "`when`")
+            continue
+        ctx.diags.error(
+            E0304, element.span, "`when` is asked before the call: it compares sizes and scalars, and this reads an array",
+            help="use dimensions: `when=M * N > 1000`",
+        )  # fmt: skip
+
+
+def _signature(fn: ast.Function) -> object:
+    """All that a caller sees, with types as written."""
+    params = [(p.name.id, p.effect, p.reduce_op, _text(p.type)) for p in fn.params]
+    results = [(r.name.id if r.name is not None else "", _text(r.type)) for r in fn.results]
+    return [(g.name, g.bound) for g in fn.generics], params, results
+
+
+def _text(node: ast.TypeExpr | None) -> str:
+    return "" if node is None else "".join(node.span.text.split())
+
+
+def _shown(fn: ast.Function) -> str:
+    dims = ", ".join(g.name if g.bound is None else f"{g.name}: {g.bound}" for g in fn.generics)
+    params = ", ".join(f"{p.name.id}: {f'{p.effect} ' if p.effect else ''}{_text(p.type)}" for p in fn.params)
+    results = ", ".join(f"{r.name.id if r.name is not None else ''}: {_text(r.type)}" for r in fn.results)
+    return f"`{f'[{dims}]' if dims else ''}({params}){f' -> {results}' if results else ''}`"
