@@ -401,3 +401,16 @@ kernel cv[N](x: f64[N], k: i64[N], h: out f16[N], g: out f16[N], d: out f64[N]):
 """,
     dict(x=f8(300), k=rng.integers(-(2**62), 2**62, 300)),
 )
+program(
+    "checked_sum",
+    """
+kernel f[M, N](n: i64[M], idx: i64[M], x: f32[N], y: out f32[M]):
+    for r in grid(M):
+        s: f32 = 0
+        for k in range(n[r]):
+            s += sum(x[idx[r] + j] for j in range(3))
+        y[r] = s
+""",
+    # What no element uses may be any number: nothing is read there, and nothing faults.
+    dict(n=np.arange(70) % 3, idx=np.where(np.arange(70) % 3 > 0, np.arange(70) % 5, 2**40), x=f4(8)),
+)

@@ -59,10 +59,12 @@ class Domain:
 
 @dataclass(slots=True, eq=False)
 class Known:
-    """How a value is made. floor: level of the branch it stands in: its code does not leave that."""
+    """How a value is made. floor: level of the branch it stands in: its code does not leave that. checked: level of the
+    scope whose checks say that a load may read what it reads; 0 where none do."""
 
     op: ir.Op
     floor: int
+    checked: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -160,10 +162,14 @@ class Element(Weaver):
         """Make the ops of a block known; write those that have effects."""
         floor, n_temps = self.barrier(self.level), len(self.temps)
         self.running.append((block, 0))
+        checks: set[Value] = set()  # what the checks so far speak of
         for n, o in enumerate(block.ops):
             self.running[-1] = (block, n)
+            if isinstance(o, ops.Assert):
+                checks |= self.origins([o.cond])
+            guarded = bool(checks) and isinstance(o, ops.Load) and not checks.isdisjoint(self.origins(_needs(o)))
             for r in o.results:
-                self.known[r] = Known(o, floor)
+                self.known[r] = Known(o, floor, self.level if guarded else 0)
             if isinstance(o, ops.Range):
                 self.domains[o.axis] = Domain(o.lo, o.hi, o.step)
                 self.index_of[o.result] = o.axis
@@ -181,6 +187,23 @@ class Element(Weaver):
         self.running.pop()
         while len(self.temps) > n_temps and self.level > 0:
             self.b.add(lp.Free(self.temps.pop()))
+
+    def origins(self, values: Iterable[Value]) -> set[Value]:
+        """What values are made of that no op of this code calculates: loads, and what loops and grids hand in."""
+        out: set[Value] = set()
+        seen: set[Value] = set()
+        stack = list(values)
+        while stack:
+            v = stack.pop()
+            known = self.known.get(v)
+            if v in seen or (known is not None and isinstance(known.op, ops.Const | ops.Dim | ops.Scalar)):
+                continue
+            seen.add(v)
+            if known is None or isinstance(known.op, ops.Load) or known.op.blocks:
+                out.add(v)
+            else:
+                stack.extend(_needs(known.op))
+        return out
 
     def keeps_place(self, o: ir.Op, reads: frozenset[Array]) -> bool:
         """Must the op's code stand here, rather than where its value is first needed?"""
@@ -326,6 +349,7 @@ class Element(Weaver):
             elif known is not None:
                 if self.reads_written(known.op):
                     return self.level
+                level = max(level, known.checked)
                 if known.op.blocks:  # what a loop carries has the axes that its type says, needed or not
                     level = max(level, self.bound_level(known.op, inside))
                 closed = inside | axes_closed(known.op)
