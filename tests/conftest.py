@@ -2,7 +2,8 @@
 
 Tests marked ``long`` form the long tier. They run with ``--all``, or a part of them with ``--long-slice=i/n``: a test
 belongs to the slice that its name hashes to, so the slices of n commits together cover the tier. Without either option,
-``-m`` decides as usual, and without ``-m`` the long tier is left out.
+``-m`` decides as usual, and without ``-m`` the long tier is left out. Those marked ``campaign`` run with ``--all`` alone:
+what they look for is new every time, so it should not decide about a change that has nothing to do with it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     part: tuple[int, int] | None = config.getoption("--long-slice")
     if part is None and config.getoption("-m"):
         return
-    left_out = [item for item in items if item.get_closest_marker("long") and not _in_slice(item, part)]
+    left_out = [
+        item
+        for item in items
+        if item.get_closest_marker("campaign") or (item.get_closest_marker("long") and not _in_slice(item, part))
+    ]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         gone = set(left_out)
