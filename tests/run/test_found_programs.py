@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.cpu import check_run
+from tests.support.run import TARGETS, fault_of
 
 
 def test_a_decided_branch_keeps_the_axes_of_the_other_side() -> None:
@@ -116,3 +117,16 @@ kernel f[M, N](x: f32[M, N], ok: bool[N], y: out f32[M, N], z: out i64[M, N]):
     row = x.sum(1) if ok.all() else x.max(1)
     assert np.array_equal(got["y"], np.where(ok, row[:, None], np.float32(-5)))
     assert np.array_equal(got["z"], np.where(ok, np.flatnonzero(ok).sum(), x.argmax(1)[:, None]))
+
+
+@pytest.mark.parametrize("place", ["i64(a)", "b ^ 1", "(N ^ 1) * 1000000000000", "sum(k ^ 1000000000000 for k in range(1))"])
+def test_what_is_the_same_for_all_elements_is_not_read_before_its_check(place: str) -> None:
+    text = f"""
+kernel f[M, N](x: f32[N], a: u64, b: int, y: out f32[M, N]):
+    for i, j in grid(M, N):
+        y[i, j] = x[{place}] + sum(x[k ^ b] for k in range(1))
+"""
+    given = {"x": np.ones(7, np.float32), "a": 1 << 40, "b": 1 << 40, "M": 3}
+    for target in TARGETS:
+        fault = fault_of(text, target=target, **given)
+        assert (fault.code, fault.indices) == ("E0601", (0, 0))

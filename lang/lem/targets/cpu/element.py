@@ -166,7 +166,8 @@ class Element(Weaver):
         for n, o in enumerate(block.ops):
             self.running[-1] = (block, n)
             if isinstance(o, ops.Assert):
-                checks |= self.origins([o.cond])
+                # The first value of a checked subscript is the subscript; sizes it is compared with say nothing of it.
+                checks |= {v for v in self.origins([o.cond]) if not self.is_size(v)} | self.origins(o.values[:1])
             guarded = bool(checks) and isinstance(o, ops.Load) and not checks.isdisjoint(self.origins(_needs(o)))
             for r in o.results:
                 self.known[r] = Known(o, floor, self.level if guarded else 0)
@@ -189,21 +190,26 @@ class Element(Weaver):
             self.b.add(lp.Free(self.temps.pop()))
 
     def origins(self, values: Iterable[Value]) -> set[Value]:
-        """What values are made of that no op of this code calculates: loads, and what loops and grids hand in."""
+        """What values are made of that no op of this code calculates: loads, indices, sizes, scalars, and what loops and
+        grids hand in."""
         out: set[Value] = set()
         seen: set[Value] = set()
         stack = list(values)
         while stack:
             v = stack.pop()
             known = self.known.get(v)
-            if v in seen or (known is not None and isinstance(known.op, ops.Const | ops.Dim | ops.Scalar)):
+            if v in seen or (known is not None and isinstance(known.op, ops.Const)):
                 continue
             seen.add(v)
-            if known is None or isinstance(known.op, ops.Load) or known.op.blocks:
+            if known is None or known.op.blocks or isinstance(known.op, ops.Load | ops.Range | ops.Dim | ops.Scalar):
                 out.add(v)
-            else:
+            if known is not None and not known.op.blocks and not isinstance(known.op, ops.Load):
                 stack.extend(_needs(known.op))
         return out
+
+    def is_size(self, v: Value) -> bool:
+        known = self.known.get(v)
+        return known is not None and isinstance(known.op, ops.Dim)
 
     def keeps_place(self, o: ir.Op, reads: frozenset[Array]) -> bool:
         """Must the op's code stand here, rather than where its value is first needed?"""
@@ -328,7 +334,7 @@ class Element(Weaver):
         written here keeps it where it is."""
         if self.reads_written(o):
             return self.level
-        level = 0
+        level = max((self.known[r].checked for r in o.results if r in self.known), default=0)
         seen: set[tuple[Value, frozenset[Axis]]] = set()
         stack = [(v, axes_closed(o)) for v in _needs(o)]
         while stack:
