@@ -28,6 +28,8 @@ PASSES = (*EXACT, fuse_fma)
 
 
 def check(p: Generated) -> None:
+    # Each pass leaves nothing for itself. What is dropped may well leave something to the pass before: a branch that is
+    # decided can go only when nothing reads the array it would have made.
     fn = p.module.functions["f"]
     before = outcome(fn, p)
     for one in PASSES:
@@ -37,7 +39,6 @@ def check(p: Generated) -> None:
         if one in EXACT:
             assert_same(before, outcome(made, p), one.__name__)
             fn = made
-    assert equal(simplify(drop_dead_ops(fn)), drop_dead_ops(fn)), print_function(fn)
 
 
 def outcome(fn: Function, p: Generated) -> RunOutcome:

@@ -616,3 +616,36 @@ def test_rule_39_the_smallest_element_is_reported_whichever_check_it_fails(
     a[early] = 0  # fails at the first check that elements come to
     b[late] = 0 if kind != "in place" else -1
     assert fault_of(CHECKS_IN_TURNS[kind], target=target, a=a, b=b).indices == (min(late, early),)
+
+
+# ---------------------------------------------------------------- 8: boundaries
+@pytest.mark.parametrize("policy", ["clamp", "wrap"])
+@pytest.mark.parametrize("shape", [(0, 0, 1), (2, 0, 3), (3, 2, 0)])
+def test_rule_8_clamp_and_wrap_need_an_element(target: str, policy: str, shape: tuple[int, ...]) -> None:
+    text = f"""
+kernel one[A, B, C](x: f64[A, B, C]) -> r: f64:
+    r = {policy}(x)[-1, 2, 0]
+"""
+    fault = fault_of(text, target=target, x=np.zeros(shape))
+    assert fault.code == "E0601"
+    assert run(text, target, x=np.full((1, 1, 1), 4.0))["r"] == 4.0
+
+
+@pytest.mark.parametrize("policy", ["clamp", "wrap"])
+def test_rule_8_elements_that_read_an_empty_axis_fault(target: str, policy: str) -> None:
+    text = f"""
+kernel each[M, N](x: f32[N], y: out f32[M]):
+    for i in grid(M):
+        y[i] = {policy}(x)[i - 1] if i > 3 else 1.0
+"""
+    assert fault_of(text, target=target, x=floats(0), M=50).indices == (4,)
+    assert run(text, target, x=floats(0), M=4)["y"].tolist() == [1, 1, 1, 1]
+
+
+def test_rule_8_fill_needs_none(target: str) -> None:
+    text = """
+kernel each[M, N](x: f32[N], y: out f32[M]):
+    for i in grid(M):
+        y[i] = fill(x, 7)[i - 1]
+"""
+    assert run(text, target, x=floats(0), M=3)["y"].tolist() == [7, 7, 7]

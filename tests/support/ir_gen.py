@@ -57,6 +57,10 @@ class Generated:
         text = print_module(self.module)
         return f"{shapes} {self.scalars}\n{text if len(text) < _SHOWN else text[:_SHOWN] + '...'}"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What Hypothesis asks first; its own way goes through the fields, which are whole trees."""
+        printer.text(repr(self))
+
 
 @st.composite
 def programs(draw: st.DrawFn, *, faults: bool = False, max_ops: int = 12) -> Generated:

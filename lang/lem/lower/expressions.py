@@ -147,7 +147,7 @@ class Expressions:
 
     def _loads(self, e: typed.Load, wanted: slice) -> tuple[Value, ...]:
         """The wanted fields of an element (of an array of numbers: the element)."""
-        subs = self.subscripts(e.array, e.subs)
+        subs = self.subscripts(e.array, e.subs, e.boundary)
         arrays = self.st.arrays[e.array]
         fills: tuple[Value | None, ...] = self.values(e.fill) if e.fill is not None else (None,) * len(arrays)
         place = self.st.place(e.span)
@@ -156,15 +156,19 @@ class Expressions:
             for array, fill in zip(arrays[wanted], fills[wanted], strict=True)
         )
 
-    def subscripts(self, array: typed.ArrayVar, subs: Iterable[typed.At | typed.Whole]) -> tuple[Affine, ...]:
-        """Subscripts as affine forms, with the tests that a gather needs."""
+    def subscripts(
+        self, array: typed.ArrayVar, subs: Iterable[typed.At | typed.Whole], boundary: str = ""
+    ) -> tuple[Affine, ...]:
+        """Subscripts as affine forms, with the tests that a gather needs, or a policy for what lies outside."""
         out = []
         for n, s in enumerate(subs):
             if isinstance(s, typed.Whole):
                 out.append(Affine(((1, self.st.whole(s.axis)),)))
                 continue
             index = self.value(s.index)
-            if s.check:
+            if s.check and boundary:
+                self.st.require_some(self.st.axis_size(array, n), array.name, n, boundary, s.span)
+            elif s.check:
                 self.st.require_index(index, self.st.axis_size(array, n), array.name, n, s.span)
             out.append(self.st.affine(index))
         return tuple(out)

@@ -264,6 +264,11 @@ class State:
         text = f"index {{0}} is outside axis {axis} of `{array}`, which has size {{1}}"
         self.require(ok, "E0601", text, span, (index, size))
 
+    def require_some(self, size: Value, array: str, axis: int, boundary: str, span: Span) -> None:
+        """An axis has elements that `clamp` or `wrap` can give."""
+        ok = self.emit(ops.Compare("ge", size, self.const(1, I64)))
+        self.require(ok, "E0601", f"axis {axis} of `{array}` is empty, so `{boundary}` has nothing to give", span, ())
+
     def require_bound(self, bound: Value, size: Value, text: str, span: Span) -> None:
         """A bound of a range may be one behind the last place."""
         low = self.emit(ops.Compare("ge", bound, self.const(0, I64)))

@@ -235,7 +235,10 @@ def _check_at(
         return None, None
     form = integers.linear(ctx, index)
     if policy:
-        return typed.At(index, False, item.span), form
+        # A rim or a way round needs an element; `fill` does not.
+        length = array.sizes[axis]
+        has_some = policy == "fill" or (length is not None and ctx.facts.prove_le(1, length))
+        return typed.At(index, not has_some, item.span), form
     verdict = classify_index(ctx.facts, form, array.sizes[axis], bare_dim=_bare_dim(ctx, index))
     if not settle_verdict(ctx, verdict, array, axis, node, is_store):
         return None, None

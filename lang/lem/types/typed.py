@@ -178,8 +178,8 @@ class IndexRef(Expr):
 
 @dataclass(eq=False, slots=True)
 class At:
-    """A subscript that picks one place. `check`: must be tested in range where it runs (a gather); else it is proven or
-    covered by a condition of the signature."""
+    """A subscript that picks one place. `check`: must be tested where it runs: for its range (a gather), or, with a policy
+    for what lies outside, that its axis has elements; else that is proven or covered by a condition of the signature."""
 
     index: Expr  # i64
     check: bool
