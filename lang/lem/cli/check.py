@@ -5,18 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from lem import pipeline, texts
 from lem.cli import output
 from lem.cli.codes import Exit
+from lem.cli.tried import Trial, block_trials
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.as_json import to_json
 from lem.diagnostics.codes import E0326
 from lem_runtime.abi.signature import Signature
-
-if TYPE_CHECKING:
-    from lem.cli.trials import Trial
 
 
 def command(args: argparse.Namespace) -> int:
@@ -26,7 +23,7 @@ def command(args: argparse.Namespace) -> int:
         diags = Diagnostics()
         source = texts.read_source(path, diags)
         program = pipeline.analyse(source, diags) if source is not None else None
-        tried = _tried(program) if program is not None else []
+        tried = list(block_trials(program)) if program is not None else []
         for trial in tried:
             if trial.problem is not None:
                 diags.error(E0326, trial.problem.span, trial.problem.label, help=trial.problem.help)
@@ -41,15 +38,6 @@ def command(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(reports)
     return code
-
-
-def _tried(program: pipeline.Program) -> list[Trial]:
-    """Trials of kernels with other blocks. Where the texts speak of no blocks, what runs them is not even loaded."""
-    if not any("tiles" in f.text for f in (program.source, *program.files)):
-        return []
-    from lem.cli.trials import block_trials
-
-    return list(block_trials(program))
 
 
 def lem_files(arguments: Sequence[str]) -> list[str]:

@@ -6,8 +6,7 @@ blocks of 1, of 3 and whole, by the interpreter. Gives for each kernel what diff
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -15,10 +14,10 @@ import numpy as np
 
 from lem import ir, pipeline
 from lem.cli.output import span_of
-from lem.diagnostics import CODES, Diagnostic, Diagnostics
-from lem.ir import interpreter, ops
+from lem.cli.tried import Trial
+from lem.diagnostics import CODES, Diagnostic
+from lem.ir import interpreter, ops, queries
 from lem.ir.interpreter import formats
-from lem.types.numbers import REPRESENTATIVE
 from lem_runtime import numpy_dtype
 from lem_runtime.abi import signature as sig
 from lem_runtime.abi.dtypes import DTYPES
@@ -29,39 +28,18 @@ _SCALARS: Mapping[str, Any] = {"bool": True, "int": 2, "float": 0.75}
 _MOST_NUMBERS = 100_000  # in the arrays of a real call that is tried again in other blocks
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """Of one kernel. problem: its result depends on the blocks. not_run: why no made-up input could be run."""
-
-    kernel: str
-    problem: Diagnostic | None = None
-    not_run: str = ""
-
-
-def block_trials(program: pipeline.Program) -> Iterator[Trial]:
-    """One trial for each kernel of the program's own file that has a `tiles` loop."""
-    own = [n for n, f in program.typed.functions.items() if f.span.source is program.source and f.kind == "kernel"]
-    for name in [n for n in own if "[" not in n]:
-        if interpreter.has_tiles(program.ir, name):
-            yield _trial(program, name, name)
-    for generic in program.typed.generics.values():
-        dtypes = {param: REPRESENTATIVE[bound].name for param, bound in generic.params}
-        made = pipeline.instantiate(program, generic.name, dtypes, Diagnostics())
-        if made is not None and interpreter.has_tiles(made[0].ir, made[1]):
-            yield _trial(made[0], made[1], generic.name)
-
-
 def depends_on_blocks(
     program: pipeline.Program, name: str, arrays: Mapping[str, Any], scalars: Mapping[str, Any], dims: Mapping[str, int]
 ) -> Diagnostic | None:
     """What is wrong with a call of kernel `name` when its `tiles` loops are cut in other ways. Large calls are let be."""
-    if not interpreter.has_tiles(program.ir, name) or sum(a.size for a in arrays.values()) > _MOST_NUMBERS:
+    if not queries.has_tiles(program.ir, name) or sum(a.size for a in arrays.values()) > _MOST_NUMBERS:
         return None
     found = interpreter.block_dependence(program.ir, name, arrays, scalars, dims)
     return _problem(program, name, found[0]) if found else None
 
 
-def _trial(program: pipeline.Program, name: str, shown: str) -> Trial:
+def run_trial(program: pipeline.Program, name: str, shown: str) -> Trial:
+    """Try the kernel `name`, which its program calls `shown`."""
     functions = program.ir.closure(name).functions.values()
     if any(isinstance(o, ops.While) for f in functions for o in ir.walk_ops(f.body)):
         return Trial(shown, not_run="it has a `while` loop, which made-up inputs might never end")

@@ -396,3 +396,9 @@ def _call_work(
         o.callee, total(w.flops for w in inner), total(w.bytes_read for w in inner),
         total(w.bytes_written for w in inner),
     )  # fmt: skip
+
+
+def has_tiles(module: Module, name: str) -> bool:
+    """Does a function, or one that it calls, have a loop over blocks?"""
+    functions = module.closure(name).functions.values()
+    return any(isinstance(o, ops.Tiles) for f in functions for o in walk_ops(f.body))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lem.ir import ops
-from lem.ir.core import Module, walk_ops
+from lem.ir import queries
+from lem.ir.core import Module
 from lem.ir.interpreter.execute import run
 from lem.ir.interpreter.formats import Data, wide
 from lem.ir.interpreter.frame import Number
@@ -29,11 +29,6 @@ class BlockDependence:
     error: float
 
 
-def has_tiles(module: Module, name: str) -> bool:
-    fn = module.closure(name).functions.values()
-    return any(isinstance(o, ops.Tiles) for f in fn for o in walk_ops(f.body))
-
-
 def block_dependence(
     module: Module,
     name: str,
@@ -49,7 +44,7 @@ def block_dependence(
         return out.arrays if out.fault is None else None
 
     base = results(None)
-    if base is None or not has_tiles(module, name):
+    if base is None or not queries.has_tiles(module, name):
         return ()
     found: list[BlockDependence] = []
     for size in SIZES:
