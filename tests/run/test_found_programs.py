@@ -130,3 +130,27 @@ kernel f[M, N](x: f32[N], a: u64, b: int, y: out f32[M, N]):
     for target in TARGETS:
         fault = fault_of(text, target=target, **given)
         assert (fault.code, fault.indices) == ("E0601", (0, 0))
+
+
+def test_a_branch_with_checks_stays_with_its_element() -> None:
+    text = """
+kernel f[M, K](x: bool[M, 4, 1], p: i64[4], y: out i64[4, K]):
+    for i, j in grid(4, K):
+        y[i, j] = where(all(True if i >= 1 else x[k, p[i], 0] for k in M[2:-1]), 1, 2)
+"""
+    x = np.ones((6, 4, 1), bool)
+    x[3, 2, 0] = False
+    assert check_run(text, x=x, p=np.array([2, 0, 0, 9]), K=3)["y"].tolist() == [[2] * 3, *[[1] * 3] * 3]
+    for target in TARGETS:
+        fault = fault_of(text, target=target, x=x, p=np.array([7, 0, 0, 9]), K=3)
+        assert (fault.code, fault.indices) == ("E0601", (0, 0))
+
+
+def test_what_no_position_of_an_axis_reads_is_not_read() -> None:
+    text = """
+kernel f[N, K](x: f32[K], y: out f32[N]):
+    for i in grid(N):
+        y[i] = sum(x[2] for k in K)
+"""
+    assert check_run(text, x=np.zeros(0, np.float32), N=3)["y"].tolist() == [0, 0, 0]
+    assert check_run(text, x=np.full(3, 2, np.float32), N=2)["y"].tolist() == [6, 6]

@@ -199,6 +199,8 @@ def _check(
 ) -> None:  # fmt: skip
     """Every place is in range where its op is active (`strict`: not known yet); and what checked runs look for."""
     shadows = f.run.shadows
+    # What is read here may be meant for each position of an axis, and there is none: then nobody reads it.
+    strict = strict and (writes or all(d.n for d in f.space.domains.values()))
     if not strict and shadows is None:
         return
     numbers, index = lanes(f, place)

@@ -331,8 +331,8 @@ class Element(Weaver):
 
     def depth(self, o: ir.Op) -> int:
         """Level at which all that an op needs is known, without writing any code. What it reads of arrays that are
-        written here keeps it where it is."""
-        if self.reads_written(o):
+        written here keeps it where it is, and so does a branch or loop with checks: those speak of the element at hand."""
+        if self.stays(o):
             return self.level
         level = max((self.known[r].checked for r in o.results if r in self.known), default=0)
         seen: set[tuple[Value, frozenset[Axis]]] = set()
@@ -353,7 +353,7 @@ class Element(Weaver):
                 bound = [self.bound[a].level for a in kept.axes if a in self.bound and a not in inside]
                 level = max(level, kept.level, *bound)
             elif known is not None:
-                if self.reads_written(known.op):
+                if self.stays(known.op):
                     return self.level
                 level = max(level, known.checked)
                 if known.op.blocks:  # what a loop carries has the axes that its type says, needed or not
@@ -361,6 +361,9 @@ class Element(Weaver):
                 closed = inside | axes_closed(known.op)
                 stack.extend((n, closed) for n in _needs(known.op))
         return min(level, self.level)
+
+    def stays(self, o: ir.Op) -> bool:
+        return self.reads_written(o) or any(self.has_effect(p) for b in o.blocks for p in b.ops)
 
     def _index_depth(self, axis: Axis, inside: frozenset[Axis], stack: list[tuple[Value, frozenset[Axis]]]) -> int:
         """Of an index: the loop that binds it, or what the bounds of the loop to come need."""
