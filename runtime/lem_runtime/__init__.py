@@ -10,12 +10,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lem_runtime.abi.bundle import BundleError as BundleError
     from lem_runtime.abi.signature import CallError as CallError
     from lem_runtime.binding import facts_of as facts_of
     from lem_runtime.binding import layouts_of as layouts_of
+    from lem_runtime.bundle import Bundled as Bundled
+    from lem_runtime.bundle import load as load
     from lem_runtime.call.callables import begin as begin
     from lem_runtime.call.callables import callable_type as callable_type
+    from lem_runtime.call.convention import Arguments as Arguments
+    from lem_runtime.call.convention import returned as returned
+    from lem_runtime.call.convention import sort as sort
     from lem_runtime.call.direct import Direct as Direct
+    from lem_runtime.call.texts import core_text as core_text
+    from lem_runtime.call.texts import wrapper_texts as wrapper_texts
     from lem_runtime.call.wrapper import NotPlain as NotPlain
     from lem_runtime.faults import Interrupted as Interrupted
     from lem_runtime.faults import KernelFault as KernelFault
@@ -24,7 +32,9 @@ if TYPE_CHECKING:
     from lem_runtime.faults import fill_text as fill_text
     from lem_runtime.loader import LoadError as LoadError
     from lem_runtime.loader import register_fallback as register_fallback
+    from lem_runtime.machine import MACHINE_NAMES as MACHINE_NAMES
     from lem_runtime.machine import detect as detect
+    from lem_runtime.machine import named_machine as named_machine
     from lem_runtime.native import NoCompiler as NoCompiler
     from lem_runtime.native import default_threads as default_threads
     from lem_runtime.native import use_compiler as use_compiler
@@ -48,9 +58,13 @@ if TYPE_CHECKING:
 
 _HOME = {
     "CallError": "abi.signature", "facts_of": "binding", "layouts_of": "binding",
+    "BundleError": "abi.bundle", "Bundled": "bundle", "load": "bundle",
+    "core_text": "call.texts", "wrapper_texts": "call.texts",
+    "Arguments": "call.convention", "returned": "call.convention", "sort": "call.convention",
     "Direct": "call.direct", "begin": "call.callables", "callable_type": "call.callables", "NotPlain": "call.wrapper",
     "Interrupted": "faults", "KernelFault": "faults", "RunError": "faults", "TimeUp": "faults", "fill_text": "faults",
     "LoadError": "loader", "register_fallback": "loader", "detect": "machine",
+    "MACHINE_NAMES": "machine", "named_machine": "machine",
     "NoCompiler": "native", "default_threads": "native", "use_compiler": "native",
     "Mark": "runner", "Progress": "runner", "Runner": "runner", "RunResult": "runner", "run": "runner",
     "Store": "store", "StoreRefused": "store", "open_default": "store",

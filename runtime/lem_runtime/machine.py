@@ -13,6 +13,8 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -69,6 +71,41 @@ def x86_machine(
     wide = level >= 4
     bits = 512 if wide else 256 if level >= 3 else 128
     return Machine(triple, names[level - 1], extra, bits, 32 if wide else 16, level >= 3, *caches, cores, name)
+
+
+def named_machine(name: str) -> Machine | None:
+    """A machine by its name, not this one: "x86-64-v3", "aarch64" (of this system), "host", or "baseline", which every
+    machine of the last fifteen years is that has the host's architecture. None for another name.
+
+    What code for a named level looks like does not depend on where it was made: sizes of caches are those of no machine.
+    """
+    host = detect()
+    arch = "x86_64" if name in LEVELS else name
+    if name == "host":
+        return host
+    if name == "baseline":
+        return named_machine("x86-64-v2" if host.triple.startswith("x86_64") else "aarch64")
+    if name in LEVELS:
+        flags = frozenset().union(*LEVELS.values())
+        made = x86_machine(flags, _triple(arch), name, _CACHES, host.n_cores, "")
+        return replace(made, features=())
+    if name == "aarch64":
+        return Machine(_triple(arch), "generic", (), 128, 32, True, *_CACHES, host.n_cores)
+    return None
+
+
+MACHINE_NAMES: Final = ("baseline", "host", *LEVELS, "aarch64")
+
+
+def can_run(triple: str, cpu: str, features: Sequence[str]) -> bool:
+    """Whether this machine runs code made for another one."""
+    host = detect()
+    if triple != host.triple or not set(features) <= set(host.features):
+        return False
+    levels = list(LEVELS)
+    if cpu in levels and host.cpu in levels:
+        return levels.index(cpu) <= levels.index(host.cpu)
+    return cpu == host.cpu
 
 
 def x86_level(flags: frozenset[str]) -> int:

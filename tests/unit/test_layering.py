@@ -21,7 +21,7 @@ from tests.support import ROOT
 _FRONT = ("source", "diagnostics", "syntax", "names", "types")
 _BACK = ("source", "diagnostics", "ir", "passes", "schedule", "targets")
 _STAGES = (*_FRONT, "lower", *_BACK)
-_TOOLS = ("texts", "pipeline", "embed", "tune", "worker", "ide", "lsp", "cli")
+_TOOLS = ("texts", "pipeline", "aot", "embed", "tune", "worker", "ide", "lsp", "cli")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "source": (),
     "diagnostics": ("source",),
@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "targets": _BACK,
     "texts": ("", "source", "diagnostics"),
     "pipeline": ("texts", *_STAGES),
+    "aot": ("", "texts", *_STAGES, "pipeline"),
     "embed": ("", "texts", *_STAGES, "pipeline", "worker"),
     "tune": ("texts", *_STAGES, "pipeline", "worker"),
     "worker": ("", "texts", *_STAGES, "pipeline"),

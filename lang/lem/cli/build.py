@@ -6,14 +6,13 @@ Takes a file and the kinds to show; prints texts (under headings, where there ar
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NoReturn
 
 from lem import ir, pipeline, syntax, texts
-from lem.cli import files, inputs, output
+from lem.cli import ahead, inputs, output
 from lem.cli.codes import Exit
 from lem.cli.session import Entry, analysed, find_entry, instance, other_file, split_entry
 from lem.diagnostics import Diagnostics
@@ -29,6 +28,10 @@ KINDS = ("ast", "ir", "schedule", "loops", "ll", "asm", "obj")
 
 
 def command(args: argparse.Namespace) -> int:
+    if ahead.wants(args):
+        return ahead.command(args)
+    if args.cpu:
+        output.fail("E0620", "--cpu is for what runs elsewhere", help="a bundle: -o NAME.lemb")
     path, wanted = split_entry(args.file)
     diags = Diagnostics()
     source = texts.read_source(path, diags)
@@ -52,7 +55,7 @@ def _kinds(emit: str) -> list[str]:
     kinds = [kind.strip() for kind in emit.split(",") if kind.strip()]
     for kind in kinds:
         if kind not in KINDS:
-            _refuse("--emit", kind, KINDS)
+            _refuse("--emit", kind, (*KINDS, *ahead.KINDS))
     return list(dict.fromkeys(kinds))
 
 
@@ -160,25 +163,16 @@ def _show(build: _Build, shown: list[tuple[str, str]], path: str | None) -> None
     if path is None:
         print("\n".join(parts), end="")
     else:
-        _write(build, path, "\n".join(parts).encode())
+        ahead.write(build.source, path, "\n".join(parts).encode())
 
 
 def _write_object(build: _Build, path: str | None) -> None:
     code = build.code()
     path = path or f"{_plain(build.entry.name)}.o"
-    _write(build, path, code)
+    ahead.write(build.source, path, code)
     print(f"{path}: {len(code):,} bytes of code of `{build.entry.name}` for {detect().cpu}")
 
 
 def _plain(entry: str) -> str:
     """The name of an entry as a file name that no shell minds: `copy[f32]` gives `copy-f32`."""
     return re.sub(r"[^\w.]+", "-", entry).strip("-")
-
-
-def _write(build: _Build, path: str, data: bytes) -> None:
-    if os.path.exists(path) and (path.endswith(".lem") or os.path.samefile(path, build.source.name)):
-        output.fail("E0611", f"-o {path} would overwrite a program", help="choose another name")
-    try:
-        files.write_bytes(path, data)
-    except files.FileProblem as e:
-        output.fail(e.code, e.message, help=e.help)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 from lem.cli import output, reading
 from lem.cli.files import NARROW, FileProblem
-from lem.cli.session import Entry, Session
+from lem.cli.session import Entry, Prepared
 from lem.diagnostics.suggest import nearest
 from lem_runtime import CallError, facts_of, numpy_dtype, rounded, split
 from lem_runtime.abi import signature, sizes
@@ -36,7 +36,7 @@ class Inputs:
     dtypes: dict[str, str] = field(default_factory=dict)  # of a generic kernel's type parameters
 
 
-def bind(session: Session, values: Sequence[str], type_params: Sequence[tuple[str, str]]) -> Inputs:
+def bind(session: Prepared, values: Sequence[str], type_params: Sequence[tuple[str, str]]) -> Inputs:
     """Read and check all that was given. Stops with a report where something does not fit."""
     sig = session.entry.signature
     found = Inputs(dtypes=told_dtypes(session.entry, type_params))
@@ -61,7 +61,7 @@ def bind(session: Session, values: Sequence[str], type_params: Sequence[tuple[st
     return found
 
 
-def facts(session: Session, found: Inputs) -> Facts:
+def facts(session: Prepared, found: Inputs) -> Facts:
     """What may be assumed about this call; shapes, dimensions and conditions are checked on the way."""
     sig = session.entry.signature
     scalars = {p.name: p.default for p in sig.params if p.default is not None} | found.scalars
@@ -136,7 +136,7 @@ def described(p: Param) -> str:
 
 
 # ---------------------------------------------------------------- values
-def _take(found: Inputs, session: Session, name: str, value: str) -> None:
+def _take(found: Inputs, session: Prepared, name: str, value: str) -> None:
     sig = session.entry.signature
     param = sig.param(name)
     if param is None:
@@ -158,7 +158,7 @@ def _put(values: dict[str, Any], param: Param, value: Any) -> None:
         values[param.name] = value
 
 
-def _read(found: Inputs, session: Session, param: Param, path: str) -> reading.Loaded:
+def _read(found: Inputs, session: Prepared, param: Param, path: str) -> reading.Loaded:
     """The array that a file holds for a parameter."""
     name = param.name
     dtype = found.dtypes.get(param.dtype, "") if param.dtype in session.entry.type_params else param.dtype

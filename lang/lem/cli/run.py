@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from lem.cli import files, inputs, output, report
 from lem.cli.codes import Exit
-from lem.cli.session import Session, open_session
+from lem.cli.session import Prepared, open_session, split_entry
 from lem.diagnostics.suggest import nearest
 from lem_runtime import CallError, Interrupted, KernelFault, LoadError, NoCompiler, RunError, RunResult, TimeUp, run, split
 from lem_runtime.abi.artifact import Artifact
@@ -21,7 +21,7 @@ from lem_runtime.abi.signature import Param, Signature
 def command(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     file, values = _words(args.words)
-    session = open_session(file, use_cache=not args.no_cache)
+    session = _open(args, file)
     sig = session.entry.signature
     paths = _output_paths(args, sig)
     bound = inputs.bind(session, values, args.dtype)
@@ -34,7 +34,7 @@ def command(args: argparse.Namespace) -> int:
     _write(paths, results)
     numbers = _numbers(sig, bound) | result.dims
     prepared_ms = (ready - started) * 1e3
-    ran = report.Ran(artifact, result, results, paths, numbers, session.machine.cpu, prepared_ms, session.notes)
+    ran = report.Ran(artifact, result, results, paths, numbers, session.cpu, prepared_ms, session.notes)
     if args.json:
         report.print_json(ran)
     else:
@@ -42,6 +42,16 @@ def command(args: argparse.Namespace) -> int:
             report.print_report(ran)
         report.print_results(ran)
     return Exit.DONE
+
+
+def _open(args: argparse.Namespace, file: str) -> Prepared:
+    """A text, or a bundle. What belongs to the other one is loaded only where it is needed."""
+    path, wanted = split_entry(file)
+    if not path.endswith(".lemb"):
+        return open_session(file, use_cache=not args.no_cache)
+    from lem.cli import bundled
+
+    return bundled.open_bundle(path, wanted)
 
 
 def _numbers(sig: Signature, bound: inputs.Inputs) -> dict[str, int]:
@@ -74,7 +84,7 @@ def _result(sig: Signature, p: Param, value: Any) -> files.Result:
 
 
 # ---------------------------------------------------------------- running
-def _run(args: argparse.Namespace, session: Session, artifact: Artifact, bound: inputs.Inputs) -> RunResult:
+def _run(args: argparse.Namespace, session: Prepared, artifact: Artifact, bound: inputs.Inputs) -> RunResult:
     progress = report.Progress(args.json)
     try:
         with progress:
@@ -94,11 +104,12 @@ def _run(args: argparse.Namespace, session: Session, artifact: Artifact, bound: 
         output.fail("E0501", str(e), exit_code=Exit.INTERNAL)
 
 
-def _fail_run(e: RunError, session: Session, code: int, progress: report.Progress) -> NoReturn:
-    place = e.place or session.entry.signature.place
+def _fail_run(e: RunError, session: Prepared, code: int, progress: report.Progress) -> NoReturn:
+    told = session.told(e.place)
+    place = None if told else e.place or session.entry.signature.place
     output.fail(
-        e.code, e.message, place=place, sources=session.files, help=e.help, note="no output was written",
-        exit_code=code, prints=progress.kept,
+        e.code, e.message, place=place, sources=session.files, help=e.help, exit_code=code, prints=progress.kept,
+        note=f"{told}; no output was written" if told else "no output was written",
     )  # fmt: skip
 
 

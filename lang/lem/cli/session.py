@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from lem import texts
 from lem.cli import output, reading
@@ -22,7 +22,7 @@ from lem.source import SourceFile, Span
 from lem_runtime import Store, StoreRefused, detect, use_compiler
 from lem_runtime.abi.artifact import Artifact, BadArtifact, decode, encode, signature_from_json
 from lem_runtime.abi.machine import Machine
-from lem_runtime.abi.signature import Signature
+from lem_runtime.abi.signature import Place, Signature
 from lem_runtime.abi.source import Facts
 
 if TYPE_CHECKING:
@@ -36,6 +36,21 @@ class Entry:
     name: str
     signature: Signature
     type_params: tuple[str, ...] = ()  # of a generic kernel
+
+
+class Prepared(Protocol):
+    """What runs, wherever it comes from. told: what is said of a place that cannot be drawn; notes: said after the run."""
+
+    @property
+    def entry(self) -> Entry: ...
+    @property
+    def files(self) -> tuple[SourceFile, ...]: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
+    @property
+    def cpu(self) -> str: ...
+    def artifact(self, facts: Facts) -> Artifact: ...
+    def told(self, place: Place | None) -> str: ...
 
 
 @dataclass(slots=True)
@@ -66,6 +81,14 @@ class Session:
         if self.store and not self.store.put(key, encode(made)):
             self.notes.append(f"compiled code could not be kept in {self.store.path}")
         return made
+
+    @property
+    def cpu(self) -> str:
+        return self.machine.cpu
+
+    def told(self, place: Place | None) -> str:
+        """Nothing: places of a text are drawn."""
+        return ""
 
     def compile(self, facts: Facts) -> Artifact:
         from lem import pipeline
@@ -154,14 +177,14 @@ def _open_store() -> tuple[Store | None, list[str]]:
         return None, [f"compiled code is not kept: {e}"]
 
 
-def other_file(path: str) -> str:
+def other_file(path: str, ending: str = ".lem") -> str:
     """What may have been meant by a file that cannot be read."""
     if os.path.isdir(path):
-        inside = sorted(n for n in os.listdir(path) if n.endswith(".lem"))
+        inside = sorted(n for n in os.listdir(path) if n.endswith(ending))
         return f"name a file in it, such as {os.path.join(path, inside[0])}" if inside else ""
-    if os.path.isfile(path + ".lem"):
-        return f"did you mean `{path}.lem`?"
-    return reading.similar_file(path, ".lem")
+    if os.path.isfile(path + ending):
+        return f"did you mean `{path}{ending}`?"
+    return reading.similar_file(path, ending)
 
 
 def _write_manifest(s: Session) -> bytes:
@@ -212,25 +235,26 @@ def find_entry(program: pipeline.Program, wanted: str, path: str) -> Entry:
     """`main`, or the file's only kernel or task, or the one named (LANGUAGE 44). Stops when there is none."""
     entries = entries_of(program)
     waiting = {name: (why, span) for name, why, span in program.typed.not_run}
+    first = wanted or ("main" if "main" in waiting else "" if entries else next(iter(waiting), ""))
+    if first in waiting and first not in entries:
+        _cannot_run(first, *waiting[first])
+    return pick_entry(entries, wanted, path, bool(program.typed.tests))
+
+
+def pick_entry(entries: Mapping[str, Entry], wanted: str, path: str, has_tests: bool = False) -> Entry:
+    """The same of what can run."""
     if wanted in entries:
         return entries[wanted]
-    if wanted in waiting:
-        _cannot_run(wanted, *waiting[wanted])
     if wanted:
         guess = nearest(wanted, entries)
         label = f"`{path}` has no kernel or task `{wanted}`"
         output.fail("E0618", label, help=f"did you mean `{guess}`?" if guess else _named(entries))
-    if "main" in waiting:
-        _cannot_run("main", *waiting["main"])
     if "main" in entries:
         return entries["main"]
     if len(entries) == 1:
         return next(iter(entries.values()))
-    if not entries and waiting:
-        name, (why, span) = next(iter(waiting.items()))
-        _cannot_run(name, why, span)
     if not entries:
-        only_tests = f"; to run its tests: lem test {path}" if program.typed.tests else ""
+        only_tests = f"; to run its tests: lem test {path}" if has_tests else ""
         output.fail("E0618", f"`{path}` has no kernel and no task{only_tests}")
     first = next(iter(entries))
     output.fail("E0618", f"`{path}` has several: {', '.join(entries)}", help=f"name one: {path}:{first}")
@@ -254,4 +278,3 @@ def entries_of(program: pipeline.Program) -> Mapping[str, Entry]:
     for name, g in program.typed.generics.items():
         found[name] = Entry(name, g.signature, tuple(p for p, _ in g.params))
     return found
-

@@ -23,7 +23,6 @@ from lem_runtime import (
     Direct,
     NotPlain,
     RunError,
-    RunResult,
     detect,
     layouts_of,
     lem_dtype,
@@ -112,7 +111,7 @@ class Engine:
         except RunError as e:
             self._raise(e)
         self._make_direct(thing, artifact)
-        return _returned(artifact.signature, result)
+        return arguments.returned(artifact.signature, result)
 
     def _artifact(self, facts: Facts) -> Artifact:
         made = self._artifacts.get(facts)
@@ -174,14 +173,6 @@ class Engine:
         n_arrays = sum(p.is_array for p in front.signature.params)
         dtypes = facts.dtypes if facts is not None and front.type_params else ()
         return self.compiler.show(Facts(("inner",) * n_arrays, (), dtypes), what)
-
-
-def _returned(signature: Signature, result: RunResult) -> Any:
-    for line in result.prints:
-        print(line)
-    named = {**result.outputs, **result.scalars}
-    values = tuple(named[p.name] for p in signature.arguments if p.effect == "result")
-    return None if not values else values[0] if len(values) == 1 else values
 
 
 # ---------------------------------------------------------------- what a text is, on disk

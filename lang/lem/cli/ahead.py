@@ -1,0 +1,115 @@
+"""``lem build`` for later: a bundle (.lemb), which runs without the compiler."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from lem import texts
+from lem.aot import bundle as bundles
+from lem.aot.functions import Function
+from lem.cli import files, inputs, output
+from lem.cli.session import analysed, entries_of, find_entry, instance, other_file, split_entry
+from lem.diagnostics import Diagnostics
+from lem.diagnostics.suggest import nearest
+from lem.source import SourceFile
+from lem_runtime import MACHINE_NAMES, core_text, named_machine, wrapper_texts
+from lem_runtime.abi import bundle
+from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.source import Facts
+
+KINDS = ("bundle",)
+
+
+def wants(args: argparse.Namespace) -> bool:
+    """Whether a command line asks for one of these."""
+    asked = {kind.strip() for kind in (args.emit or "").split(",")}
+    return not asked.isdisjoint(KINDS) or (not args.emit and not args.show and (args.output or "").endswith(".lemb"))
+
+
+def command(args: argparse.Namespace) -> int:
+    kinds = [kind.strip() for kind in (args.emit or "bundle").split(",") if kind.strip()]
+    others = [kind for kind in kinds if kind not in KINDS]
+    if others or args.show:
+        output.fail("E0620", f"{', '.join(kinds)} cannot be made together with {others[0] if others else '--show'}")
+    if args.any_layout:
+        output.fail("E0620", "--any-layout says nothing here: a bundle has code for any strides")
+    source = _source(args.file)
+    functions = _functions(source, split_entry(args.file)[1], args.dtype)
+    machines = _machines(args.cpu or "baseline,host")
+    path = args.output or f"{_stem(source)}.lemb"
+    data = bundle.encode(bundles.make(functions, machines, bundles.Texts(core_text, wrapper_texts)))
+    write(source, path, data)
+    cpus = ", ".join(dict.fromkeys(m.cpu for m in machines))
+    print(f"{path}: {len(data):,} bytes, {_listed([f.name for f in functions])} for {cpus}")
+    return 0
+
+
+def _source(argument: str) -> SourceFile:
+    path, _ = split_entry(argument)
+    diags = Diagnostics()
+    source = texts.read_source(path, diags)
+    if source is None:
+        output.fail(diags.items[0].code.id, diags.items[0].label, help=other_file(path))
+    return source
+
+
+def _stem(source: SourceFile) -> str:
+    return os.path.splitext(os.path.basename(source.name))[0] or "program"
+
+
+def _functions(source: SourceFile, wanted: str, told: list[tuple[str, str]]) -> list[Function]:
+    """The entry that is named, or all that can be called; what cannot be compiled now is left out, with a note."""
+    program = analysed(source)
+    entries = dict(entries_of(program))
+    if wanted:
+        entries = {wanted: find_entry(program, wanted, source.name)}
+    unknown = next((t for t, _ in told if not any(t in e.type_params for e in entries.values())), None)
+    if unknown is not None:
+        output.fail("E0609", f"no kernel of `{source.name}` has a type parameter `{unknown}`")
+    found = []
+    for name, entry in entries.items():
+        mine = inputs.told_dtypes(entry, [(t, dtype) for t, dtype in told if t in entry.type_params])
+        missing = next((t for t in entry.type_params if t not in mine), None)
+        if missing is not None and wanted:
+            output.fail("E0325", f"`{name}` is generic over `{missing}`", help=f"give its type: --dtype {missing}=f32")
+        if missing is not None:
+            help = f"--dtype {missing}=f32 would make it"
+            print(f"note: `{name}` is generic over `{missing}`, so it is left out ({help})", file=sys.stderr)
+            continue
+        made, instance_name = instance(program, entry, Facts((), (), tuple(sorted(mine.items()))))
+        found.append(Function(name, made, instance_name))
+    if not found:
+        output.fail("E0618", f"`{source.name}` has no kernel and no task to build")
+    return found
+
+
+def _machines(names: str) -> list[Machine]:
+    found = []
+    for name in (part.strip() for part in names.split(",") if part.strip()):
+        machine = named_machine(name)
+        if machine is None:
+            guess = nearest(name, MACHINE_NAMES)
+            help = f"did you mean `{guess}`?" if guess else f"there are {', '.join(MACHINE_NAMES)}"
+            output.fail("E0620", f"--cpu does not know `{name}`", help=help)
+        found.append(machine)
+    if not found:
+        output.fail("E0620", "--cpu names no processor", help=f"there are {', '.join(MACHINE_NAMES)}")
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:6])
+    return shown + (f" and {len(names) - 6} more" if names[6:] else "")
+
+
+def write(source: SourceFile, path: str, data: bytes) -> None:
+    """A file that is made, whole or not at all; never in the place of a program."""
+    if os.path.exists(path) and (path.endswith(".lem") or os.path.samefile(path, source.name)):
+        output.fail("E0611", f"-o {path} would overwrite a program", help="choose another name")
+    try:
+        files.write_bytes(path, data)
+    except files.FileProblem as e:
+        output.fail(e.code, e.message, help=e.help)

@@ -1,0 +1,81 @@
+"""A call as Python writes it, in the terms of a signature; and what it gives back.
+
+Takes the arguments of a call; gives arrays where they lie, scalars, and dimensions by name. Arrays of NumPy are taken as
+they are, those of other libraries through DLPack; nothing is copied or converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lem_runtime.abi.signature import CallError, Param, Signature
+from lem_runtime.runner import RunResult
+
+
+@dataclass(slots=True)
+class Arguments:
+    """What a call gives."""
+
+    arrays: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    scalars: dict[str, Any] = field(default_factory=dict)
+    dims: dict[str, int] = field(default_factory=dict)
+
+
+def sort(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+    """Parameters by their kind. Raises :class:`CallError` for what does not fit."""
+    params = [p for p in signature.arguments if p.effect != "result"]
+    if len(args) > len(params):
+        n, m = len(params), len(args)
+        raise CallError("E0607", f"`{signature.name}` takes {n} argument{'s' if n != 1 else ''}, found {m}", signature.place)
+    given = dict(zip((p.name for p in params), args, strict=False))
+    out = Arguments()
+    for name, value in kwargs.items():
+        if name in given:
+            raise CallError("E0607", f"`{name}` of `{signature.name}` is given twice", signature.place)
+        if name in signature.dims:
+            out.dims[name] = value
+        else:
+            given[name] = value
+    for p in params:
+        if p.name not in given:
+            if p.is_array or p.default is None:
+                raise CallError("E0608", f"`{p.name}` of `{signature.name}` is missing", p.place)
+        elif p.is_array:
+            out.arrays[p.name] = _array(p, given[p.name])
+        else:
+            out.scalars[p.name] = given[p.name]
+    known = {p.name for p in params}
+    unknown = next((name for name in given if name not in known), None)
+    if unknown is not None:
+        raise CallError("E0609", f"`{signature.name}` has no parameter `{unknown}`", signature.place)
+    return out
+
+
+def _array(p: Param, value: Any) -> Any:
+    """The array itself; for other libraries a view of the same memory."""
+    if isinstance(value, np.ndarray) or isinstance(value, Mapping):  # a mapping: one array per field of a struct
+        return value
+    if not hasattr(value, "__dlpack__") or isinstance(value, np.generic):
+        raise CallError("E0607", f"`{p.name}` expects an array of {p.dtype}, found {type(value).__name__}", p.place)
+    try:
+        view = np.from_dlpack(value)
+    except (BufferError, RuntimeError, TypeError) as e:
+        raise CallError("E0607", f"`{p.name}` lies where the CPU cannot read it: {e}", p.place) from None
+    if p.is_written and not view.flags.writeable:
+        plain = np.asarray(value)  # older exchanges cannot say that memory may be written
+        if plain.flags.writeable and plain.ctypes.data == view.ctypes.data:
+            return plain
+    return view
+
+
+def returned(signature: Signature, result: RunResult) -> Any:
+    """What a call in Python gives: nothing, its result, or a tuple of its results. Lines of the program are printed."""
+    for line in result.prints:
+        print(line)
+    named = {**result.outputs, **result.scalars}
+    values = tuple(named[p.name] for p in signature.arguments if p.effect == "result")
+    return None if not values else values[0] if len(values) == 1 else values
