@@ -3,6 +3,7 @@
 Takes an artifact, arrays and scalars by parameter name; gives a :class:`RunResult`, or raises what the call ended with:
 ``CallError`` (arguments do not fit), ``KernelFault``, ``TimeUp``, ``Interrupted``. The entry runs on another thread
 with all workers of the pool, so that this one answers Ctrl-C and the clock: it sets the cancel flag, which kernels poll.
+A call that is known to be over in a moment runs right here: handing it over would cost more.
 
     bind and check -> load the object (once) -> run in the background, watch -> read results, prints, times
 """
@@ -19,13 +20,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lem_runtime import background, faults, loader, native
-from lem_runtime.abi import layout
+from lem_runtime.abi import layout, sizes
 from lem_runtime.abi.artifact import Artifact
 from lem_runtime.abi.signature import CallError
 from lem_runtime.binding import Bound, bind_call
 from lem_runtime.faults import Interrupted, RunError, TimeUp
 
 _POLL_S = 0.05
+SHORT_WORK = 20_000_000  # operations: twenty milliseconds at most, after which Ctrl-C is answered early enough
 _GRACE_S = 5.0  # how long a cancelled kernel may take to notice before it is left behind
 _KEPT_OBJECTS = 256
 
@@ -101,7 +103,7 @@ class Runner:
         core = self._core or native.default_core()
         n_workers = threads or self.threads or native.default_threads()
         call = core.call(n_workers, len(artifact.sites))
-        watch = _Watch(artifact, call, bound, timeout_s, on_progress)
+        watch = _Watch(artifact, call, bound, timeout_s, on_progress, is_short=_is_short(artifact, bound.known))
         started = time.perf_counter_ns()
         try:
             # The loaded code, the arrays and the call belong to the function, so that they outlive a stuck kernel.
@@ -144,22 +146,24 @@ class _Watch:
     """Waits for a call: answers Ctrl-C, the clock, and whoever wants to see progress."""
 
     def __init__(
-        self, artifact: Artifact, call: native.Call, bound: Bound, timeout_s: float | None, on_progress: OnProgress | None
-    ) -> None:
+        self, artifact: Artifact, call: native.Call, bound: Bound, timeout_s: float | None, on_progress: OnProgress | None,
+        *, is_short: bool,
+    ) -> None:  # fmt: skip
         self._name = artifact.name
         self._stack_bytes = layout.TASK_STACK_BYTES * 3 // 2 if artifact.is_deep else 0
         self._call = call
         self._timeout_s = timeout_s
         self._on_progress = on_progress
+        self._is_short = is_short
         self.is_timed_out = False
         self.is_interrupted = False
         self.has_ended = True  # False while the kernel may be running: then nothing of the call may be used again
 
     def until_done(self, function: Callable[[], int]) -> int:
         """Status of the call. Raises :class:`TimeUp` or :class:`Interrupted` itself only when it does not stop."""
-        alone = threading.current_thread() is not threading.main_thread()
-        if alone and self._timeout_s is None and self._on_progress is None and not self._stack_bytes:
-            return function()  # no signal comes to this thread, and nobody waits for news
+        no_signal = self._is_short or threading.current_thread() is not threading.main_thread()
+        if no_signal and self._timeout_s is None and self._on_progress is None and not self._stack_bytes:
+            return function()  # no signal comes to this thread before it ends, and nobody waits for news
         started = time.monotonic()
         job: background.Job[int] | None = None
         self.has_ended = False
@@ -252,12 +256,16 @@ class Entry:
     address: int
 
 
+_entries: OrderedDict[int, tuple[Artifact, Entry]] = OrderedDict()  # by the identity of artifacts, which are kept for it
 _objects: OrderedDict[bytes, loader.Loaded] = OrderedDict()
 _objects_lock = threading.Lock()
 
 
 def load_entry(artifact: Artifact) -> Entry:
     """The artifact's entry; its object is loaded once per process. Raises :class:`~lem_runtime.loader.LoadError`."""
+    found = _entries.get(id(artifact))
+    if found is not None and found[0] is artifact:
+        return found[1]
     if artifact.target != "cpu":
         raise CallError("E0501", f"`{artifact.name}` is compiled for {artifact.target}, not for this processor")
     key = hashlib.sha256(artifact.code).digest()
@@ -269,7 +277,21 @@ def load_entry(artifact: Artifact) -> Entry:
                 _objects.popitem(last=False)
         else:
             _objects.move_to_end(key)
-    return Entry(loaded, loaded.address(artifact.entry))
+        entry = Entry(loaded, loaded.address(artifact.entry))
+        _entries[id(artifact)] = artifact, entry
+        if len(_entries) > _KEPT_OBJECTS:
+            _entries.popitem(last=False)
+    return entry
+
+
+def _is_short(artifact: Artifact, known: Mapping[str, int]) -> bool:
+    """Whether a call is over before anybody could want to interrupt it."""
+    if artifact.effort is None:
+        return False
+    try:
+        return sizes.evaluate(artifact.effort, known) < SHORT_WORK
+    except sizes.SizeError:
+        return False
 
 
 def _libc() -> dict[str, int]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
+import subprocess
 import sys
 import threading
+import time
 import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +20,9 @@ from hypothesis import strategies as st
 
 import lem
 from lem.dims import K, M, N
+from tests.support.processes import started
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @lem.kernel
@@ -34,6 +41,15 @@ def gemv(a, b, y, n, flag):
 def take(x: lem.f32[N], k: lem.i64[M], y: lem.out[lem.f32[M]]) -> None:
     for i in lem.grid(M):
         y[i] = x[k[i]]
+
+
+@lem.kernel
+def parity(n: lem.i64, y: lem.out[lem.i64[N]]) -> None:
+    s: lem.i64 = 0
+    for k in range(n):
+        s = s ^ k
+    for i in lem.grid(N):
+        y[i] = s
 
 
 def is_direct(f: lem.Function) -> bool:
@@ -228,11 +244,77 @@ def test_threads_call_the_same_kernel_at_once() -> None:
     assert not wrong
 
 
-def test_long_work_gives_up_the_gil() -> None:
-    n = 1 << 20
+MIDDLING = 1 << 18  # elements: enough work to give up the GIL for, too little to be handed to another thread
+LONG = 1 << 23
+
+
+@pytest.mark.parametrize("n", [MIDDLING, LONG])
+def test_more_work_gives_the_same(n: int) -> None:
     x, y = np.ones(n, np.float32), np.zeros(n, np.float32)
     axpy(1.0, x, y)
-    assert y.sum() == n  # by way of Python: the wrapper takes little work only
+    assert y.sum() == n
+
+
+def test_threads_with_more_work_and_faults() -> None:
+    """The GIL is given up meanwhile, so calls overlap: each sees its own numbers and its own fault."""
+    wrong: list[Any] = []
+
+    def add(seed: int) -> None:
+        x = np.full(MIDDLING, seed, np.float32)
+        for n in range(40):
+            y = np.zeros(MIDDLING, np.float32)
+            axpy(float(n), x, y)
+            if not (y == seed * n).all():
+                wrong.append(("axpy", seed, n))
+
+    def gather(seed: int) -> None:
+        x = np.ones(1, np.float32)
+        for n in range(40):
+            m = 7 if n % 2 else MIDDLING
+            k = np.zeros(m, np.int64)
+            k[seed] = 1000 + seed
+            try:
+                take(x, k, np.zeros(m, np.float32))
+            except lem.Fault as e:
+                if e.indices != {"i": seed} or str(1000 + seed) not in str(e):
+                    wrong.append(("take", seed, str(e)))
+            else:
+                wrong.append(("take", seed, "no fault"))
+
+    threads = [threading.Thread(target=f, args=(s,)) for s in range(1, 4) for f in (add, gather)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong, wrong[0]
+
+
+def test_other_threads_run_meanwhile() -> None:
+    """Python goes on in one thread while another one is in a kernel: counted, so that no clock is asked."""
+    x, y = np.ones(MIDDLING, np.float32), np.zeros(MIDDLING, np.float32)
+    counts, stop = [0], threading.Event()
+
+    def count() -> None:
+        while not stop.is_set():
+            counts[0] += 1
+            time.sleep(0)  # gives up the GIL itself
+
+    def busy(n: int) -> int:
+        before = counts[0]
+        for _ in range(n):
+            axpy(1.0, x, y)
+        return counts[0] - before
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)  # no thread loses the GIL: it can only give it up
+    counter = threading.Thread(target=count)
+    try:
+        counter.start()
+        assert busy(200) > 0
+    finally:
+        stop.set()
+        sys.setswitchinterval(interval)
+        counter.join()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
@@ -246,3 +328,27 @@ def test_a_forked_child_can_call() -> None:
         os._exit(0 if y.tolist() == [4.0] * 4 else 1)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+INTERRUPTED = """
+import numpy as np
+from tests.embed.test_direct import parity
+y = np.zeros(3, np.int64)
+for n in (3, 4):
+    parity(n, y)  # the second call is direct
+print("ready", flush=True)
+try:
+    parity(1 << 62, y)
+except KeyboardInterrupt:
+    parity(5, y)
+    print("interrupted", y[0])
+"""
+
+
+def test_ctrl_c_reaches_a_call_that_would_be_direct() -> None:
+    with started([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+        assert (process.returncode, out) == (0, "interrupted 4\n")

@@ -121,7 +121,7 @@ def test_nested_grid_runs_on_its_worker_with_its_own_scratch() -> None:
     inner = """
 define internal i32 @inner(ptr %ctx, ptr %frame, i64 %lo, i64 %hi) {
   %f = call ptr @table(ptr %ctx, i64 SCRATCH)
-  %p = call ptr %f(ptr %ctx, i64 64)
+  %p = call ptr %f(ptr %ctx, i64 64, i32 0)
   store i64 -1, ptr %p
   %o = atomicrmw add ptr %frame, i64 1 monotonic
   ret i32 0
@@ -129,7 +129,7 @@ define internal i32 @inner(ptr %ctx, ptr %frame, i64 %lo, i64 %hi) {
 """
     outer = each_unit("""
   %f = call ptr @table(ptr %ctx, i64 SCRATCH)
-  %p = call ptr %f(ptr %ctx, i64 64)
+  %p = call ptr %f(ptr %ctx, i64 64, i32 0)
   store i64 %i, ptr %p
   %sum_p = getelementptr i64, ptr %frame, i64 1
   %g = call ptr @table(ptr %ctx, i64 PARALLEL)
@@ -148,7 +148,7 @@ def test_scratch_is_aligned_grows_and_refuses_madness() -> None:
     ir = each_unit(f"""
   %f = call ptr @table(ptr %ctx, i64 {SCRATCH})
   %size = mul i64 %i, 5000
-  %p = call ptr %f(ptr %ctx, i64 %size)
+  %p = call ptr %f(ptr %ctx, i64 %size, i32 1)
   %n = ptrtoint ptr %p to i64
   %low = and i64 %n, 63
   %end = getelementptr i8, ptr %p, i64 %size
@@ -173,8 +173,8 @@ def test_alloc_is_zeroed_aligned_and_freed() -> None:
   %f = call ptr @table(ptr %ctx, i64 {ALLOC})
   %g = call ptr @table(ptr %ctx, i64 {FREE})
   %size = add i64 %i, 8
-  %p = call ptr %f(ptr %ctx, i64 %size)
-  %q = call ptr %f(ptr %ctx, i64 64)
+  %p = call ptr %f(ptr %ctx, i64 %size, i32 1)
+  %q = call ptr %f(ptr %ctx, i64 64, i32 0)
   %n = ptrtoint ptr %p to i64
   %low = and i64 %n, 63
   %v = load i64, ptr %p
@@ -183,7 +183,7 @@ def test_alloc_is_zeroed_aligned_and_freed() -> None:
   store i64 -1, ptr %q
   call void %g(ptr %ctx, ptr %p)
   call void %g(ptr %ctx, ptr null)
-  %none = call ptr %f(ptr %ctx, i64 -8)
+  %none = call ptr %f(ptr %ctx, i64 -8, i32 1)
   %given = icmp ne ptr %none, null
   %bad0 = icmp ne i64 %wrong, 0
   %bad = or i1 %bad0, %given

@@ -66,7 +66,7 @@ def work(fn: Function, module: Module | None = None) -> tuple[Work, ...]:
 
 def _work_of(fn: Function, module: Module | None, around: tuple[str, ...]) -> tuple[Work, ...]:
     """`around`: functions whose work is being added up; what calls itself costs nobody knows what."""
-    facts = _Facts(fn)
+    facts = FunctionFacts(fn)
     found: list[Work] = []
     rest = facts.cost([o for o in fn.body.ops if not isinstance(o, ops.Grid | ops.Call)], 1, skip=True)
     for o, times in facts.steps(fn.body, 1):
@@ -80,7 +80,7 @@ def _work_of(fn: Function, module: Module | None, around: tuple[str, ...]) -> tu
 
 def grids(fn: Function) -> tuple[GridInfo, ...]:
     """All grids of a function with their read and write sets, in order."""
-    facts = _Facts(fn)
+    facts = FunctionFacts(fn)
     return tuple(
         GridInfo(
             o,
@@ -94,7 +94,7 @@ def grids(fn: Function) -> tuple[GridInfo, ...]:
 
 def contractions(fn: Function) -> tuple[ContractionInfo, ...]:
     """All contractions of a function, in order."""
-    facts = _Facts(fn)
+    facts = FunctionFacts(fn)
     return tuple(facts.contraction(o, g) for o, g in _within(fn.body, None) if isinstance(o, ops.Contract))
 
 
@@ -122,7 +122,7 @@ def _work(label: str, c: _Cost) -> Work:
     return Work(label, c.flops, c.read, c.written)
 
 
-class _Facts:
+class FunctionFacts:
     """Who defines each value, and how long each axis is."""
 
     def __init__(self, fn: Function) -> None:
@@ -373,7 +373,7 @@ def _axes_of(o: Op) -> frozenset[Axis]:
 
 
 def _call_work(
-    facts: _Facts, o: ops.Call, times: Size | None, module: Module | None, around: tuple[str, ...]
+    facts: FunctionFacts, o: ops.Call, times: Size | None, module: Module | None, around: tuple[str, ...]
 ) -> Work:
     """The cost of a call in the caller's sizes: the sum over the callee's steps."""
     callee = module.functions.get(o.callee) if module is not None else None

@@ -56,6 +56,7 @@ class Work:
 class Artifact:
     """One function compiled for one target and one set of facts.
 
+    effort: operations of one call, those on whole numbers and memory included; None where only running it tells.
     `units` (single-grid functions): number of units that `lo, hi` count, as a size expression.
     """
 
@@ -66,6 +67,7 @@ class Artifact:
     code: bytes
     sites: tuple[Site, ...] = ()
     work: tuple[Work, ...] = ()
+    effort: Size | None = None
     is_single_grid: bool = False
     units: Size = 0
     facts: str = ""
@@ -113,8 +115,8 @@ def _from_header(h: dict[str, Any], code: bytes) -> Artifact:
             Work(w["label"], *(sizes.from_json(w[k]) for k in ("flops", "bytes_read", "bytes_written")))
             for w in h["work"]
         ),
-        is_single_grid=h["is_single_grid"], units=sizes.from_json(h["units"]), facts=h["facts"],
-        schedule=h["schedule"], ir=h["ir"], machine=h["machine"], notes=tuple(h["notes"]),
+        effort=sizes.from_json(h["effort"]), is_single_grid=h["is_single_grid"], units=sizes.from_json(h["units"]),
+        facts=h["facts"], schedule=h["schedule"], ir=h["ir"], machine=h["machine"], notes=tuple(h["notes"]),
         abi_version=h["abi_version"], extra=h["extra"],
     )  # fmt: skip
 

@@ -34,7 +34,7 @@ Function table: function pointers, 8 bytes each, in the order of ``TABLE``.
                                         fault (in unit order) still run, so the smallest element is the one reported.
     scratch(ctx, bytes) -> ptr          64-byte aligned, this worker's; a later call on the same worker may return the
                                         same memory: one call per body. null: out of memory
-    alloc(ctx, bytes) -> ptr            64-byte aligned, zeroed, lives until freed; null: out of memory
+    alloc(ctx, bytes, zeroed) -> ptr    64-byte aligned, zeroed if asked (i32), lives until freed; null: out of memory
     free(ctx, ptr)                      what is not freed when the entry returns (a fault) is freed by the runtime
     print(ctx, site, order, n, values)  queue a line: `n` 8-byte values, at most 8 (site, n: i32; order: i64)
     mark(ctx, site, phase)              a called kernel begins (0) or ends (1), for reports (i32, i32)

@@ -35,7 +35,8 @@ class Direct:
         self._code = _load(text)
         self._entry = load_entry(artifact)
         self._core = native.default_core()
-        self._call = self._core.call(1, len(artifact.sites))
+        self._alone = self._core.call(1, len(artifact.sites))
+        self._all = self._core.call(native.default_threads(), len(artifact.sites))
         self._fault = self.raise_fault
         self._dtypes = [np.dtype(values.numpy_dtype(p.dtype)) for p in sig.params if p.is_array]
         words = [0] * (wrapper.DTYPE_0 + len(self._dtypes))
@@ -44,7 +45,9 @@ class Direct:
         words[wrapper.INCREF] = cpython.address_of(ctypes.pythonapi.Py_IncRef)
         words[wrapper.NDARRAY] = id(np.ndarray)
         words[wrapper.ENTRY] = self._entry.address
-        words[wrapper.CTX] = self._call.context
+        words[wrapper.CTX], words[wrapper.ALONE_CTX] = self._all.context, self._alone.context
+        words[wrapper.SAVE] = cpython.address_of(ctypes.pythonapi.PyEval_SaveThread)
+        words[wrapper.RESTORE] = cpython.address_of(ctypes.pythonapi.PyEval_RestoreThread)
         words[wrapper.FAULT] = id(self._fault)
         words[wrapper.LONG], words[wrapper.FLOAT] = id(int), id(float)
         words[wrapper.AS_LONG] = cpython.address_of(ctypes.pythonapi.PyLong_AsLongLongAndOverflow)
@@ -67,17 +70,25 @@ class Direct:
 
     def raise_fault(self, *args: Any) -> NoReturn:
         """What the kernel recorded, as the exception that ``run`` raises for it, handed to whoever shows errors."""
+        call = self._alone if self._state[wrapper.IS_ALONE] else self._all
+        try:
+            error = self._error(call, args)
+        finally:
+            self._core.renew_call(call, len(self._artifact.sites))
+            self._state[wrapper.BUSY] = 0
+        self._on_error(error)
+
+    def _error(self, call: native.Call, args: tuple[Any, ...]) -> RunError:
         params = self._artifact.signature.params
         given = dict(zip((p.name for p in params), args, strict=True))
         arrays = {p.name: given[p.name] for p in params if p.is_array}
         scalars = {p.name: given[p.name] for p in params if not p.is_array}
         status = int(self._state[wrapper.STATUS])
         try:
-            raise_for(status, self._artifact, self._call, bind_call(self._artifact, arrays, scalars))
+            raise_for(status, self._artifact, call, bind_call(self._artifact, arrays, scalars))
         except RunError as e:
-            error = e
-        self._core.renew_call(self._call, len(self._artifact.sites))
-        self._on_error(error)
+            return e
+        raise AssertionError("a kernel that is done has no error")
 
 
 def _layouts(artifact: Artifact) -> list[str]:

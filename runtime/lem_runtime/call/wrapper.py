@@ -3,10 +3,11 @@
 Takes a signature and the facts of its code; gives the text of ``lem_call``, which has the interpreter's own calling
 convention (PEP 590). It looks at the arguments where they lie, fills the argument block on its stack and calls the entry. It
 decides nothing: whatever is not plain (another type, strides that the code does not know, arrays that may overlap, a
-condition that does not hold, keywords, work that is worth giving up the GIL) goes to the function in Python that says what
-is wrong or does it properly.
+condition that does not hold, keywords, work of seconds) goes to the function in Python that says what is wrong or does it
+properly.
 
     call ──▶ type, dtype, axes, flags ──▶ sizes, conditions ──▶ no overlap ──▶ little work ──▶ entry ──▶ None
+                │                              │                                    └─▶ GIL off ──▶ entry ──▶ GIL on ─┘
                 └──────────────────────────────┴──── any "no" ──▶ the way through Python
 """
 
@@ -21,10 +22,14 @@ from lem_runtime.abi.dtypes import DTYPES
 from lem_runtime.abi.signature import Param, Signature
 from lem_runtime.abi.sizes import Size, names_in
 from lem_runtime.call import cpython as at
+from lem_runtime.runner import SHORT_WORK
 
 # Words of the state that a callable carries; dtypes of its arrays follow.
-SLOW, NONE, INCREF, NDARRAY, ENTRY, CTX, FAULT, STATUS, LONG, FLOAT, AS_LONG, DTYPE_0 = range(12)
-LITTLE_WORK: Final = 200_000  # operations: some 20 microseconds, for which it is not worth giving up the GIL
+SLOW, NONE, INCREF, NDARRAY, ENTRY, CTX, FAULT, STATUS, LONG, FLOAT, AS_LONG = range(11)
+# One caller at a time is in the code, or looks at a fault, without the GIL: BUSY says so, and is written under the GIL only.
+# ALONE_CTX: of a call with one worker, CTX: with all.
+BUSY, ALONE_CTX, IS_ALONE, SAVE, RESTORE, DTYPE_0 = range(11, 17)
+LITTLE_WORK: Final = 50_000  # operations: some 20 microseconds at most, for which it is not worth giving up the GIL
 _LARGEST_SIZE: Final = 1 << 31  # of an axis, so that products of two sizes cannot overflow
 
 
@@ -38,18 +43,11 @@ def wrapper_text(artifact: Artifact, layouts: Sequence[str], head: int) -> str:
     sig = artifact.signature
     if any(p.effect == "result" or p.struct or p.layout for p in sig.params):
         raise NotPlain("results are made in Python")
-    if "tile.while" in artifact.ir or "tile.print" in artifact.ir:
-        raise NotPlain("how long it runs is not known, or it prints")
-    return _Wrapper(sig, layouts, head, _cost(artifact)).text()
-
-
-def _cost(artifact: Artifact) -> Size:
-    total: Size = 0
-    for w in artifact.work:
-        if w.flops is None or w.bytes_read is None or w.bytes_written is None:
-            raise NotPlain("its work is not known")
-        total = ("+", ("+", total, w.flops), ("+", w.bytes_read, w.bytes_written))
-    return total
+    if "tile.print" in artifact.ir:
+        raise NotPlain("it prints")
+    if artifact.effort is None:
+        raise NotPlain("how long it runs is not known")
+    return _Wrapper(sig, layouts, head, artifact.effort).text()
 
 
 @dataclass(slots=True)
@@ -66,8 +64,8 @@ class _Array:
 
 
 class _Wrapper:
-    def __init__(self, sig: Signature, layouts: Sequence[str], head: int, cost: Size) -> None:
-        self.sig, self.layouts, self.head, self.cost = sig, layouts, head, cost
+    def __init__(self, sig: Signature, layouts: Sequence[str], head: int, effort: Size) -> None:
+        self.sig, self.layouts, self.head, self.effort = sig, layouts, head, effort
         self.lines: list[str] = []
         self.n = 0
         self.arrays: list[_Array] = []
@@ -86,6 +84,10 @@ class _Wrapper:
 
     def state(self, word: int, ty: str = "ptr") -> str:
         return self.load("%state", 8 * word, ty)
+
+    def set_state(self, word: int, value: str) -> None:
+        place = self.op(f"getelementptr i8, ptr %state, i64 {8 * word}")
+        self.lines.append(f"  store i64 {value}, ptr {place}")
 
     def need(self, cond: str) -> None:
         """Go on where `cond` holds, else through Python."""
@@ -114,11 +116,13 @@ class _Wrapper:
         for condition in self.sig.conditions:
             self.need(self.op(f"icmp ne i64 {self.size(condition.expr)}, 0"))
         self.overlaps()
-        self.need(self.op(f"icmp slt i64 {self.size(self.cost)}, {LITTLE_WORK}"))
-        self.run(params)
+        effort = self.amount(self.effort)
+        self.need(self.op(f"fcmp olt double {effort}, {SHORT_WORK:.1f}"))
+        self.need(self.op(f"icmp eq i64 {self.state(BUSY, 'i64')}, 0"))
+        self.run(params, effort)
         return "\n".join(self.lines) + "\n"
 
-    def run(self, params: Sequence[Param]) -> None:
+    def run(self, params: Sequence[Param], effort: str) -> None:
         words: list[str] = []
         arrays = iter(self.arrays)
         for p in params:
@@ -131,15 +135,27 @@ class _Wrapper:
         for k, word in enumerate(words):
             place = self.op(f"getelementptr i64, ptr %block, i64 {k}")
             self.lines.append(f"  store i64 {word}, ptr {place}")
-        entry, ctx = self.state(ENTRY), self.state(CTX)
-        status = self.op(f"call i32 {entry}(ptr {ctx}, ptr %block, i64 0, i64 -1)")
-        done = self.op(f"icmp eq i32 {status}, 0")
-        self.lines += [f"  br i1 {done}, label %done, label %faulted", "done:"]
+        entry = self.state(ENTRY)
+        little = self.op(f"fcmp olt double {effort}, {LITTLE_WORK:.1f}")
+        self.lines += [f"  br i1 {little}, label %alone, label %all", "alone:"]
+        status_alone = self.op(f"call i32 {entry}(ptr {self.state(ALONE_CTX)}, ptr %block, i64 0, i64 -1)")
+        done = self.op(f"icmp eq i32 {status_alone}, 0")
+        self.lines += [f"  br i1 {done}, label %done, label %faulted", "all:"]
+        self.set_state(BUSY, "1")
+        thread = self.op(f"call ptr {self.state(SAVE)}()")
+        status_all = self.op(f"call i32 {entry}(ptr {self.state(CTX)}, ptr %block, i64 0, i64 -1)")
+        self.lines.append(f"  call void {self.state(RESTORE)}(ptr {thread})")
+        done = self.op(f"icmp eq i32 {status_all}, 0")
+        self.lines += [f"  br i1 {done}, label %free, label %faulted", "free:"]
+        self.set_state(BUSY, "0")
+        self.lines += ["  br label %done", "done:"]
         none, incref = self.state(NONE), self.state(INCREF)
         self.lines += [f"  call void {incref}(ptr {none})", f"  ret ptr {none}", "faulted:"]
-        wide = self.op(f"sext i32 {status} to i64")
-        place = self.op(f"getelementptr i8, ptr %state, i64 {8 * STATUS}")
-        self.lines.append(f"  store i64 {wide}, ptr {place}")
+        status = self.op(f"phi i32 [ {status_alone}, %alone ], [ {status_all}, %all ]")
+        is_alone = self.op("phi i64 [ 1, %alone ], [ 0, %all ]")
+        self.set_state(STATUS, self.op(f"sext i32 {status} to i64"))
+        self.set_state(IS_ALONE, is_alone)
+        self.set_state(BUSY, "1")  # until the fault is read
         method, call = self.state(FAULT), self.state(SLOW)
         error = self.op(f"call ptr {call}(ptr {method}, ptr %args, i64 {len(params)}, ptr null)")
         self.lines += [f"  ret ptr {error}", "slow:"]
@@ -251,6 +267,14 @@ class _Wrapper:
             return self.floor(op, a, parts[1])
         raise NotPlain(f"a size with `{op}` of {', '.join(sorted(names_in(expr)))}")
 
+    def amount(self, expr: Size) -> str:
+        """A size expression as a double: products of sizes and of the caller's numbers can be larger than an integer."""
+        if isinstance(expr, int):
+            return f"{float(expr)!r}" if abs(expr) < 1 << 53 else self.op(f"sitofp i64 {expr} to double")
+        if isinstance(expr, tuple) and expr[0] in _PLAIN_FLOAT:
+            return self.op(f"{_PLAIN_FLOAT[expr[0]]} double {self.amount(expr[1])}, {self.amount(expr[2])}")
+        return self.op(f"sitofp i64 {self.size(expr)} to double")
+
     def floor(self, op: str, a: str, by: int) -> str:
         rest = self.op(f"srem i64 {a}, {by}")
         below = self.op(f"icmp slt i64 {rest}, 0")
@@ -269,6 +293,7 @@ class _Wrapper:
 
 
 _PLAIN = {"+": "add", "-": "sub", "*": "mul", "and": "and", "or": "or"}
+_PLAIN_FLOAT = {"+": "fadd", "-": "fsub", "*": "fmul"}
 _COMPARE = {"==": "eq", "!=": "ne", "<": "slt", "<=": "sle", ">": "sgt", ">=": "sge"}
 
 __all__ = ["NotPlain", "wrapper_text"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import functools
 import hashlib
 import os
 import platform
@@ -183,6 +184,7 @@ def core(provider: Provider) -> Core:
         return _cores[key]
 
 
+@functools.cache
 def _key() -> str:
     ir = text.core_text(_arch())
     return "core-" + hashlib.sha256(f"{ABI_VERSION}\n{machine.detect().key}\n{ir}".encode()).hexdigest()

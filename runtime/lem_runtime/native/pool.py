@@ -205,13 +205,22 @@ fail:
 
 ; 64 bytes in front of the memory: ptr to free, previous, next. What a faulting kernel leaves behind is freed by
 ; lem_call_end through this list.
-define ptr @lem_alloc(ptr %ctx, i64 %bytes) {
+define ptr @lem_alloc(ptr %ctx, i64 %bytes, i32 %zeroed) {
 entry:
   %mad = icmp ugt i64 %bytes, 1152921504606846976
   br i1 %mad, label %fail, label %try
 try:
   %room = add i64 %bytes, 128
-  %raw = call ptr @calloc(i64 1, i64 %room)
+  %any = icmp eq i32 %zeroed, 0
+  br i1 %any, label %plain, label %zeros
+plain:
+  %raw0 = call ptr @malloc(i64 %room)
+  br label %made
+zeros:
+  %raw1 = call ptr @calloc(i64 1, i64 %room)
+  br label %made
+made:
+  %raw = phi ptr [ %raw0, %plain ], [ %raw1, %zeros ]
   %none = icmp eq ptr %raw, null
   br i1 %none, label %fail, label %got
 got:

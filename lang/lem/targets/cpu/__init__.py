@@ -12,6 +12,7 @@ from lem import ir
 from lem import schedule as schedules
 from lem.diagnostics import InternalError
 from lem.ir import ops, printer, queries
+from lem.ir.effort import effort
 from lem.schedule import Schedule, Setting
 from lem.schedule.products import find_form
 from lem.schedule.register_tiles import contraction_settings, tiled_settings
@@ -97,8 +98,8 @@ def emit(
     return Artifact(
         name=name, target="cpu", signature=fn.signature, entry=lower.symbol(name),
         code=llvm.compile_ir(made.text, machine), sites=made.lowered.sites, work=queries.work(fn, module),
-        is_single_grid=made.lowered.units is not None, units=made.lowered.units or 0, facts=str(facts),
-        schedule="".join(schedules.show(s) for s in made.schedules.values()),
+        effort=effort(fn, module), is_single_grid=made.lowered.units is not None, units=made.lowered.units or 0,
+        facts=str(facts), schedule="".join(schedules.show(s) for s in made.schedules.values()),
         ir="\n".join(printer.print_function(f) for f in module.functions.values()), machine=machine.key,
     )  # fmt: skip
 

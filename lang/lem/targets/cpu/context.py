@@ -55,6 +55,7 @@ class Context:
     n_parallel: int = 0
     site_base: int = 0  # number of this function's first site among those of the artifact
     prefix: str = ""  # of the names of functions made for parallel bodies
+    overwritten: frozenset[ir.Op] = frozenset()  # `Alloc` ops whose memory needs no zeros
     dims: dict[str, Expr] = field(default_factory=dict)
     scalars: dict[str, Expr] = field(default_factory=dict)
     depth: Expr = field(default_factory=lambda: lb.const(0))

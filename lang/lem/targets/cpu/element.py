@@ -509,7 +509,7 @@ class Element(Weaver):
             return made
         if not self.in_grid or self.level_of(count) > 0:  # in a grid: a size that differs by element
             made = Buffer(name, dtype, "temp")
-            self.b.add(lp.Alloc(made, count, self.cx.no_memory_site()))
+            self.b.add(lp.Alloc(made, count, self.cx.no_memory_site(), zeroed=False))
             self.levels[made.uid] = self.level
             return made
         made = Buffer(name, dtype, "scratch")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from lem import ir
 from lem.diagnostics import InternalError
 from lem.ir import ops
+from lem.ir.overwritten import overwritten
 from lem.schedule.core import GridPlan, Schedule
 from lem.targets.cpu import contraction, control, places, reduce, scan, spmd, tiled
 from lem.targets.cpu.context import ArrayRef, Context
@@ -64,7 +65,9 @@ def lower_module(
         known = Facts(layouts[n], facts.dims if n == name and not is_called else (), facts.dtypes)
         base = len(sites)
         sites.extend(fn.sites)
-        cx = Context(fn, module, known, machine, sites, site_base=base, prefix=symbol(n))
+        cx = Context(
+            fn, module, known, machine, sites, site_base=base, prefix=symbol(n), overwritten=overwritten(fn, module)
+        )
         funcs.append(_Function(cx, schedules[n], is_entry=n == name, is_deep=is_deep).lower())
         units = cx.units
     return Lowered(lp.Module(funcs), tuple(sites), units)
@@ -239,13 +242,15 @@ def effect_temp(w: Element, o: ops.Alloc) -> None:
         strides[axis] = count
         count = w.put(lb.mul(count, sizes[axis]), "count")
     buffer = Buffer(o.array.name, o.array.dtype, "temp")
-    w.b.add(lp.Alloc(buffer, count, cx.no_memory_site(f"the temporary `{o.array.name}`"), counted=cx.has_names))
+    fill = w.eval(o.fill) if o.fill is not None else None
+    is_zero = isinstance(fill, Const) and not fill.value
+    zeroed = is_zero or o not in cx.overwritten
+    w.b.add(lp.Alloc(buffer, count, cx.no_memory_site(f"the temporary `{o.array.name}`"), cx.has_names, zeroed))
     w.levels[buffer.uid] = w.level
     cx.refs[o.array] = ArrayRef(buffer, tuple(sizes), tuple(strides))
     w.temps.append(buffer)
-    fill = w.eval(o.fill) if o.fill is not None else None
-    if fill is None or (isinstance(fill, Const) and not fill.value):
-        return  # fresh memory is zero
+    if fill is None or is_zero:
+        return  # what has a value is zero
     with w.loop("n", 0, count) as n:
         w.b.store(buffer, n, fill)
 

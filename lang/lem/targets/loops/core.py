@@ -289,14 +289,15 @@ class Scratch(Stmt):
 
 @dataclass(slots=True, eq=False)
 class Alloc(Stmt):
-    """A zeroed temporary of `count` elements, 64-byte aligned; freed by Free, when this statement runs again, or when the
-    function ends in any way. Out of memory: a fault at `site`. counted: names may hold it too, and what lets go of it last
-    frees it."""
+    """A temporary of `count` elements, 64-byte aligned; freed by Free, when this statement runs again, or when the function
+    ends in any way. Out of memory: a fault at `site`. counted: names may hold it too, and what lets go of it last frees it.
+    zeroed: else it holds anything, and all of it is written before it is read."""
 
     buffer: Buffer
     count: Expr
     site: int
     counted: bool = False
+    zeroed: bool = True
 
 
 @dataclass(slots=True, eq=False)

@@ -171,7 +171,7 @@ _STMTS: dict[type[Stmt], Callable[[_Printer, Any, int], None]] = {
     lp.StackBuffer: lambda p, s, d: p.line(d, f"stack {p.name(s.buffer)}: {s.buffer.dtype}[{s.count}]"),
     lp.Scratch: _Printer.scratch,
     lp.Alloc: lambda p, s, d: p.line(
-        d, f"alloc {p.name(s.buffer)}: {s.buffer.dtype}[{p.e(s.count)}]  # site {s.site}"
+        d, f"alloc {p.name(s.buffer)}: {s.buffer.dtype}[{p.e(s.count)}]{' of zeros' * s.zeroed}  # site {s.site}"
     ),
     lp.Free: lambda p, s, d: p.line(d, f"free {p.name(s.buffer)}"),
     lp.Pick: lambda p, s, d: p.line(
