@@ -267,6 +267,15 @@ kernel first(b: pal8[4], y: out f32[4]):
     assert [(name, why) for name, why, _ in module.not_run] == [("first", "quantised arrays")]
 
 
+def test_what_cannot_run_yet_hides_no_mistake() -> None:
+    module, diags = check_text("""
+kernel first(b: pal8[4], y: out f32[4]):
+    for i in grid(4):
+        y[i] = b[i] + z
+""")
+    assert [d.code.id for d in diags.items] == ["E0201"] and not module.not_run
+
+
 def test_a_struct_is_its_fields_to_compiled_code_and_one_argument_to_callers() -> None:
     module = typed_module("""
 struct Body:

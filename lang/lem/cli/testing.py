@@ -37,6 +37,7 @@ class _Failed(Exception):
         self.diagnostic = Diagnostic(CODES[code], span, label, (), (), (help,) if help else ())
 
 
+_EVALUATED = (typed.Expr, typed.At, typed.Cut, typed.Clause, typed.Domain, typed.MakeView, typed.Require)
 Compiled = dict[tuple[str, Facts], Artifact]  # code of kernels, by name and facts
 
 
@@ -274,15 +275,17 @@ class _Test:
             return _constant(x.span, x.type.dtype, self.locals[x.local])
         if isinstance(x, typed.IndexRef) and x.var in self.indices:
             return typed.Const(x.span, x.type, self.indices[x.var])
-        if isinstance(x, typed.ArraySize):
+        if isinstance(x, typed.ArraySize) and x.array in self.arrays:
             return typed.Const(x.span, x.type, self.arrays[x.array].shape[x.axis])
         if isinstance(x, typed.ArrayVar):
             if x in self.arrays:
                 used[x] = None
+            elif x.base is not None:  # a part that the expression itself names
+                self._known(x.base, used)
             return x
         if isinstance(x, tuple) and not isinstance(x, Span):
             return tuple(self._known(y, used) for y in x)
-        if is_dataclass(x) and isinstance(x, (typed.Expr, typed.At, typed.Clause, typed.Domain)):
+        if is_dataclass(x) and isinstance(x, _EVALUATED):
             changed = {f.name: self._known(getattr(x, f.name), used) for f in fields(x) if f.name not in ("span", "type")}
             return replace(x, **changed)
         return x
@@ -302,7 +305,7 @@ class _Test:
         sig = Signature("check", "task", (), params, ())
         store = typed.Store(span, result, (), e)
         fn = typed.Function("check", "task", sig, (*used, result), (), (*before, store), span)
-        lowered = lower_function(fn)
+        lowered = lower_function(fn, {a: self.arrays[a].shape for a in used})
         out = np.zeros((), _numpy(e.type.dtype))
         given |= _parts(result.name, result.dtype, out)
         outcome = interpreter.run(ir.Module({"check": lowered}), "check", given, {}, {})

@@ -7,20 +7,23 @@ from collections.abc import Callable, Iterable
 from lem.ir import ops
 from lem.ir.accumulators import greatest, least
 from lem.ir.core import Affine, Axis, TileType, Value, union_axes
-from lem.lower import reductions
+from lem.lower import reductions, views
 from lem.lower.state import State, flat_scalars
 from lem.types import typed
 from lem_runtime.abi.dtypes import BOOL, I64, DType
 
+Perform = Callable[[typed.Stmt], None]
 Inline = Callable[[State, typed.FnInstance, tuple[typed.Expr | typed.ArrayVar, ...]], tuple[Value, ...]]
 
 
 class Expressions:
-    """Lowers expressions into `state`. `inline` lowers a call of an fn (it needs statements, which need expressions)."""
+    """Lowers expressions into `state`. `inline` lowers a call of an fn, `perform` a statement (they need statements, which
+    need expressions)."""
 
-    def __init__(self, state: State, inline: Inline) -> None:
+    def __init__(self, state: State, inline: Inline, perform: Perform) -> None:
         self.st = state
         self.inline = inline
+        self.perform = perform
 
     def value(self, e: typed.Expr) -> Value:
         """The value of an expression that is one number."""
@@ -44,6 +47,9 @@ class Expressions:
 
     def _ArraySize(self, e: typed.ArraySize) -> Value:
         return self.st.axis_size(e.array, e.axis)
+
+    def _PartOf(self, e: typed.PartOf) -> Value:
+        return views.part_of(self.st, e)
 
     def _ScalarRef(self, e: typed.ScalarRef) -> tuple[Value, ...]:
         return tuple(self.st.scalar(name) for name, _ in flat_scalars(((e.name, e.type.dtype),)))
@@ -173,6 +179,11 @@ class Expressions:
             out.append(self.st.affine(index))
         return tuple(out)
 
+    def _Having(self, e: typed.Having) -> tuple[Value, ...]:
+        for s in e.stmts:
+            self.perform(s)
+        return self.values(e.x)
+
     # ------------------------------------------------------------ calls
     def _CallFn(self, e: typed.CallFn) -> tuple[Value, ...]:
         return self.inline(self.st, e.fn, e.args)
@@ -286,7 +297,7 @@ def _asks_target(e: typed.Expr) -> bool:
 
 def is_plain(e: typed.Expr) -> bool:
     """Whether evaluating `e` for inactive elements is harmless and cheap: no loads, checks, loops or reductions."""
-    if isinstance(e, (typed.Load, typed.CallFn, typed.Reduce, typed.ReduceOver, typed.Scan)):
+    if isinstance(e, (typed.Load, typed.Having, typed.CallFn, typed.Reduce, typed.ReduceOver, typed.Scan)):
         return False
     if isinstance(e, typed.Binary) and e.check:
         return False

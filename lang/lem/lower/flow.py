@@ -70,6 +70,19 @@ def locals_set(stmts: Stmts) -> dict[typed.LocalVar, None]:
     return out
 
 
+def parts_bound(stmts: Stmts) -> list[typed.PartLocals]:
+    """What names of parts carry along, of names that are bound anywhere below."""
+    out: list[typed.PartLocals] = []
+    for s in stmts:
+        if isinstance(s, typed.Bind):
+            out += [name.part for name in s.names if name.part is not None]
+        elif isinstance(s, typed.If):
+            out += parts_bound((*s.then, *s.orelse))
+        elif isinstance(s, _LOOPS):
+            out += parts_bound(s.body)
+    return out
+
+
 class Reads:
     """How often each local is read in some statements (not inside fns that they call)."""
 

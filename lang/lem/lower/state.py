@@ -15,7 +15,8 @@ from lem_runtime.abi.dtypes import BOOL, I64, DType
 from lem_runtime.abi.signature import Place, axis_order
 from lem_runtime.abi.sizes import Size
 
-Box = tuple[tuple[Value, Value, int], ...]  # per axis: first place, how many, how far apart
+Row = tuple[Value, Value, Value]  # first place, how many, how far apart
+Box = tuple[Row, ...]  # per axis
 
 
 class State:
@@ -32,11 +33,12 @@ class State:
         self.arrays: dict[typed.ArrayVar, tuple[ir.Array, ...]] = {}  # one, or one per field
         self.array_sizes: dict[typed.ArrayVar, tuple[Value, ...]] = {}
         self.boxes: dict[typed.ArrayVar, Box] = {}  # of views
-        self.kept: dict[typed.ArrayVar, tuple[int, ...]] = {}  # of views: axes of the root that they have
+        self.kept: dict[typed.ArrayVar, tuple[int | Value, ...]] = {}  # of views: axes of the root that they have
         self.indices: dict[typed.IndexVar, Value] = {}
         self.axes: dict[typed.ValueAxis, Axis] = {}
         self.axis_index: dict[typed.ValueAxis, Value] = {}
         self.index_of: dict[Axis, Value] = {}
+        self.rows: dict[tuple[typed.ArrayVar, int], Value] = {}  # indices of axes of temporaries whose size is computed
         self.start_of: dict[Axis, Value] = {}  # of axes whose index may be below 0
         self.ragged: dict[Axis, Value] = {}  # bounds of blocks that end elsewhere for each element
         self.element_axes: frozenset[Axis] = frozenset()  # of the grid we are in
@@ -161,24 +163,53 @@ class State:
 
     def box(self, array: typed.ArrayVar) -> Box:
         """Which places of its root an array names, per axis of the root."""
+        if array.part is not None:
+            part = array.part
+            return tuple(
+                (self.env[first], self.env[count], self.env[step])
+                for first, count, step in zip(part.firsts, part.counts, part.steps, strict=True)
+            )
         found = self.boxes.get(array)
         if found is None:
-            found = tuple((self.const(0, I64), self.axis_size(array, n), 1) for n in range(len(array.shape)))
+            zero, one = self.const(0, I64), self.const(1, I64)
+            found = tuple((zero, self.axis_size(array, n), one) for n in range(len(array.shape)))
         return found
 
-    def kept_axes(self, array: typed.ArrayVar) -> tuple[int, ...]:
-        """Axes of its root that an array has."""
+    def kept_axes(self, array: typed.ArrayVar) -> tuple[int | Value, ...]:
+        """Axes of its root that an array has: numbers, or values where they change."""
+        if array.part is not None:
+            return tuple(k if isinstance(k, int) else self.env[k] for k in array.part.kept)
         return self.kept.get(array, tuple(range(len(array.shape))))
 
     def whole(self, axis: typed.ValueAxis) -> Value:
         """Index of a whole axis; opened on first use, for the whole function."""
         if axis not in self.axis_index:
-            assert axis.size is not None
+            if axis.size is None:
+                return self._whole_of(axis)
             made = self.axes[axis] = Axis(axis.name, "whole")
             zero, size = self.const(0, I64), self.size(axis.size)
             self.axis_index[axis] = self._early(ops.Range(made, zero, size))
             self.index_of[made] = self.axis_index[axis]
         return self.axis_index[axis]
+
+    def _whole_of(self, axis: typed.ValueAxis) -> Value:
+        """The same of an axis that has the size of an array."""
+        assert axis.of is not None
+        index = self.rows.get(axis.of)
+        if index is None:  # an array that was there before this function
+            made, size = Axis(axis.name, "whole"), self.array_sizes[axis.of[0]][axis.of[1]]
+            index = self._early(ops.Range(made, self.const(0, I64), size))
+            self.index_of[made] = index
+        self.axis_index[axis], self.axes[axis] = index, next(iter(index.axes))
+        return index
+
+    def open_rows(self, array: typed.ArrayVar) -> None:
+        """Make the indices of a temporary's axes of computed size, where the temporary is made."""
+        for n, size in enumerate(array.shape):
+            if size is None:
+                axis = Axis(f"{array.name}.{n}", "whole")
+                index = self.emit(ops.Range(axis, self.const(0, I64), self.array_sizes[array][n]))
+                self.rows[array, n] = self.index_of[axis] = index
 
     def open(self, var: typed.IndexVar, axis: Axis, index: Value, lo: Value, domain: typed.Domain) -> None:
         """Note the axis that a comprehension or tiles loop opens, and its index."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lem import ir
 from lem.ir import ops
-from lem.ir.core import Axis, Block, TileType, Value
+from lem.ir.core import Affine, Axis, Block, TileType, Value
 from lem.lower import claims, flow, views
 from lem.lower.expressions import Expressions, is_plain
 from lem.lower.flow import Stmts, always_exits, exits_in, exits_of
@@ -56,7 +56,7 @@ class _Exits:
 class Statements:
     def __init__(self, state: State) -> None:
         self.st = state
-        self.ex = Expressions(state, lambda _, fn, args: self.inline(fn, args))
+        self.ex = Expressions(state, lambda _, fn, args: self.inline(fn, args), self._statement)
         self.exits = _Exits(None)
         self._reads = flow.Reads()
         self._body: Stmts = ()  # of the kernel or fn that we are in
@@ -145,6 +145,8 @@ class Statements:
                 self.st.require(ok, "E0615", f"axis {n} of `{a.name}` would have size {{0}}", e.span, (size,))
         for array, fill in zip(arrays, fills, strict=True):
             self.st.do(ops.Alloc(array, sizes, fill, loc=self.st.place(s.span)))
+        if a.kind == "temp":
+            self.st.open_rows(a)
 
     def _Bind(self, s: typed.Bind) -> None:
         for name in s.names:
@@ -157,13 +159,27 @@ class Statements:
         self.st.do(ops.Bind(names, arrays, loc=self.st.place(s.span)))
 
     def _MakeView(self, s: typed.MakeView) -> None:
-        views.make(self.st, self.ex, s)
+        views.make(self.st, self.ex.value, s)
 
     def _Store(self, s: typed.Store) -> None:
         values = self.ex.values(s.value)
         subs = self.ex.subscripts(s.array, s.subs)
         for array, value in zip(self.st.arrays[s.array], values, strict=True):
             self.st.do(ops.Store(array, subs, value, loc=self.st.place(s.span)))
+
+    def _Fill(self, s: typed.Fill) -> None:
+        arrays, sources = self.st.arrays[s.array], self.st.arrays[s.source]
+        other = self.st.emit(ops.Unary("not", self.st.emit(ops.Same(arrays[0], sources[0]))))
+        with self.st.nested() as then:
+            zero = self.st.const(0, I64)
+            axes = [Axis(f"{s.array.name}.{n}", "whole") for n in range(len(s.array.shape))]
+            sizes = [self.st.axis_size(s.array, n) for n in range(len(axes))]
+            index = [self.st.emit(ops.Range(a, zero, size)) for a, size in zip(axes, sizes, strict=True)]
+            subs = tuple(Affine(((1, i),)) for i in index)
+            place = self.st.place(s.span)
+            for array, source in zip(arrays, sources, strict=True):
+                self.st.do(ops.Store(array, subs, self.st.emit(ops.Load(source, subs, loc=place)), loc=place))
+        self.st.do(ops.If(other, then.block(), Block((), ())))
 
     def _Update(self, s: typed.Update) -> None:
         value = self.ex.value(s.value)
@@ -428,15 +444,19 @@ class Statements:
         self.exits, st.fn_axes, st.env, self._body = outer
         return out
 
-    def whole_function(self, stmts: Stmts) -> None:
-        """Lower the body of the function itself; a `return` in sequential code skips what follows."""
+    def whole_function(self, stmts: Stmts, at_end: Stmts) -> None:
+        """Lower the body of the function itself; a `return` in sequential code skips what follows, but for what is done
+        `at_end`."""
         self._body = stmts
         self.exits = _Exits(None)
+        for part in flow.parts_bound(stmts):
+            self.st.env.update((local, self.st.const(1, I64)) for local in part.locals())
         if typed.Return in exits_in(stmts):
             returned = _hidden("returned", BOOL)
             self.exits = _Exits(returned)
             self.st.env[returned] = self.st.const(False, BOOL)
         self.run(stmts)
+        self.run(at_end)
 
 
 def _hidden(name: str, dtype: DType) -> typed.LocalVar:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from lem.diagnostics.codes import E0307, E0315
 from lem.names import Definition
 from lem.syntax import ast
-from lem.types import array_data, blocks, fns, kernel_calls, parts, rebinding, shapes, spawns, stores, subscripts, typed
+from lem.types import array_data, blocks, fns, kernel_calls, parts, shapes, spawns, stores, subscripts, typed
 from lem.types.context import Ctx
 from lem.types.convert import error, is_error, settle
 from lem.types.locals import assign_name, check_array_target, set_local
@@ -23,9 +23,7 @@ def check_assign(ctx: Ctx, node: ast.Assign) -> list[typed.Stmt]:
     if blocks.is_blocks(ctx, node.value) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
         assert isinstance(node.value, ast.Call)
         return parts.check_blocks(ctx, node.value, node.targets[0])
-    special = rebinding.check_assigned(ctx, node)
-    if special is None:
-        special = parts.check_named(ctx, node)
+    special = parts.check_assigned(ctx, node)
     if special is None:
         special = _assigned_call(ctx, node, node.value)
     if special is not None:

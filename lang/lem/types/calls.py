@@ -11,7 +11,7 @@ from lem.names import RANDOM, Definition, ModuleScope, habits, unknown_name
 from lem.source import Span
 from lem.syntax import ast
 from lem.types import expressions, fns, numbers, structs, typed
-from lem.types.context import Builtin, Ctx, NotYet
+from lem.types.context import Builtin, Ctx
 from lem.types.convert import CONSTANTS, Literal, adapt, cast, const, error, is_error
 from lem.types.scope import Array, Broken, TypeName
 from lem_runtime.abi.dtypes import DTYPES, DType
@@ -92,7 +92,8 @@ def _module_level(ctx: Ctx, func: ast.Name) -> Definition | Builtin | DType | No
         if dtype is not None:
             return dtype
         if name in LATER:
-            raise NotYet(LATER[name], func.span)
+            ctx.not_yet(LATER[name], func.span)
+            return None
         if name in CONSTANTS:
             ctx.diags.error(E0321, func.span, f"`{name}` is a number")
             return None
@@ -234,7 +235,8 @@ def convert_to(ctx: Ctx, node: ast.Call, dtype: DType) -> typed.Expr:
     if is_error(x):
         return error(node.span)
     if dtype.kind == "quant":
-        raise NotYet("quantised values", node.span)
+        ctx.not_yet("quantised values", node.span)
+        return error(node.span)
     if structs.refuse_struct(ctx, f"`{dtype}`", x):
         return error(node.span)
     if isinstance(x, Literal):

@@ -34,7 +34,7 @@ from lem.types import (
     typed,
 )
 from lem.types.builtins import TABLE
-from lem.types.context import Ctx, Handlers, NotYet, Session
+from lem.types.context import Ctx, Handlers, Session
 from lem.types.convert import const
 from lem.types.scope import Array, Dim
 from lem_runtime.abi.dtypes import DTYPES, DType
@@ -78,6 +78,8 @@ HANDLERS = Handlers(
     },
     function=functions.check_function,
     declared=functions.declared,
+    is_part=parts.is_part,
+    part=parts.check_part,
     power=powers.power,
     builtins=TABLE,
 )
@@ -157,12 +159,11 @@ def _check_fn_alone(session: Session, found: Definition) -> None:
         if generic.bound is None:
             ctx.scopes.add(Dim(generic.name, generic.span, generic.name))
             ctx.dim_values[generic.name] = ctx.symbols.sym(generic.name, "dim").lin
-    try:
-        args = [_sample(ctx, p, types) for p in fn.params]
-        if all(a is not None for a in args):
-            fns.instance(ctx, fn.name.span, found, fn, [a for a in args if a is not None])
-    except NotYet as e:
-        session.not_run[fn.name.id] = (e.reason, e.span)
+    args = [_sample(ctx, p, types) for p in fn.params]
+    if all(a is not None for a in args):
+        fns.instance(ctx, fn.name.span, found, fn, [a for a in args if a is not None])
+    if ctx.not_run is not None:
+        session.not_run[fn.name.id] = ctx.not_run
 
 
 def _sample(ctx: Ctx, param: ast.Param, types: Mapping[str, DType]) -> fns.Arg | None:

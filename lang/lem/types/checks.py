@@ -8,7 +8,7 @@ from __future__ import annotations
 from lem.diagnostics.codes import E0301, E0313, E0319
 from lem.names import Definition
 from lem.syntax import ast
-from lem.types import calls, expressions, kernel_calls, typed
+from lem.types import calls, expressions, kernel_calls, parts, typed
 from lem.types.array_data import check_let
 from lem.types.context import Ctx
 from lem.types.convert import Literal, agree, is_error
@@ -53,6 +53,10 @@ def _side(ctx: Ctx, node: ast.Expr, before: list[typed.Stmt]) -> typed.Expr | ty
         entity = ctx.find(node.id)
         if isinstance(entity, Array):
             return entity.var
+    if parts.is_part(ctx, node):
+        assert isinstance(node, ast.Subscript)
+        part = parts.check_part(ctx, node, before)
+        return None if part is None else part.var
     if isinstance(node, ast.Call):
         name = ast.Name(node.span, f"check{len(ctx.scopes.stack[-1])}")
         stmts = check_let(ctx, name, node, node.span)

@@ -26,15 +26,6 @@ from lem_runtime.abi.signature import Place
 from lem_runtime.abi.sizes import Size
 
 
-class NotYet(Exception):
-    """The function uses something that is part of the language and cannot run yet. Caught where functions are checked."""
-
-    def __init__(self, reason: str, span: Span) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.span = span
-
-
 @dataclass(frozen=True, slots=True)
 class LocalType:
     """What is known of an unannotated local's type. adapts: only literals so far ("int", "float")."""
@@ -113,6 +104,7 @@ class Session:
     active: list[tuple[str, Span]] = field(default_factory=list)
     circles: dict[str, tuple[str, ...]] = field(default_factory=dict)  # tasks that are called again, by way of which
     fns: dict[Any, Any] = field(default_factory=dict)
+    fns_not_run: dict[Any, tuple[str, Span]] = field(default_factory=dict)
     active_fns: list[ast.Function] = field(default_factory=list)
     constants: dict[int, Any] = field(default_factory=dict)
     structs: dict[int, DType] = field(default_factory=dict)
@@ -138,6 +130,8 @@ class Handlers:
     statements: Mapping[type, Callable[..., list[typed.Stmt]]]
     function: Callable[..., Any]
     declared: Callable[..., Any]
+    is_part: Callable[..., bool]
+    part: Callable[..., Any]
     power: Callable[..., typed.Expr]
     builtins: Mapping[str, Builtin]
 
@@ -164,6 +158,8 @@ class Ctx:
     returns: of an fn: the declared result types, or None where they are found from the returns.
     start:   facts at the start of the body: about sizes and scalars alone.
     skips_rest: a branch decided at compile time has left: what follows in its block is for other types.
+    not_run: something that is part of the language and cannot run yet, where it was used first; it takes part as what was
+             reported does, and all else is checked.
     expects_fault: the call at hand shall fail when it runs: what certainly fails is no mistake.
     mask:    value axes that the conditions around depend on.
     blocks:  axes of the `tiles` loops around, outermost first.
@@ -189,6 +185,7 @@ class Ctx:
     wholes: dict[Any, typed.ValueAxis] = field(default_factory=dict)
     local_types: dict[int, LocalType] = field(default_factory=dict)
     rebound: frozenset[str] = frozenset()  # names that several statements assign
+    renamed: set[str] = field(default_factory=set)  # array results of a task that are assigned other arrays
     name_facts: dict[object, Any] = field(default_factory=dict)  # of names of arrays that change: see `rebinding.py`
     facts_of_name: dict[typed.ArrayVar, Any] = field(default_factory=dict)
     block_forms: dict[tuple[object, ...], Lin] = field(default_factory=dict)
@@ -217,6 +214,7 @@ class Ctx:
     skips_rest: bool = False
     expects_fault: bool = False
     pending_reads: bool = False
+    not_run: tuple[str, Span] | None = None
     params: list[typed.LocalVar | typed.ArrayVar] = field(default_factory=list)
     owner: ast.Function | None = None
 
@@ -271,6 +269,10 @@ class Ctx:
     def leave(self) -> None:
         """Nothing after this point is reached (`return`, `break`, `continue`)."""
         self.flow = Flow(self.flow.assigned, False)
+
+    def not_yet(self, reason: str, span: Span) -> None:
+        """The function uses something that is part of the language and cannot run yet."""
+        self.not_run = self.not_run or (reason, span)
 
     # ------------------------------------------------------------ axes
     def whole_axis(self, key: Any, name: str, size: Size | None) -> typed.ValueAxis:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lem.diagnostics.codes import E0205, E0305, E0310, E0320, E0331
 from lem.syntax import ast
-from lem.types import expressions, flow, integers, rebinding, structs, type_exprs, typed
+from lem.types import expressions, flow, integers, rebinding, structs, subscripts, type_exprs, typed
 from lem.types.context import Ctx
 from lem.types.convert import coerce, is_error
 from lem.types.linear import Lin
@@ -73,8 +73,8 @@ def _declare_value(
 def _declared_axes(ctx: Ctx, sizes: tuple[ast.Expr, ...]) -> frozenset[typed.ValueAxis] | None:
     axes: set[typed.ValueAxis] = set()
     for node in sizes:
-        size = type_exprs.size_of(ctx, node)
-        if size is None:
+        axis = subscripts.axis_of_size(ctx, node)
+        if axis is None:
             x = expressions.check_int(ctx, node, "a size")
             if not is_error(x):
                 ctx.diags.error(
@@ -82,7 +82,6 @@ def _declared_axes(ctx: Ctx, sizes: tuple[ast.Expr, ...]) -> frozenset[typed.Val
                     help="subscript the local to make it a small array",
                 )  # fmt: skip
             return None
-        axis = ctx.whole_axis(size, node.span.text, size)
         if axis in axes:
             ctx.diags.error(E0310, node.span, f"the local already has the axis `{axis.name}`")
             return None
@@ -130,7 +129,7 @@ def _declare_array(
     array = Array(var, tuple(forms))
     ctx.arrays[var] = array.sizes
     ctx.assign(var)
-    changes = rebinding.is_rebound(ctx, var.name) and var.effect != "reduce"
+    changes = rebinding.is_rebound(ctx, var.name)
     named = rebinding.bind(ctx, node.span, (node.name,), (array,)) if changes else []
     if not changes:
         ctx.scopes.add(array)

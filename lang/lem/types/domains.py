@@ -105,7 +105,7 @@ def _made(
 
 
 def _whole(ctx: Ctx, span: Span, dim: Dim) -> Range:
-    hi = expressions.size_expr(ctx, span, dim.size)
+    hi = expressions.dim_expr(ctx, span, dim)
     name = dim.size if isinstance(dim.size, str) else None
     return _made(ctx, span, const(span, 0, I64), hi, 1, name)
 
@@ -119,7 +119,7 @@ def _sliced(ctx: Ctx, node: ast.Subscript, dim: Dim) -> Range | None:
         )  # fmt: skip
         return None
     cut = node.items[0]
-    size = expressions.size_expr(ctx, node.value.span, dim.size)
+    size = expressions.dim_expr(ctx, node.value.span, dim)
     checks: list[str] = []
     lo = _bound(ctx, cut.lo, size, dim, "lo", checks) if cut.lo else (const(node.span, 0, I64), None)
     hi = _bound(ctx, cut.hi, size, dim, "hi", checks) if cut.hi else (size, None)

@@ -82,7 +82,7 @@ def check_name(ctx: Ctx, node: ast.Name) -> typed.Expr:
         case Broken():
             return error(node.span)
         case Dim():
-            return loosen_dim(size_expr(ctx, node.span, entity.size))
+            return loosen_dim(dim_expr(ctx, node.span, entity))
         case ScalarParam():
             return typed.ScalarRef(node.span, typed.ValueType(entity.dtype), entity.name)
         case Index():
@@ -234,6 +234,14 @@ def loosen_dim(e: typed.Expr) -> typed.Expr:
     if isinstance(e, typed.Const):
         return Literal(e.span, e.type, e.value)
     return loosen(e)
+
+
+def dim_expr(ctx: Ctx, span: Span, dim: Dim) -> typed.Expr:
+    """A dimension as an i64 value."""
+    if dim.size is not None:
+        return size_expr(ctx, span, dim.size)
+    assert dim.of is not None
+    return typed.ArraySize(span, typed.ValueType(I64), *dim.of)
 
 
 def size_expr(ctx: Ctx, span: Span, size: Size) -> typed.Expr:

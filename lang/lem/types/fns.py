@@ -6,7 +6,7 @@ axes are mapped over, so instances differ by dtypes only. One that takes arrays 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0208, E0301, E0306, E0313, E0314, E0315, E0318, E0324, E0325
@@ -15,14 +15,38 @@ from lem.source import Span
 from lem.syntax import ast
 from lem.types import integers, numbers, passes, structs, subscripts, type_exprs, typed
 from lem.types.arguments import match_args
-from lem.types.context import Ctx, LocalType, NotYet, Session
+from lem.types.context import Ctx, LocalType, Session
 from lem.types.convert import NO_AXES, Adaptable, Literal, adapts, agree, coerce, const, error, is_error, settle
+from lem.types.linear import Lin
 from lem.types.numbers import ERROR
+from lem.types.prove import Context
 from lem.types.scope import Array, Dim, Local, TypeName
 from lem_runtime.abi.dtypes import F64, I64, DType
 from lem_runtime.abi.sizes import Size, show
 
 Arg = typed.Expr | Array
+
+
+@dataclass(frozen=True, slots=True)
+class BoundDim:
+    """A size of the caller that a dimension of an fn stands for, or that an array needs: as an expression and as a form,
+    where it is such; the axis of an array that has it."""
+
+    size: Size | None
+    form: Lin | None
+    array: typed.ArrayVar | None = None
+    axis: int = 0
+
+    @property
+    def shown(self) -> str:
+        if self.size is not None:
+            return show(self.size)
+        return self.form.show() if self.form is not None else "that is not known here"
+
+    def is_known_to_be(self, other: BoundDim, facts: Context) -> bool:
+        if (self.array, self.axis) == (other.array, other.axis) or (self.size is not None and self.size == other.size):
+            return True
+        return self.form is not None and other.form is not None and facts.prove_eq(self.form, other.form)
 
 
 @dataclass(slots=True)
@@ -33,7 +57,8 @@ class Binding:
     scope: ModuleScope  # of the fn
     types: dict[str, DType] = field(default_factory=dict)
     type_args: dict[str, list[typed.Expr]] = field(default_factory=dict)
-    dims: dict[str, Size] = field(default_factory=dict)
+    dims: dict[str, BoundDim] = field(default_factory=dict)
+    key: tuple[object, ...] = ()  # of the instance
 
     def dtype_of(self, node: ast.TypeExpr) -> DType | None:
         """The type that the fn's signature names; None when it is none, ERROR when that was reported."""
@@ -101,13 +126,19 @@ def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr) -> Arg:
     wants_array = param.type is not None and param.type.sizes is not None
     entity = ctx.find(node.id) if isinstance(node, ast.Name) else None
     if isinstance(entity, Array) and entity.var.shape and (wants_array or param.type is None):
-        return entity
+        return _of_some_size(ctx, entity) if subscripts.has_value(ctx, node.span, entity) else error(node.span)
     x = ctx.expr(node)
     if wants_array and not is_error(x):
         ctx.diags.error(E0306, node.span, f"`{param.name.id}` is an array, and this is one value")
         return error(node.span)
     # "Passed to a function a dimension is i64": only literals still take the parameter's type.
     return settle(x) if isinstance(x, Adaptable) else x
+
+
+def _of_some_size(ctx: Ctx, array: Array) -> Array:
+    """The array, with a form for every size: for the fn they do not change."""
+    known = (s if s is not None else ctx.symbols.unknown(f"{array.name}.{n}", 0).lin for n, s in enumerate(array.sizes))
+    return replace(array, sizes=tuple(known))
 
 
 def instance(
@@ -137,7 +168,7 @@ def instance(
         if is_error(converted):
             return None
         out.append(converted)
-    key = _key(fn, out, binding)
+    key = binding.key = _key(fn, out, binding)
     session = ctx.session
     if any(active is fn for active in session.active_fns):
         ctx.diags.error(
@@ -150,13 +181,11 @@ def instance(
         session.active_fns.append(fn)
         try:
             session.fns[key] = _check_instance(ctx, found, fn, tuple(out), args, binding)
-        except NotYet as e:
-            session.fns[key] = e
         finally:
             session.active_fns.pop()
     instance = session.fns[key]
-    if isinstance(instance, NotYet):
-        raise instance
+    if key in session.fns_not_run:
+        ctx.not_yet(*session.fns_not_run[key])
     return None if instance is None else (instance, tuple(out))
 
 
@@ -199,34 +228,35 @@ def _bind_sizes(ctx: Ctx, fn: ast.Function, param: ast.Param, arg: Array, bindin
         )
         return False
     dims = {g.name for g in fn.generics if g.bound is None}
-    for axis, (size, have) in enumerate(zip(wanted, arg.var.shape, strict=True)):
-        if have is None:
-            raise NotYet("an fn over a temporary of computed size", arg.span)
+    for axis, size in enumerate(wanted):
+        have = BoundDim(arg.var.shape[axis], arg.sizes[axis], arg.var, axis)
         if isinstance(size, ast.Name) and size.id in dims:
-            first = binding.dims.setdefault(size.id, have)
-            differ = first != have
+            want = binding.dims.setdefault(size.id, have)
         else:
-            found = type_exprs.size_over(size, lambda name: binding.dims.get(name.id))
+            found = type_exprs.size_over(size, lambda name: name.id if name.id in binding.dims else None)
             if found is None:
                 ctx.diags.error(
                     E0314, size.span, "a size is made of literals, and of dimensions that an axis further left has alone",
                     help=f"give that dimension by a parameter before `{param.name.id}`",
                 )  # fmt: skip
                 return False
-            first, differ = found, found != have
-        form = arg.sizes[axis]
-        if differ and not _equal(ctx, first, form):
-            needed = f"`{param.name.id}` needs {show(first)}"
-            ctx.diags.error(
-                E0313, param.name.span, f"axis {axis} of `{arg.name}` has size {show(have)}, and {needed}"
-            )
+            forms = {name: dim.form for name, dim in binding.dims.items() if dim.form is not None}
+            want = BoundDim(_in_caller(binding, found), ctx.symbols.from_size(found, forms))
+        if not want.is_known_to_be(have, ctx.facts):
+            needs = f"axis {axis} of `{arg.name}` has size {have.shown}, and `{param.name.id}` needs {want.shown}"
+            ctx.diags.error(E0313, param.name.span, needs)
             return False
     return True
 
 
-def _equal(ctx: Ctx, size: Size, form: object) -> bool:
-    want = ctx.symbols.from_size(size, ctx.dim_values)
-    return want is not None and form is not None and ctx.facts.prove_eq(want, form)  # type: ignore[arg-type]
+def _in_caller(binding: Binding, size: Size) -> Size | None:
+    """A size over the fn's dimensions as one of the caller."""
+    if isinstance(size, int):
+        return size
+    if isinstance(size, str):
+        return binding.dims[size].size
+    a, b = _in_caller(binding, size[1]), _in_caller(binding, size[2])
+    return None if a is None or b is None else (size[0], a, b)
 
 
 def _bind_types(ctx: Ctx, span: Span, fn: ast.Function, binding: Binding) -> bool:
@@ -325,6 +355,8 @@ def check_instance_body(
             help="return a value after the last `if`",
         )  # fmt: skip
     passes.hand_over(scratch, session.diags)
+    if ctx.not_run is not None:
+        session.fns_not_run[binding.key] = ctx.not_run
     if results is None or session.diags.n_errors > before or scratch.has_errors:
         return None
     params = tuple(ctx.params)
@@ -343,16 +375,19 @@ def _bind_names(
         # Sizes inside the fn are the caller's sizes, so they speak of the caller's dimensions.
         ctx.symbols, ctx.facts, ctx.start = caller.symbols, caller.start, caller.start
         ctx.dim_values, ctx.scalar_values = dict(caller.dim_values), dict(caller.scalar_values)
-        ctx.scalar_types = dict(caller.scalar_types)
+        ctx.scalar_types, ctx.facts_of_name = dict(caller.scalar_types), caller.facts_of_name
     for generic in fn.generics:
         if generic.bound is not None:
             ctx.scopes.add(TypeName(generic.name, generic.span, binding.types[generic.name]))
         elif generic.name in binding.dims:
-            ctx.scopes.add(Dim(generic.name, generic.span, binding.dims[generic.name]))
+            bound = binding.dims[generic.name]
+            of = (bound.array, bound.axis) if bound.array is not None else None
+            ctx.scopes.add(Dim(generic.name, generic.span, bound.size, of))
     for param, arg, have in zip(fn.params, args, given, strict=True):
         if isinstance(have, Array):
             ctx.scopes.add(have, param.name.id)
             ctx.arrays[have.var] = have.sizes
+            ctx.assign(have.var)
             ctx.params.append(have.var)
             continue
         assert isinstance(arg, typed.Expr)

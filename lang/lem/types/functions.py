@@ -23,11 +23,12 @@ from lem.types import (
     passes,
     rebinding,
     structs,
+    subscripts,
     type_exprs,
     typed,
 )
-from lem.types.context import Ctx, LocalType, NotYet, Session, place_of
-from lem.types.convert import coerce, const, is_error, settle
+from lem.types.context import Ctx, LocalType, Session, place_of
+from lem.types.convert import NO_AXES, coerce, const, is_error, settle
 from lem.types.linear import Lin
 from lem.types.scope import Array, Broken, Dim, Entity, ScalarParam, TypeName
 from lem.types.solve_dims import solve
@@ -45,6 +46,8 @@ class Header:
         self.arrays: list[typed.ArrayVar] = []
         self.scalars: list[tuple[str, DType]] = []
         self.conditions: list[Condition] = []
+        self.before: list[typed.Stmt] = []
+        self.renamed: list[tuple[Array, typed.ArrayVar]] = []
 
 
 def check_function(session: Session, found: Definition, dtypes: Mapping[str, DType]) -> typed.Function | None:
@@ -60,8 +63,6 @@ def check_function(session: Session, found: Definition, dtypes: Mapping[str, DTy
     session.active.append((name, fn.name.span))
     try:
         session.checked[name] = _check(session, found.scope, fn, name, dtypes)
-    except NotYet as e:
-        session.not_run[name] = (e.reason, e.span)
     finally:
         session.active.pop()
     return session.checked[name]
@@ -75,27 +76,35 @@ def _check(
     rebound = rebinding.rebound_names(fn.body)
     name_facts: dict[object, rebinding.NameFacts] = {}
     wholes: dict[object, typed.ValueAxis] = {}
+    renamed: set[str] = set()
 
     def make(diags: Diagnostics, known: dict[int, LocalType]) -> Ctx:
         ctx = Ctx(session, diags, module, fn.kind, fn.name.id, wholes=wholes, local_types=known, owner=fn)
         if fn.kind == "task":
-            ctx.rebound, ctx.name_facts = rebound, name_facts
+            ctx.rebound, ctx.name_facts, ctx.renamed = rebound, name_facts, renamed
         headers.append(check_header(ctx, fn, dtypes))
         ctx.scopes.push(is_home=True)
+        headers[-1].before, headers[-1].renamed = rebinding.name_results(ctx)
         return ctx
 
-    try:
-        ctx, body = passes.check_until_stable(scratch, make, lambda ctx: ctx.block(fn.body))
-    except NotYet:
-        passes.hand_over(scratch, session.diags)
-        raise
+    ctx, body = passes.check_until_stable(scratch, make, lambda ctx: ctx.block(fn.body))
     header = headers[-1]
-    if not scratch.has_errors:
+    for _, result in header.renamed:
+        somewhere = (None,) * len(result.shape)
+        subscripts.touch(ctx, "write", subscripts.Place(Array(result, ()), (), NO_AXES, somewhere, result.span))
+    if not scratch.has_errors and ctx.not_run is None:
         effects.check_results(ctx, scratch, header.arrays)
-    passes.hand_over(scratch, session.diags)
-    if scratch.has_errors:
+    if not _can_run(session, scratch, ctx, name):
         return None
     return _finish(session, ctx, fn, name, header, body)
+
+
+def _can_run(session: Session, scratch: Diagnostics, ctx: Ctx, name: str) -> bool:
+    """Hand over what was reported; whether the function is right and uses nothing that cannot run yet."""
+    passes.hand_over(scratch, session.diags)
+    if ctx.not_run is not None and not scratch.has_errors:
+        session.not_run[name] = ctx.not_run
+    return ctx.not_run is None and not scratch.has_errors
 
 
 def declared(
@@ -154,10 +163,11 @@ def _finish(
         place_of(fn.name.span), fn.doc or "",
     )  # fmt: skip
     attrs = {d.name: d.span.text for d in fn.decorators}
-    body = (*claims.nothing_tested(ctx), *body)
+    body = (*header.before, *claims.nothing_tested(ctx), *body)
     return typed.Function(
         name, fn.kind, signature, tuple(header.arrays), tuple(header.scalars), body, fn.span, dims,
         {"decorators": attrs, **effects.facts_about_arrays(ctx, header.arrays)},
+        rebinding.give_back(ctx, header.renamed) if header.renamed else (),
     )  # fmt: skip
 
 
@@ -365,14 +375,8 @@ def check_test(session: Session, module: ModuleScope, test: ast.Test, name: str)
             name_facts=name_facts,
         )  # fmt: skip
 
-    try:
-        ctx, body = passes.check_until_stable(scratch, make, lambda ctx: ctx.block(test.body))
-    except NotYet as e:
-        passes.hand_over(scratch, session.diags)
-        session.not_run[name] = (e.reason, e.span)
-        return None
-    passes.hand_over(scratch, session.diags)
-    if scratch.has_errors:
+    ctx, body = passes.check_until_stable(scratch, make, lambda ctx: ctx.block(test.body))
+    if not _can_run(session, scratch, ctx, name):
         return None
     signature = Signature(test.title, "test", (), (), (), (), place_of(_title_span(test)))
     return typed.Function(test.title, "test", signature, (), (), body, test.span)

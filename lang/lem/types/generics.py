@@ -11,7 +11,7 @@ from lem.diagnostics.codes import E0301, E0324, E0325
 from lem.names import Definition
 from lem.syntax import ast
 from lem.types import numbers, typed
-from lem.types.context import Ctx, NotYet, Session
+from lem.types.context import Ctx, Session
 from lem.types.convert import Adaptable, Literal
 from lem.types.scope import Array
 from lem_runtime.abi.dtypes import F64, I64, DType
@@ -53,7 +53,7 @@ def callee_for(
         return None
     function: typed.Function | None = session.handlers.function(session, found, dtypes)
     if function is None and name in session.not_run:
-        raise NotYet(f"`{fn.name.id}`, which needs {session.not_run[name][0]}", node.span)
+        ctx.not_yet(f"`{fn.name.id}`, which needs {session.not_run[name][0]}", node.span)
     if function is not None:
         session.functions.setdefault(name, function)
     return function

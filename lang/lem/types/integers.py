@@ -83,6 +83,9 @@ def _linear(ctx: Ctx, e: typed.Expr) -> Lin | None:
             return Lin.of(int(e.value))
         case typed.DimSize():
             return ctx.dim_values.get(e.dim)
+        case typed.ArraySize():
+            known = ctx.arrays.get(e.array)
+            return None if known is None else known[e.axis]
         case typed.ScalarRef():
             return ctx.scalar_values.get(e.name)
         case typed.LocalRef():

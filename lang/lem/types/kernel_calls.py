@@ -533,7 +533,10 @@ def _into_existing(ctx: Ctx, call: Call, param: Param, array: Array, span: Span)
             also=[(array.span, "declared here")],
         )  # fmt: skip
         return False
-    if any(a is array for a in call.arrays.values()):
+    if any(views.share(ctx, a, array) != "never" for a in call.arrays.values()):
+        if rebinding.is_result(ctx, array):
+            rebinding.rename(ctx, array)
+            return False
         ctx.diags.error(
             E0406, span, f"`{array.name}` is read by this call, and its result would be written over it",
             also=[(array.span, "declared here")], help="give the result another name, and use that from here on",
@@ -587,5 +590,5 @@ def _check_reduce(ctx: Ctx, call: Call, param: Param, array: Array) -> None:
                 E0405, call.span, f"`{array.name}` is `reduce({array.var.reduce_op})`, and `{call.callee.name}` "
                 f"updates it with `{param.reduce_op}`", also=[(array.span, "declared here")],
             )  # fmt: skip
-    elif array.var.root.kind == "param" or param.effect != "read":
+    elif rebinding.is_of_parameter(ctx, array.var) or param.effect != "read":
         subscripts.refuse_reduce(ctx, call.span, array.var)

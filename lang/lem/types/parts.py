@@ -6,10 +6,10 @@ Takes an argument, what stands before brackets, or the first argument of `blocks
 
 from __future__ import annotations
 
-from lem.diagnostics.codes import E0205, E0307
+from lem.diagnostics.codes import E0307
 from lem.syntax import ast
 from lem.types import blocks, calls, rebinding, subscripts, typed, views
-from lem.types.context import Ctx, NotYet
+from lem.types.context import Ctx
 from lem.types.scope import Array, Blocks, Broken
 
 
@@ -37,30 +37,32 @@ def array_of(ctx: Ctx, node: ast.Expr, out: list[typed.Stmt]) -> Array | None:
     return subscripts.array_named(ctx, node)
 
 
-def check_named(ctx: Ctx, node: ast.Assign) -> list[typed.Stmt] | None:
-    """``v = a[lo:hi, j]`` in a task; None when something else is assigned."""
-    value, target = node.value, node.targets[0]
-    if ctx.kind not in ("task", "test") or not isinstance(value, ast.Subscript) or not is_part(ctx, value):
+def check_assigned(ctx: Ctx, node: ast.Assign) -> list[typed.Stmt] | None:
+    """``u = a``, ``v = a[lo:hi, j]`` and ``a, b = b, a`` for arrays in tasks; None when something else is assigned."""
+    if ctx.kind not in ("task", "test") or isinstance(node.value, ast.Spawn):
         return None
-    if len(node.targets) > 1 or not isinstance(target, ast.Name):
+    values = node.value.items if isinstance(node.value, ast.TupleExpr) else (node.value,)
+    targets = [t for t in node.targets if isinstance(t, ast.Name)]
+    if not all(_names_array(ctx, v) for v in values) or not len(targets) == len(node.targets) == len(values):
         return None
     out: list[typed.Stmt] = []
-    array = check_part(ctx, value, out)
-    taken = ctx.find(target.id)
-    if array is None:
-        if taken is None:
-            ctx.scopes.add(Broken(target.id, target.span))
+    arrays = [array_of(ctx, v, out) for v in values]
+    made = [a for a in arrays if a is not None]
+    if len(made) < len(arrays):
+        for target in targets:
+            if ctx.find(target.id) is None:
+                ctx.scopes.add(Broken(target.id, target.span))
         return []
-    if rebinding.is_rebound(ctx, target.id) or array.var.root.kind == "name":
-        raise NotYet("names that change, for parts of arrays", node.span)
-    if taken is not None and not isinstance(taken, Broken):
-        ctx.diags.error(
-            E0205, target.span, f"`{target.id}` has another meaning here", also=[(taken.span, "declared here")],
-            help="take another name for the view",
-        )  # fmt: skip
-        return []
-    ctx.scopes.add(array, target.id)
+    changes = rebinding.is_rebound(ctx, targets[0].id) or made[0].var.root.kind == "name"
+    if len(targets) > 1 or changes or not isinstance(ctx.find(targets[0].id), Broken | None):
+        return [*out, *rebinding.bind(ctx, node.span, targets, made)]
+    ctx.scopes.add(made[0], targets[0].id)  # one more name, which stays
     return out
+
+
+def _names_array(ctx: Ctx, node: ast.Expr) -> bool:
+    entity = ctx.find(node.id) if isinstance(node, ast.Name) else None
+    return is_part(ctx, node) or (isinstance(entity, Array) and bool(entity.var.shape))
 
 
 def check_call(ctx: Ctx, node: ast.Call) -> typed.Expr:

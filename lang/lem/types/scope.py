@@ -18,11 +18,13 @@ from lem_runtime.abi.sizes import Size
 
 @dataclass(eq=False, slots=True)
 class Dim:
-    """A dimension. `size`: its own name; inside an fn the caller's size that it stands for."""
+    """A dimension. `size`: its own name; inside an fn the caller's size that it stands for, or, where that is computed,
+    None: then it is the size of that axis of the array `of`."""
 
     name: str
     span: Span
-    size: Size
+    size: Size | None
+    of: tuple[typed.ArrayVar, int] | None = None
 
 
 @dataclass(eq=False, slots=True)

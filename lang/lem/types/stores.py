@@ -21,6 +21,10 @@ REDUCE_OPS = {"+": "add", "|": "or", "&": "and", "max": "max", "min": "min"}
 def check_store(ctx: Ctx, span: Span, target: ast.Subscript, value: ast.Expr) -> list[typed.Stmt]:
     if _is_claim(ctx, target.value):
         return []
+    if ctx.kind in ("task", "test"):
+        refuse_element(ctx, target.span)
+        ctx.expr(value)
+        return []
     array = subscripts.array_named(ctx, target.value)
     if array is None:
         ctx.expr(value)
@@ -50,9 +54,7 @@ def may_write(ctx: Ctx, array: Array, target: ast.Subscript) -> bool:
         ) if array.var.kind != "local" else None
         return array.var.kind == "local"
     if ctx.kind in ("task", "test"):
-        ctx.diags.error(
-            E0409, target.span, f"a {ctx.kind} stores no elements", help="write a kernel that does, and call it"
-        )
+        refuse_element(ctx, target.span)
         return False
     if array.var.effect == "read":
         ctx.diags.error(
@@ -62,6 +64,11 @@ def may_write(ctx: Ctx, array: Array, target: ast.Subscript) -> bool:
         )  # fmt: skip
         return False
     return True
+
+
+def refuse_element(ctx: Ctx, span: Span) -> None:
+    """Report a store in a task or a test."""
+    ctx.diags.error(E0409, span, f"a {ctx.kind} stores no elements", help="write a kernel that does, and call it")
 
 
 def store(ctx: Ctx, span: Span, array: Array, target: ast.Subscript, value: typed.Expr) -> list[typed.Stmt]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from lem.diagnostics.codes import E0206, E0306, E0307, E0310, E0311, E0312, E0315, E0320, E0405
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import claims, expressions, integers, rebinding, typed
-from lem.types.context import Ctx, Need, NotYet, Touch
+from lem.types import claims, expressions, integers, rebinding, type_exprs, typed
+from lem.types.context import Ctx, Need, Touch
 from lem.types.convert import NO_AXES, Literal, coerce, error, is_error
 from lem.types.linear import Sym
 from lem.types.prove import Verdict, classify_index
@@ -40,12 +40,17 @@ def check_subscript(ctx: Ctx, node: ast.Subscript) -> typed.Expr:
         return _check_with_policy(ctx, node, node.value)
     if isinstance(node.value, ast.Call) and claims.is_claim(node.value):
         return _check_claimed(ctx, node, node.value)
-    array = array_named(ctx, node.value)
+    made: list[typed.Stmt] = []
+    array = array_named(ctx, node.value, made)
     if array is None:
         _check_rest(ctx, node)
         return error(node.span)
     place = check_place(ctx, array, node)
-    return error(node.span) if place is None else load(ctx, node.span, place)
+    return error(node.span) if place is None else _having(made, load(ctx, node.span, place))
+
+
+def _having(made: list[typed.Stmt], x: typed.Expr) -> typed.Expr:
+    return typed.Having(x.span, x.type, tuple(made), x) if made and not is_error(x) else x
 
 
 def _check_claimed(ctx: Ctx, node: ast.Subscript, call: ast.Call) -> typed.Expr:
@@ -66,7 +71,7 @@ def _check_claimed(ctx: Ctx, node: ast.Subscript, call: ast.Call) -> typed.Expr:
 def load(ctx: Ctx, span: Span, place: Place) -> typed.Expr:
     """Read a checked place."""
     var = place.array.var
-    if var.effect == "reduce" and (var.root.kind == "param" or _is_updated_here(ctx, var)):
+    if var.effect == "reduce" and (rebinding.is_of_parameter(ctx, var) or _is_updated_here(ctx, var)):
         refuse_reduce(ctx, span, var)
         return error(span)
     touch(ctx, "read", place)
@@ -83,12 +88,13 @@ def refuse_reduce(ctx: Ctx, span: Span, array: typed.ArrayVar) -> None:
     ctx.diags.error(
         E0405, span, f"`{array.name}` is `reduce({array.reduce_op})`, and this reads it",
         also=[(array.span, "declared here")], help="read it after the grid that updates it has ended"
-        if array.root.kind != "param" else "a parameter that is read and written is `inout`",
+        if not rebinding.is_of_parameter(ctx, array) else "a parameter that is read and written is `inout`",
     )  # fmt: skip
 
 
-def array_named(ctx: Ctx, node: ast.Expr) -> Array | None:
-    """The array that an expression names, or None (reported)."""
+def array_named(ctx: Ctx, node: ast.Expr, out: list[typed.Stmt] | None = None) -> Array | None:
+    """The array that an expression names, or None (reported). In tasks that may be a part of one, where there is a place
+    for the statements that make it: `out`."""
     if isinstance(node, ast.Name):
         entity = ctx.find(node.id)
         if isinstance(entity, Array):
@@ -105,14 +111,12 @@ def array_named(ctx: Ctx, node: ast.Expr) -> Array | None:
                 E0306, node.span, f"`{node.id}` is {what} and takes no subscript", also=[(entity.span, "declared here")]
             )
         return None
+    if isinstance(node, ast.Subscript) and out is not None and ctx.kind in ("task", "test"):
+        if ctx.session.handlers.is_part(ctx, node):
+            return ctx.session.handlers.part(ctx, node, out)  # type: ignore[no-any-return]
     if isinstance(node, ast.Attribute | ast.Subscript):
-        if ctx.kind in ("kernel", "fn"):
-            _refuse_view(ctx, node)
-            return None
-        if isinstance(node, ast.Attribute):
-            ctx.expr(node)
-            return None
-        raise NotYet("an element of a view", node.span)
+        _refuse_view(ctx, node)
+        return None
     x = ctx.expr(node)
     if not is_error(x):
         ctx.diags.error(E0306, node.span, "this is one value and takes no subscript")
@@ -133,7 +137,7 @@ def has_value(ctx: Ctx, span: Span, array: Array) -> bool:
 
 
 def _refuse_view(ctx: Ctx, node: ast.Attribute | ast.Subscript) -> None:
-    """``x[i][j]`` and ``x.T[i, j]`` in a kernel: an element takes all its subscripts at once."""
+    """``x[i][j]`` and ``x.T[i, j]``: an element takes all its subscripts at once."""
     if isinstance(node, ast.Attribute):
         ctx.expr(node)
         return
@@ -198,7 +202,13 @@ def _check_whole(
             help="bind one over a slice of the dimension: `for k in K[1:-1]`",
         )  # fmt: skip
         return None
-    made = whole_axis_of(ctx, array, axis)
+    made = whole_axis_of(ctx, array.var, axis)
+    if made is None:
+        ctx.diags.error(
+            E0310, item.span, f"the size of axis {axis} of `{array.name}` is no dimension",
+            help="bind an index variable: `for k in range(n)`",
+        )  # fmt: skip
+        return None
     if made in axes:
         ctx.diags.error(
             E0310, item.span, f"the value already has the axis `{made.name}`",
@@ -208,14 +218,28 @@ def _check_whole(
     return typed.Whole(made, item.span)
 
 
-def whole_axis_of(ctx: Ctx, array: Array, axis: int) -> typed.ValueAxis:
-    """The whole axis that ``:`` on this axis of the array stands for."""
-    size = array.var.shape[axis]
+def whole_axis_of(ctx: Ctx, array: typed.ArrayVar, axis: int) -> typed.ValueAxis | None:
+    """The whole axis that ``:`` on this axis of the array stands for; None where its size may differ by element, or from
+    one time to the next."""
+    size = array.shape[axis]
     if size is None:
-        return ctx.whole_axis((array.var, axis), f"{array.name}.{axis}", None)
+        if array.kind != "temp":
+            return None
+        made = ctx.whole_axis((array.name, array.span.start, axis), f"{array.name}.{axis}", None)
+        made.of = array, axis  # of this pass of the check
+        return made
     if isinstance(size, str) and size in ctx.dims:
         return ctx.whole_axis(size, size, size)
     return ctx.whole_axis(size, sizes.show(size), size)
+
+
+def axis_of_size(ctx: Ctx, node: ast.Expr) -> typed.ValueAxis | None:
+    """The whole axis that has a size; None where that is no dimension."""
+    dim = ctx.find(node.id) if isinstance(node, ast.Name) else None
+    if isinstance(dim, Dim) and dim.size is None and dim.of is not None:
+        return whole_axis_of(ctx, *dim.of)
+    size = type_exprs.size_of(ctx, node)
+    return None if size is None else ctx.whole_axis(size, node.span.text, size)
 
 
 def _check_at(
@@ -320,7 +344,8 @@ def _check_with_policy(ctx: Ctx, node: ast.Subscript, call: ast.Call) -> typed.E
         how = "fill(x, 0)" if policy == "fill" else f"{policy}(x)"
         ctx.diags.error(E0307, call.span, f"`{policy}` is written `{how}[...]`")
         return error(node.span)
-    array = array_named(ctx, call.args[0])
+    made: list[typed.Stmt] = []
+    array = array_named(ctx, call.args[0], made)
     outside: typed.Expr | None = None
     if policy == "fill":
         outside = ctx.expr(call.args[1])
@@ -333,7 +358,8 @@ def _check_with_policy(ctx: Ctx, node: ast.Subscript, call: ast.Call) -> typed.E
     if is_error(loaded):
         return loaded
     axes = place.axes | (outside.type.axes if outside else NO_AXES)
-    return typed.Load(node.span, typed.ValueType(place.array.var.dtype, axes), place.array.var, place.subs, policy, outside)
+    var = place.array.var
+    return _having(made, typed.Load(node.span, typed.ValueType(var.dtype, axes), var, place.subs, policy, outside))
 
 
 def _anywhere(place: Place) -> tuple[SubForm, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from lem.diagnostics.codes import E0305, E0331
 from lem.syntax import ast
 from lem.types import constants, numbers, structs, typed
-from lem.types.context import Ctx, NotYet
+from lem.types.context import Ctx
 from lem.types.scope import Dim, ScalarParam, TypeName
 from lem_runtime.abi.dtypes import DType
 from lem_runtime.abi.signature import LAYOUTS
@@ -32,7 +32,8 @@ def dtype_of(ctx: Ctx, node: ast.TypeExpr) -> DType | None:
     if dtype is numbers.ERROR:
         return None
     if dtype.kind == "quant":
-        raise NotYet("quantised arrays", node.span)
+        ctx.not_yet("quantised arrays", node.span)
+        return None
     return dtype if _check_suffixes(ctx, node, dtype) else None
 
 

@@ -25,12 +25,14 @@ class ValueAxis:
     local `acc: f32[D]` share it.
 
     kind: "range" (comprehension variable), "tiles" (block variable), "whole" (`:` or a local's axis)
-    size: for "whole" axes the size as an expression; None otherwise (the clause or loop tells).
+    size: for "whole" axes the size as an expression; None otherwise (the clause or loop tells, or:)
+    of: the array, and which of its axes, whose computed size a "whole" axis has.
     """
 
     name: str
     kind: str
     size: Size | None = None
+    of: tuple[ArrayVar, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,6 +72,21 @@ class ValueType:
 
 
 @dataclass(eq=False, slots=True)
+class PartLocals:
+    """Which part of which array a name stands for now: per axis of that array (of the one with most axes that it may be; one
+    that has fewer has more of size 1) its first place, how many there are and how far apart; and `kept`, which of these
+    axes the name still has, where that is always the same, else a local for each."""
+
+    firsts: tuple[LocalVar, ...]
+    counts: tuple[LocalVar, ...]
+    steps: tuple[LocalVar, ...]
+    kept: tuple[int, ...] | tuple[LocalVar, ...]
+
+    def locals(self) -> tuple[LocalVar, ...]:
+        return (*self.firsts, *self.counts, *self.steps, *(k for k in self.kept if isinstance(k, LocalVar)))
+
+
+@dataclass(eq=False, slots=True)
 class ArrayVar:
     """A parameter or array result (kind "param"), a temporary of sequential code ("temp"), an element's own small array
     ("local"), a part of another array ("view": of `base`), a name that :class:`Bind` lets stand for one array after the
@@ -79,6 +96,7 @@ class ArrayVar:
     size is computed (then the declaring :class:`MakeArray` or :class:`MakeView` tells).
     layout: as written (``signature.LAYOUTS``), of a view what is known; "" for a parameter is the caller's, for what is
     made here row by row.
+    part: of a name that may stand for parts of arrays.
     """
 
     name: str
@@ -90,6 +108,7 @@ class ArrayVar:
     reduce_op: str = ""
     layout: str = ""
     base: ArrayVar | None = None
+    part: PartLocals | None = None
 
     @property
     def root(self) -> ArrayVar:
@@ -151,6 +170,16 @@ class ArraySize(Expr):
 
 
 @dataclass(eq=False, slots=True)
+class PartOf(Expr):
+    """Where an array lies in the one whose elements it names, as an i64. what: "first" place, "count" of places, or "step"
+    from one to the next on the `axis`-th axis of that array; "kept": which of its axes is the `axis`-th of this one."""
+
+    array: ArrayVar
+    what: str
+    axis: int
+
+
+@dataclass(eq=False, slots=True)
 class Depth(Expr):
     """How many calls of tasks stand around this one, as an i64."""
 
@@ -202,6 +231,14 @@ class Load(Expr):
     subs: tuple[At | Whole, ...]
     boundary: str = ""
     fill: Expr | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Having(Expr):
+    """`x`, where `stmts` have named the parts of arrays that it speaks of: ``a[lo:hi][i]``."""
+
+    stmts: tuple[Stmt, ...]
+    x: Expr
 
 
 @dataclass(eq=False, slots=True)
@@ -441,6 +478,14 @@ class Bind(Stmt):
 
 
 @dataclass(eq=False, slots=True)
+class Fill(Stmt):
+    """Give all elements of `array` the values that those of `source`, of the same size, have; unless they are its own."""
+
+    array: ArrayVar
+    source: ArrayVar
+
+
+@dataclass(eq=False, slots=True)
 class Store(Stmt):
     """Also a scalar result: an array with no axes. The right-hand side is complete before the store."""
 
@@ -646,6 +691,7 @@ class Function:
     span: Span
     dims: tuple[str, ...] = ()
     attrs: dict[str, object] = field(default_factory=dict)  # decorators as they were written
+    at_end: tuple[Stmt, ...] = ()  # after the body, however it ended
 
     @property
     def name_span(self) -> Span:

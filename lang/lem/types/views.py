@@ -170,7 +170,8 @@ def share(ctx: Ctx, a: Array, b: Array) -> str:
     """Whether two arrays have a common element: "never", "always", or "maybe"."""
     x, y = a.var.root, b.var.root
     if x is not y:
-        alike = x.dtype == y.dtype and len(x.shape) == len(y.shape)
+        has_parts = any(v.kind == "name" and ctx.facts_of_name[v].is_part for v in (x, y))
+        alike = x.dtype == y.dtype and (has_parts or len(x.shape) == len(y.shape))
         shared = alike and "name" in (x.kind, y.kind) and rebinding.roots_of(ctx, x) & rebinding.roots_of(ctx, y)
         return "maybe" if shared else "never"
     if a.block is not None and b.block is not None and a.block[0] is b.block[0]:

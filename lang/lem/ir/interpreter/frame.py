@@ -164,6 +164,7 @@ class Frame:
     fault: RunFault | None = None  # of the smallest element that faulted in this chunk
     grid: GridState | None = None
     depth: int = 0  # calls of tasks around this one
+    wholes: dict[Array, Data] = field(default_factory=dict)  # what views and names are parts of
 
     # --- running
 
@@ -179,6 +180,11 @@ class Frame:
 
     def __getitem__(self, v: Value) -> Tile:
         return self.values[v]
+
+    def whole(self, array: Array) -> Data:
+        """What an array is a part of; itself where it is no part."""
+        found = self.wholes.get(array)
+        return self.arrays[array] if found is None else found
 
     def get(self, values: Iterable[Value]) -> list[Tile]:
         return [self.values[v] for v in values]

@@ -37,6 +37,7 @@ def _view(f: Frame, o: ops.View) -> None:
         lo = int(f[start].data)
         places.append(lo if size is None else slice(lo, lo + int(f[size].data) * step, step))
     view = f.arrays[o.array] = base[(*places, ...)]  # the dots: an element is a view too, not a number
+    f.wholes[o.array] = f.whole(o.base)
     if f.run.shadows is not None:
         f.run.shadows.view(view, base, (*places, ...))
 
@@ -48,7 +49,9 @@ def _name(f: Frame, o: ops.Name) -> None:
 
 @meaning(ops.Bind)
 def _bind(f: Frame, o: ops.Bind) -> None:
+    wholes = [f.whole(a) for a in o.arrays]
     f.arrays.update(zip(o.names, [f.arrays[a] for a in o.arrays], strict=True))
+    f.wholes.update(zip(o.names, wholes, strict=True))
 
 
 @meaning(ops.Size)
@@ -58,7 +61,7 @@ def _size(f: Frame, o: ops.Size) -> Tile:
 
 @meaning(ops.Same)
 def _same(f: Frame, o: ops.Same) -> Tile:
-    return Tile((), np.asarray(f.arrays[o.x] is f.arrays[o.y]))
+    return Tile((), np.asarray(f.whole(o.x) is f.whole(o.y)))
 
 
 @meaning(ops.Load)

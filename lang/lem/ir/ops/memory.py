@@ -76,7 +76,8 @@ class Name(Op):
 
 @op("tile.bind")
 class Bind(Op):
-    """Let names stand for other arrays, all at once: ``a, b = b, a``. What no name and no view stands for ends."""
+    """Let names stand for other arrays or for parts of them, all at once: ``a, b = b, a[1:]``. A name keeps the whole array
+    whose part it stands for; what no name and no view stands for ends."""
 
     effect = Effect.WRITE
     names: tuple[Array, ...]
@@ -86,8 +87,8 @@ class Bind(Op):
         if len(self.names) != len(self.arrays):
             yield f"{len(self.names)} names for {len(self.arrays)} arrays"
         for name, array in zip(self.names, self.arrays, strict=False):
-            if name.kind != "name" or array.kind == "view":
-                yield f"{name} is a {name.kind}, to stand for a {array.kind}"
+            if name.kind != "name":
+                yield f"{name} is a {name.kind}"
             if name.dtype != array.dtype or name.rank != array.rank:
                 yield f"{name} cannot stand for {array}"
 
@@ -106,7 +107,7 @@ class Size(Op):
 
 @op("tile.same")
 class Same(Op):
-    """Whether two arrays, neither of them a view, are one."""
+    """Whether two arrays are, or are parts of, one."""
 
     effect = Effect.READ
     x: Array

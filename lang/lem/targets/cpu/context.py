@@ -50,6 +50,7 @@ class Context:
     b: lb.Build = field(default_factory=lb.Build)
     values: dict[ir.Value, Expr] = field(default_factory=dict)
     refs: dict[ir.Array, ArrayRef] = field(default_factory=dict)
+    wholes: dict[ir.Array, Buffer] = field(default_factory=dict)  # memory that views are parts of
     slice: tuple[Var, Var] | None = None  # lo, hi of the entry when the function is a single grid
     units: Size | None = None  # set by units_of() for a single grid
     n_parallel: int = 0
@@ -66,6 +67,11 @@ class Context:
         if isinstance(op, ops.Depth):
             return self.depth
         return self.dims[op.name] if isinstance(op, ops.Dim) else self.scalars[op.name]
+
+    def whole(self, array: ir.Array) -> Buffer:
+        """The memory that an array is a part of, or is."""
+        found = self.wholes.get(array)
+        return self.refs[array].buffer if found is None else found
 
     def value(self, v: ir.Value) -> Expr:
         """The scalar that a value of sequential code has become."""

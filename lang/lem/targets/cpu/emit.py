@@ -339,20 +339,23 @@ class _Function:
 
     def name_buffer(self, s: lp.NameBuffer) -> None:
         self.v.names[s.buffer.uid] = self.slot("ptr")
+        self.v.wholes[s.buffer.uid] = self.slot("ptr")
         self.temp_slots[s.buffer.uid] = self.temp_slot(counted=True)
 
     def rebind(self, s: lp.Rebind) -> None:
         """All sources are read and held before any name lets go of what it had."""
         places = [self.v.address(b, "0") for b in s.sources]
-        owners = [self.owner(b) for b in s.sources]
+        wholes = [self.v.whole(b) for b in s.wholes]
+        owners = [self.owner(b) for b in s.wholes]
         for owner in owners:
             if owner != "null":
                 self.guarded(self.v.op(f"icmp ne ptr {owner}, null"), lambda o=owner: self.hold(o))  # type: ignore[misc]
-        for name, place, owner in zip(s.names, places, owners, strict=True):
+        for name, place, whole, owner in zip(s.names, places, wholes, owners, strict=True):
             slot = self.temp_slots[name.uid]
             self.let_go(slot)
             self.line(f"store ptr {owner}, ptr {slot}")
             self.line(f"store ptr {place}, ptr {self.v.names[name.uid]}")
+            self.line(f"store ptr {whole}, ptr {self.v.wholes[name.uid]}")
 
     def owner(self, buffer: Buffer) -> str:
         """What holds the memory of a buffer: a temporary's own head, or null for a caller's array."""

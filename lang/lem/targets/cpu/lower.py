@@ -94,13 +94,24 @@ def _join_callers(module: ir.Module, order: list[str], known: dict[str, tuple[st
         arrays = {a.name: a for a in fn.arrays}
         names = [p.name for p in fn.signature.params if p.is_array]
         mine = {arrays[name]: layout for name, layout in zip(names, known[n], strict=True)}
-        if "any" in mine.values():  # a name may stand for any of them
-            mine |= {o.array: "any" for o in fn.body.ops if isinstance(o, ops.Name)}
+        _follow_parts(fn, mine)
+        for o in ir.walk_ops(fn.body):
+            if isinstance(o, ops.Call):
+                known[o.callee] = _joined(module.functions[o.callee], o, mine, known[o.callee])
+
+
+def _follow_parts(fn: ir.Function, mine: dict[ir.Array, str]) -> None:
+    """Add what is known of views, and of names, which are bound in loops too: until nothing more is lost."""
+    before: dict[ir.Array, str] = {}
+    while before != mine:
+        before = dict(mine)
         for o in ir.walk_ops(fn.body):
             if isinstance(o, ops.View):
                 mine[o.array] = _part_layout(o, mine.get(o.base, "inner"))
-            elif isinstance(o, ops.Call):
-                known[o.callee] = _joined(module.functions[o.callee], o, mine, known[o.callee])
+            elif isinstance(o, ops.Bind):
+                for name, array in zip(o.names, o.arrays, strict=True):
+                    if mine.get(array, "inner") == "any" or array.inner_axis != name.inner_axis:
+                        mine[name] = "any"
 
 
 def _part_layout(o: ops.View, base: str) -> str:
@@ -271,7 +282,8 @@ def effect_bind(w: Element, o: ops.Bind) -> None:
     refs = [w.ref(a) for a in o.arrays]
     held = [[w.fix(x, "held") for x in (*r.sizes, *r.strides)] for r in refs if isinstance(r, ArrayRef)]
     names = [w.cx.refs[name] for name in o.names]
-    w.b.add(lp.Rebind(tuple(n.buffer for n in names), tuple(r.buffer for r in refs)))
+    wholes = tuple(w.cx.whole(a) for a in o.arrays)
+    w.b.add(lp.Rebind(tuple(n.buffer for n in names), tuple(r.buffer for r in refs), wholes))
     for name, values in zip(names, held, strict=True):
         for var, value in zip((*name.sizes, *name.strides), values, strict=True):
             assert isinstance(var, lp.Var)
@@ -285,7 +297,7 @@ def demand_size(w: Element, o: ops.Size) -> None:
 
 
 def demand_same(w: Element, o: ops.Same) -> None:
-    w.memo[o.result] = w.fix(lp.SameBuffer(lp.TRUTH, w.ref(o.x).buffer, w.ref(o.y).buffer), "same")
+    w.memo[o.result] = w.fix(lp.SameBuffer(lp.TRUTH, w.cx.whole(o.x), w.cx.whole(o.y)), "same")
 
 
 def effect_view(w: Element, o: ops.View) -> None:
@@ -297,6 +309,7 @@ def effect_view(w: Element, o: ops.View) -> None:
     sizes = tuple(w.fix(w.eval(size), "size") for size in o.sizes if size is not None)
     strides = tuple(w.fix(lb.mul(base.strides[n], o.steps[n]), "stride") for n in o.kept)
     w.levels[buffer.uid] = w.level
+    w.cx.wholes[o.array] = w.cx.whole(o.base)
     w.cx.refs[o.array] = ArrayRef(buffer, sizes, strides)
 
 

@@ -52,6 +52,7 @@ class Values:
     def __init__(self, intrinsics: set[str], helpers: dict[str, str], abilities: Abilities) -> None:
         self.lines: list[str] = []
         self.names: dict[int, str] = {}  # immutable variables and buffers: operand; mutable variables: their slot
+        self.wholes: dict[int, str] = {}  # of names: the slot with the memory that they are a part of
         self.intrinsics = intrinsics
         self.helpers = helpers
         self.has_fma, self.has_f16, self.has_rounding = abilities.fma, abilities.f16, abilities.rounding
@@ -113,7 +114,12 @@ class Values:
         return self.op(f"load i64, ptr {self.op(f'getelementptr i8, ptr %ctx, i64 {offset}')}")
 
     def same_buffer(self, x: lp.SameBuffer) -> str:
-        return self.op(f"icmp eq ptr {self.address(x.x, '0')}, {self.address(x.y, '0')}")
+        return self.op(f"icmp eq ptr {self.whole(x.x)}, {self.whole(x.y)}")
+
+    def whole(self, buffer: lp.Buffer) -> str:
+        """The first address of a buffer; of a name that of what it stands for a part of."""
+        slot = self.wholes.get(buffer.uid)
+        return self.address(buffer, "0") if slot is None else self.op(f"load ptr, ptr {slot}")
 
     def splat(self, x: lp.Splat) -> str:
         t = llvm_type(x.type)

@@ -314,10 +314,12 @@ class NameBuffer(Stmt):
 
 @dataclass(slots=True, eq=False)
 class Rebind(Stmt):
-    """Let names be other memory, all at once: ``a, b = b, a``. Sources: counted temporaries, arguments, names."""
+    """Let names be other memory, all at once: ``a, b = b, a``. Sources: counted temporaries, arguments, names, or parts of
+    these; `wholes`: what they are parts of, or themselves."""
 
     names: tuple[Buffer, ...]
     sources: tuple[Buffer, ...]
+    wholes: tuple[Buffer, ...]
 
 
 @dataclass(slots=True, eq=False)

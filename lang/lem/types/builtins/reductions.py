@@ -8,7 +8,7 @@ from __future__ import annotations
 from lem.diagnostics.codes import E0301, E0307, E0316
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import domains, expressions, integers, numbers, structs, type_exprs, typed
+from lem.types import domains, expressions, integers, numbers, structs, subscripts, typed
 from lem.types.builtins.elementwise import check_extreme
 from lem.types.context import Builtin, Ctx
 from lem.types.convert import Literal, cast, const, error, is_error, settle
@@ -177,8 +177,7 @@ def axis_named(ctx: Ctx, node: ast.Expr, value: typed.Expr, instead: str) -> typ
             )  # fmt: skip
             return None
     else:
-        size = type_exprs.size_of(ctx, node)
-        axis = ctx.wholes.get(size) if size is not None else None
+        axis = subscripts.axis_of_size(ctx, node)
     if axis is not None and axis in value.type.axes:
         return axis
     names = ", ".join(f"`{n}`" for n in sorted(a.name for a in value.type.axes))
