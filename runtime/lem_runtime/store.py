@@ -42,13 +42,16 @@ class Entry:
 class Store:
     """A folder of entries, at most `limit_bytes` in all; the least recently used go first.
 
+    Others use the same folder, so nobody knows its size from what he has written himself. Everybody looks again after each
+    128th of the limit, and makes room while there is a 16th left: so it holds for eight who write at once.
+
     Raises :class:`StoreRefused` when the folder belongs to somebody else or others can write it.
     """
 
     def __init__(self, path: Path | None = None, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
         self.path = path or default_path()
         self.limit_bytes = limit_bytes
-        self._used_bytes = -1  # unknown until the first put
+        self._unseen_bytes = self.limit_bytes  # written since the last look at the folder; the first put looks
         self._make()
 
     def get(self, key: str) -> bytes | None:
@@ -56,12 +59,13 @@ class Store:
         path = self._file(key)
         try:
             raw = path.read_bytes()
+        except IsADirectoryError:
+            raw = b""
         except OSError:
             return None
         entry = _decode(raw)
         if entry is None or entry[0] != key:
-            with contextlib.suppress(OSError):
-                path.unlink()
+            _remove(path)
             return None
         with contextlib.suppress(OSError):
             os.utime(path)  # marks it as used
@@ -90,7 +94,7 @@ class Store:
         found = []
         for path, info in self._files():
             key = _key_of(path)
-            if key is not None:
+            if key is not None and path == self._file(key):
                 found.append(Entry(key, info.st_size, info.st_mtime))
         return sorted(found, key=lambda e: -e.used_at)
 
@@ -98,10 +102,7 @@ class Store:
         """Remove every entry; how many there were."""
         n = 0
         for path, _ in self._files():
-            with contextlib.suppress(OSError):
-                path.unlink()
-                n += 1
-        self._used_bytes = 0
+            n += _remove(path)
         self._remove_stale()
         return n
 
@@ -142,25 +143,23 @@ class Store:
                     yield path, path.stat()
 
     def _account(self, n_bytes: int) -> None:
-        if self._used_bytes < 0:
+        self._unseen_bytes += n_bytes
+        if self._unseen_bytes > self.limit_bytes // 128:
+            self._unseen_bytes = 0
             self._remove_stale()
-            self._used_bytes = self.used_bytes
-        else:
-            self._used_bytes += n_bytes
-        if self._used_bytes > self.limit_bytes:
-            self._evict()
+            self._make_room()
 
-    def _evict(self) -> None:
-        """Remove the least recently used until a tenth is free, so that not every put has to look."""
+    def _make_room(self) -> None:
+        """When it is nearly full, remove the least recently used until an eighth is free."""
         files = sorted(self._files(), key=lambda f: f[1].st_mtime_ns)
         used = sum(info.st_size for _, info in files)
+        if used <= self.limit_bytes - self.limit_bytes // 16:
+            return
         for path, info in files:
-            if used <= self.limit_bytes * 9 // 10:
+            if used <= self.limit_bytes - self.limit_bytes // 8:
                 break
-            with contextlib.suppress(OSError):
-                path.unlink()
+            _remove(path)
             used -= info.st_size
-        self._used_bytes = used
 
     def _remove_stale(self) -> None:
         """Files of writers that died: of this host by their process, of others by their age."""
@@ -215,6 +214,20 @@ def _key_of(path: Path) -> str | None:
     except OSError:
         return None
     return name.decode("utf-8", "replace") if head[:8] == _MAGIC and len(name) == n else None
+
+
+def _remove(path: Path) -> bool:
+    """Whether it is gone. A folder in the place of an entry goes too, when it is empty: nothing of ours is in it."""
+    try:
+        path.unlink()
+    except (IsADirectoryError, PermissionError):
+        try:
+            path.rmdir()
+        except OSError:
+            return False
+    except OSError:
+        return False
+    return True
 
 
 def _host() -> str:
