@@ -10,7 +10,7 @@ A stage never raises for a person's mistake: it reports into `diags` and gives t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lem import ir, lower, names, syntax, types
 from lem.diagnostics import Diagnostics, InternalError
@@ -25,6 +25,7 @@ from lem.texts import module_loader
 from lem.types import typed
 from lem_runtime.abi.artifact import Artifact
 from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.source import Facts
 
 

@@ -12,13 +12,14 @@ import ctypes
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from lem_runtime import structs, values
 from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import CallError, Param, Scalar, Signature, bind, shape_of
 from lem_runtime.abi.source import Facts
 

@@ -8,8 +8,9 @@ Takes the bytes of a little-endian object for x86-64 or aarch64; gives sections,
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
+
+from lem_runtime.abi.records import dataclass
 
 EM_X86_64: Final = 62
 EM_AARCH64: Final = 183

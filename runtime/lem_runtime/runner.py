@@ -16,12 +16,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from lem_runtime import background, faults, loader, native
 from lem_runtime.abi import layout, sizes
 from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import CallError
 from lem_runtime.binding import Bound, bind_call
 from lem_runtime.faults import Interrupted, RunError, TimeUp

@@ -17,9 +17,10 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from lem_runtime.abi.records import dataclass
 
 _MAGIC: Final = b"LEMSTO\x00\x01"
 _HEAD_BYTES: Final = len(_MAGIC) + 32 + 4

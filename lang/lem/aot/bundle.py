@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from lem import __version__
 from lem.aot.functions import Function, layouts_of
@@ -12,6 +11,7 @@ from lem_runtime.abi import bundle
 from lem_runtime.abi.artifact import Artifact, encode
 from lem_runtime.abi.bundle import Bundle, Section
 from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

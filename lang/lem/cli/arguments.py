@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import NoReturn
 
@@ -13,6 +12,7 @@ from lem import __version__
 from lem.cli import output
 from lem.cli.codes import Exit
 from lem.diagnostics.suggest import nearest
+from lem_runtime.abi.records import dataclass
 
 _EXAMPLES = """\
 examples:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NoReturn
 
@@ -22,6 +21,7 @@ from lem.source import SourceFile
 from lem.syntax import show
 from lem.targets import cpu
 from lem_runtime import detect
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.source import Facts
 
 KINDS = ("ast", "ir", "schedule", "loops", "ll", "asm", "obj")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from lem.cli import output
@@ -10,6 +10,7 @@ from lem.cli.session import Entry, offer_compiler, other_file, pick_entry
 from lem.source import SourceFile
 from lem_runtime import Bundled, BundleError
 from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Place
 from lem_runtime.abi.source import Facts, Refusal
 

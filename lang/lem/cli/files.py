@@ -11,11 +11,11 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from lem.cli import tensors
+from lem_runtime.abi.records import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

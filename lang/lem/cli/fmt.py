@@ -10,7 +10,7 @@ import difflib
 import os
 import stat
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lem import texts
 from lem.cli import files, output
@@ -22,6 +22,7 @@ from lem.source import SourceFile
 from lem.syntax.format import format_source
 from lem.syntax.to_lem import to_lem
 from lem.syntax.to_python import to_python
+from lem_runtime.abi.records import dataclass
 
 STDIN = "<stdin>"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NoReturn, TypeVar
 
 from lem.cli import output, reading
@@ -19,6 +19,7 @@ from lem.diagnostics.suggest import nearest
 from lem_runtime import CallError, facts_of, numpy_dtype, rounded, split
 from lem_runtime.abi import signature, sizes
 from lem_runtime.abi.dtypes import DTYPES
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Param, Place, Signature
 from lem_runtime.abi.source import Facts
 

@@ -11,13 +11,14 @@ import os
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from lem.cli import tensors
 from lem.cli.files import NARROW, SUFFIXES, FileProblem, reason, suffix_of
 from lem.diagnostics.suggest import nearest
+from lem_runtime.abi.records import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from lem.cli import output
@@ -14,6 +13,7 @@ from lem_runtime import Progress as RunProgress
 from lem_runtime import RunResult
 from lem_runtime.abi import sizes
 from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.records import dataclass
 
 _SHOW_AFTER_S = 0.7  # shorter work needs no progress
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from lem import texts
@@ -22,6 +22,7 @@ from lem.source import SourceFile, Span
 from lem_runtime import Store, StoreRefused, detect, use_compiler
 from lem_runtime.abi.artifact import Artifact, BadArtifact, decode, encode, signature_from_json
 from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Place, Signature
 from lem_runtime.abi.source import Facts
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
+
+from lem_runtime.abi.records import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import dataclass
 
 from lem import pipeline, texts
 from lem.cli import output, testing
@@ -15,6 +14,7 @@ from lem.cli.report import duration
 from lem.cli.session import offer_compiler
 from lem.diagnostics import Diagnostic, Diagnostics
 from lem.diagnostics.as_json import to_json
+from lem_runtime.abi.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from lem.types import typed
 from lem_runtime import CallError, RunError, detect, dtype_of, facts_of, fill_text, numpy_dtype, run
 from lem_runtime.abi.artifact import Artifact
 from lem_runtime.abi.dtypes import I64, DType
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Param, Signature
 from lem_runtime.abi.source import Facts
 

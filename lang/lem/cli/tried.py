@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from lem import pipeline, texts
 from lem.diagnostics import Diagnostic, Diagnostics
 from lem.ir import printer, queries
 from lem.types.numbers import REPRESENTATIVE
 from lem_runtime import Store, open_default
+from lem_runtime.abi.records import dataclass
 
 # Places in a printed function: a kernel that only moves in its file is the same kernel.
 _PLACES = re.compile(r' at "(?:[^"\\]|\\.)*" \d+:\d+-\d+:\d+ \d+-\d+')

@@ -7,10 +7,11 @@ Headlines belong to the code (``codes.py``); the label says why *here*.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lem.diagnostics.codes import CODES, Code
 from lem.source import Span
+from lem_runtime.abi.records import dataclass
 
 __all__ = ["CODES", "Code", "Diagnostic", "Diagnostics", "InternalError"]
 

@@ -15,11 +15,12 @@ where it fits, and every other label hangs below on its own row, rightmost first
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from unicodedata import category, combining, east_asian_width
 
 from lem.diagnostics import Diagnostic, Diagnostics
 from lem.source import SourceFile, Span
+from lem_runtime.abi.records import dataclass
 
 __all__ = ["Piece", "layout", "render", "render_all", "summary"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +16,7 @@ from lem.embed import annotations as an
 from lem.embed.function import Function
 from lem.source import Span
 from lem.syntax import ast
+from lem_runtime.abi.records import dataclass
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from lem import texts
@@ -31,6 +31,7 @@ from lem_runtime import (
     use_compiler,
 )
 from lem_runtime.abi.artifact import Artifact, BadArtifact, decode, encode, signature_from_json
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Signature
 from lem_runtime.abi.source import Facts
 

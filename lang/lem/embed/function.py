@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, overload
 
 from lem_runtime import begin, callable_type
+from lem_runtime.abi.records import dataclass
 
 if TYPE_CHECKING:
     from lem.embed.engine import Engine

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast as python
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 from lem.diagnostics import Diagnostics
@@ -19,6 +18,7 @@ from lem.embed import annotations as an
 from lem.embed.text import Written
 from lem.source import SourceFile, Span
 from lem.syntax import ast, parse, parse_range
+from lem_runtime.abi.records import dataclass
 
 Meaning = Callable[[python.expr], Any]  # what an expression of the head is, in Python; raises NameError
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import ast as python
 import linecache
-from dataclasses import dataclass
 from types import FunctionType
 
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0104
 from lem.source import SourceFile, Span
 from lem.syntax import ast, parse_blanked
+from lem_runtime.abi.records import dataclass
 
 _HEAD = "fn f()"  # stands for the head of the function while its body is read: no longer than any `def`
 

@@ -8,10 +8,10 @@ alike.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from lem_runtime.abi.dtypes import BOOL, I64, DType
+from lem_runtime.abi.records import dataclass
 
 Expr = Any  # str | int | float | bool | tuple[str, Expr, ...]
 

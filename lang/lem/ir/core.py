@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from enum import Enum
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from lem_runtime.abi.artifact import Site
 from lem_runtime.abi.dtypes import BOOL, DType
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Signature
 from lem_runtime.abi.sizes import Size
 

@@ -8,13 +8,13 @@ the length of a ragged axis is taken at the middle of the elements it depends on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from lem.ir import ops
 from lem.ir.constants import TILES_BLOCK
 from lem.ir.core import Affine, Array, Axis, Block, Function, Module, Op, Value, walk_ops
 from lem.ir.sizing import add, ceil_div, floor_div, larger, mod, mul, smaller, sub, substitute
 from lem_runtime.abi.artifact import Work
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.sizes import Size, names_in
 
 

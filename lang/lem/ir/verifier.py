@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from lem.diagnostics import InternalError
@@ -23,6 +23,7 @@ from lem.ir import ops
 from lem.ir.core import Affine, Array, Axis, Block, Function, Module, Op, Value, op_fields, union_axes
 from lem.ir.printer import print_function, value_names
 from lem_runtime.abi.dtypes import BOOL, I64, DType
+from lem_runtime.abi.records import dataclass
 
 
 def verify(fn: Function, module: Module | None = None) -> list[str]:

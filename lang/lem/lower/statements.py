@@ -7,7 +7,6 @@ what follows the `if` moves into the other branch, so most programs need no flag
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from lem import ir
 from lem.ir import ops
@@ -19,6 +18,7 @@ from lem.lower.state import State, arrays_of
 from lem.source import SourceFile, Span
 from lem.types import typed
 from lem_runtime.abi.dtypes import BOOL, I64, DType
+from lem_runtime.abi.records import dataclass
 
 Make = Callable[[], None]
 _NOWHERE = Span(SourceFile("", ""), 0, 0)

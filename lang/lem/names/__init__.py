@@ -11,7 +11,7 @@ what is asked for is read: ``math`` is parsed when a name is found nowhere neare
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lem import syntax
 from lem.diagnostics import Diagnostics
@@ -20,6 +20,7 @@ from lem.diagnostics.suggest import nearest
 from lem.names import habits
 from lem.source import SourceFile, Span, library_name
 from lem.syntax import ast
+from lem_runtime.abi.records import dataclass
 
 __all__ = ["Bound", "Definition", "Loader", "ModuleScope", "bind", "unknown_name"]
 

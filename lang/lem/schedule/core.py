@@ -7,7 +7,9 @@ lowering takes it and decides nothing by itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from lem_runtime.abi.records import dataclass
 
 Setting = int | str | tuple[int, ...]
 

@@ -8,13 +8,13 @@ loads), contractions of them, elementwise code on the results, stores.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import reduce
 
 from lem import ir
 from lem.ir import ops
 from lem.ir.core import Axis, union_axes
 from lem_runtime.abi.dtypes import F32, F64, I32, I64, U32, U64
+from lem_runtime.abi.records import dataclass
 
 Defs = Mapping[ir.Value, ir.Op]
 

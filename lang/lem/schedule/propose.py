@@ -8,7 +8,6 @@ accesses are contiguous in, weighted by how often they run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from lem import ir
 from lem.ir import ops
@@ -17,6 +16,7 @@ from lem.ir.faults import run_one_by_one
 from lem.ir.updates import shared_updates
 from lem.schedule.core import MAX_LANES, GridPlan, Schedule, Setting
 from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.source import Facts
 
 Special = Callable[[ir.Function, ops.Grid, Facts, Machine], tuple[str, Mapping[str, Setting]] | None]

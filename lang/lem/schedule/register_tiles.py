@@ -7,12 +7,12 @@ them; results never depend on what stands here.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from lem.ir.constants import CONTRACT_CHUNK
 from lem.schedule.core import Setting
 from lem_runtime.abi.dtypes import DType
 from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.records import dataclass
 
 _TILED_ROWS = 96
 

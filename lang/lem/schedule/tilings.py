@@ -9,7 +9,7 @@ or a tile (rows by one inner axis). The other grid axes are loops outside. Asked
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lem import ir
 from lem.ir import ops
@@ -18,6 +18,7 @@ from lem.ir.core import Axis, union_axes
 from lem.ir.faults import faults_in_turns
 from lem.schedule.products import Defs, Side, below, defs_of, is_simple
 from lem_runtime.abi.dtypes import F32, F64, DType
+from lem_runtime.abi.records import dataclass
 
 _OTHERS = (ops.Dim, ops.Scalar, ops.Range, ops.Contract, ops.Reduce, ops.Store, ops.Tiles, ops.Assert)
 

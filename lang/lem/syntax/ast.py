@@ -8,10 +8,11 @@ printer (``show.py``) and the formatter work without knowing each class.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, TypeVar, dataclass_transform
 
 from lem.source import Span
+from lem_runtime.abi.records import dataclass
 
 _T = TypeVar("_T")
 

@@ -15,9 +15,11 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
+
+from lem_runtime.abi.records import dataclass
 
 HERE = Path(__file__).parent
 STARTS = ("module", "expression", "type_text")

@@ -7,10 +7,11 @@ that what is said about the new text can be shown in the old.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from lem.diagnostics import Diagnostic
 from lem.source import SourceFile, Span
+from lem_runtime.abi.records import dataclass
 
 
 @dataclass(slots=True)

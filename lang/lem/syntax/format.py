@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lem.diagnostics import Diagnostics, InternalError
 from lem.source import SourceFile
@@ -26,6 +26,7 @@ from lem.syntax.lexer import CLOSER, COLON, DEDENT, INDENT, NAME, NEWLINE, SOFT_
 from lem.syntax.tables import tables
 from lem.syntax.wrap import INDENT as STEP
 from lem.syntax.wrap import WIDTH, Comment, Leaf, Row, wrapped
+from lem_runtime.abi.records import dataclass
 
 MAX_ROUNDS = 5
 _KIND = tables().literals

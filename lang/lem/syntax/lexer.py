@@ -11,12 +11,13 @@ is read again with the bracket closed where a statement seems to begin.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lem.diagnostics import Code, Diagnostics
 from lem.diagnostics.codes import E0101, E0102, E0103, E0104, E0106, E0107
 from lem.source import SourceFile, Span
 from lem.syntax.tables import tables
+from lem_runtime.abi.records import dataclass
 
 LONG_LINE = 80  # tokens; a shorter line cannot make a tree that is too deep
 MANY_INDENTS = 40

@@ -8,7 +8,6 @@ written. `MISTAKES` is the table, with an example for each; the first that recog
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from lem.diagnostics import Code
@@ -30,6 +29,7 @@ from lem.syntax.lexer import (
     Tokens,
 )
 from lem.syntax.tables import tables
+from lem_runtime.abi.records import dataclass
 
 _KIND = tables().literals
 _TEXT = {number: text for text, number in _KIND.items()}

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0101, E0103, E0107
 from lem.source import SourceFile, Span
 from lem.syntax import ast
+from lem_runtime.abi.records import dataclass
 
 _ESCAPE = re.compile(
     r"\\(?:\r?\n|[\\'\"abfnrtv]|[0-7]{1,3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|(?P<bad>[\s\S]|\Z))"

@@ -9,7 +9,6 @@ under a decorator of lem's; ``lem.`` before a name is optional everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0111
@@ -19,6 +18,7 @@ from lem.syntax.driver import parse_tokens
 from lem.syntax.edits import Edits
 from lem.syntax.format import format_source, python_tokens, with_plain_line_ends
 from lem.syntax.lexer import CLOSER, DEDENT, END, FSTRING, INDENT, NAME, NEWLINE, NUMBER, STRING, tokenize
+from lem_runtime.abi.records import dataclass
 
 # Kinds and targets (LANGUAGE 42): in decorators, which Python runs, they are names of lem's package.
 TARGETS = frozenset(("cpu", "gpu", "spu", "cuda", "opencl", "interp"))

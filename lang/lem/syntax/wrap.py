@@ -17,11 +17,12 @@ operators do not fit on one line and the source had some of the cuts, those are 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 
 from lem.syntax.lexer import CLOSER, FSTRING, NAME, NUMBER, STRING
 from lem.syntax.tables import tables
+from lem_runtime.abi.records import dataclass
 
 WIDTH = 100
 INDENT = 4

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from lem import ir
 from lem_runtime.abi.artifact import Artifact
 from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.source import Facts
 
 Emit = Callable[[ir.Module, str, Facts, Machine], Artifact]

@@ -11,12 +11,12 @@ names `m.x`, a field, or `m`, all there is of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from lem.syntax import ast
 from lem.types import typed
 from lem.types.context import Ctx
 from lem.types.scope import Local
+from lem_runtime.abi.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from lem.diagnostics import Diagnostics
@@ -22,6 +22,7 @@ from lem.types.prove import Context, Residual
 from lem.types.races import Access
 from lem.types.scope import Dim, Entity, Held, Index, Local, Scopes
 from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Place
 from lem_runtime.abi.sizes import Size
 

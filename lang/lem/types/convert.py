@@ -7,7 +7,6 @@ The rules about dtypes alone stand in ``numbers.py``.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0301, E0302, E0303, E0309
@@ -15,6 +14,7 @@ from lem.source import Span
 from lem.types import numbers, typed
 from lem.types.numbers import ERROR
 from lem_runtime.abi.dtypes import BOOL, F64, I64, DType
+from lem_runtime.abi.records import dataclass
 
 CONSTANTS = {"inf": math.inf, "nan": math.nan, "pi": math.pi}  # always there (LANGUAGE 35)
 NO_AXES: frozenset[typed.ValueAxis] = frozenset()

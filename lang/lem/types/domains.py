@@ -6,8 +6,6 @@ Takes ``K``, ``K[1:-1]``, ``Z[p[r]:p[r + 1]]``, ``range(a, b, step)``, or for gr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lem.diagnostics.codes import E0205, E0307, E0311, E0322, E0323
 from lem.source import Span
 from lem.syntax import ast
@@ -18,6 +16,7 @@ from lem.types.linear import Lin
 from lem.types.prove import classify_bound
 from lem.types.scope import Array, Broken, Dim, Index
 from lem_runtime.abi.dtypes import I64
+from lem_runtime.abi.records import dataclass
 
 
 @dataclass(slots=True)

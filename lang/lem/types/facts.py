@@ -8,11 +8,11 @@ is never negative, and otherwise what of it remains to be checked at the call. I
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 
 from lem.types.fourier import System
 from lem.types.linear import Lin, Sym, Term, condition, equal
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.sizes import Size
 
 FALSE = Lin((), -1)  # a fact that nothing satisfies

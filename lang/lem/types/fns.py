@@ -6,7 +6,7 @@ axes are mapped over, so instances differ by dtypes only. One that takes arrays 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0208, E0301, E0306, E0313, E0314, E0315, E0318, E0324, E0325
@@ -22,6 +22,7 @@ from lem.types.numbers import ERROR
 from lem.types.prove import Context
 from lem.types.scope import Array, Dim, Local, TypeName
 from lem_runtime.abi.dtypes import F64, I64, DType
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.sizes import Size, show
 
 Arg = typed.Expr | Array

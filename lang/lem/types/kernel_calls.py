@@ -6,7 +6,7 @@ temporaries that hold its results. Sizes that are not known to agree become cond
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lem.diagnostics.codes import E0301, E0306, E0307, E0313, E0314, E0321, E0331, E0401, E0405, E0406
 from lem.names import Definition
@@ -36,6 +36,7 @@ from lem.types.scope import Array, Broken, Local
 from lem.types.solve_dims import CallDims, unify_call
 from lem_runtime.abi import sizes
 from lem_runtime.abi.dtypes import BOOL, I64, DType
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Param, Signature, axis_order
 from lem_runtime.abi.sizes import Size
 

@@ -6,10 +6,9 @@ clause that shows the reader a case. Reports nothing itself (LANGUAGE 1, 3).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lem.types.facts import Context, Residual, relevant
 from lem.types.linear import Lin, Sym, Term
+from lem_runtime.abi.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

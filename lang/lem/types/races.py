@@ -12,11 +12,11 @@ DIRECT A grid variable that is the only symbol of one's own in a subscript (`c[2
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from lem.source import Span
 from lem.types.facts import Context
 from lem.types.linear import Lin, Sym, Symbols, Term, equal
+from lem_runtime.abi.records import dataclass
 
 
 class Whole:

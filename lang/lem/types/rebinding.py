@@ -9,7 +9,7 @@ parts carries along, in locals, which part it stands for, so that shared element
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lem.diagnostics.codes import E0205, E0301, E0306, E0331, E0401, E0405
 from lem.source import Span
@@ -18,6 +18,7 @@ from lem.types import typed
 from lem.types.context import Ctx
 from lem.types.scope import Array, Broken, ScalarParam
 from lem_runtime.abi.dtypes import BOOL, I64
+from lem_runtime.abi.records import dataclass
 
 I64_TYPE = typed.ValueType(I64)
 Root = tuple[str, int]  # name and place of an array: the same in every pass

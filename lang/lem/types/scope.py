@@ -7,12 +7,13 @@ parameters, scalars, arrays, locals and index variables. Used by every other fil
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lem.source import Span
 from lem.types import typed
 from lem.types.linear import Lin
 from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.sizes import Size
 
 

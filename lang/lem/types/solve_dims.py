@@ -7,11 +7,11 @@ arguments of a call in a body; gives the callee's dimensions in the caller's sym
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from lem.types.facts import Context
 from lem.types.linear import Lin, Symbols
 from lem_runtime.abi.dtypes import DTYPES
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Condition, DimRule, Param, Signature, arguments_of
 from lem_runtime.abi.sizes import Size
 

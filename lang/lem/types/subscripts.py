@@ -6,8 +6,6 @@ signature, or marked for a check where they run. Loads stand here; stores use :f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lem.diagnostics.codes import E0206, E0306, E0307, E0310, E0311, E0312, E0315, E0320, E0405
 from lem.source import Span
 from lem.syntax import ast
@@ -19,6 +17,7 @@ from lem.types.prove import Verdict, classify_index
 from lem.types.races import WHOLE, Access, SubForm
 from lem.types.scope import Array, Broken, Dim, Index
 from lem_runtime.abi import sizes
+from lem_runtime.abi.records import dataclass
 
 POLICIES = ("clamp", "wrap", "fill")
 

@@ -9,10 +9,11 @@ not tracked here.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lem.source import Span
 from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Signature, axis_order
 from lem_runtime.abi.sizes import Size
 

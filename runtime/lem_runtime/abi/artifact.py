@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any
 
 from lem_runtime.abi import ABI_VERSION, sizes
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Condition, DimRule, Param, Place, Signature
 from lem_runtime.abi.sizes import Size
 

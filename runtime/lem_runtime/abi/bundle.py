@@ -19,12 +19,13 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Final
 
 from lem_runtime.abi import ABI_VERSION
 from lem_runtime.abi.artifact import signature_from_json
 from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Signature
 
 FORMAT: Final = 1

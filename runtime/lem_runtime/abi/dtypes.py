@@ -6,7 +6,7 @@ compute in (LANGUAGE 24).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from lem_runtime.abi.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

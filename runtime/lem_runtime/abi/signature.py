@@ -7,9 +7,10 @@ parameter at fault (LANGUAGE 7, 15, 43). Pure; no arrays are touched.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lem_runtime.abi import sizes
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.sizes import Size
 
 Scalar = int | float | bool

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

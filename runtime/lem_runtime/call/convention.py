@@ -7,11 +7,12 @@ they are, those of other libraries through DLPack; nothing is copied or converte
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import CallError, Param, Signature
 from lem_runtime.runner import RunResult
 

@@ -12,8 +12,9 @@ import ctypes
 import functools
 import sys
 import types
-from dataclasses import dataclass
 from typing import Any, Final
+
+from lem_runtime.abi.records import dataclass
 
 # Fields of a NumPy array after its head, in bytes (ndarraytypes.h, PyArrayObject_fields).
 ARRAY_DATA: Final = 0

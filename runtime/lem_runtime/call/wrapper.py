@@ -14,11 +14,12 @@ properly.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from lem_runtime.abi.artifact import Artifact
 from lem_runtime.abi.dtypes import DTYPES
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Param, Signature
 from lem_runtime.abi.sizes import Size, names_in
 from lem_runtime.call import cpython as at

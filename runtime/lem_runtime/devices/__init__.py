@@ -7,10 +7,10 @@ Calls return at once; :meth:`Device.poll` says later what finished, and how. Not
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Scalar
 from lem_runtime.faults import RunError
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from lem_runtime.abi import layout
+from lem_runtime.abi.records import dataclass
 from lem_runtime.native import pool as at
 
 _FAULT: Final = at.CALL_BYTES

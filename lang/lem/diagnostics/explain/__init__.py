@@ -12,12 +12,12 @@ blocks that say what they show, and tests run them, so a page cannot drift from 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.resources import files
 from itertools import takewhile
 
 from lem.diagnostics.codes import CODES
 from lem.diagnostics.suggest import distance
+from lem_runtime.abi.records import dataclass
 
 __all__ = ["Program", "page", "programs", "suggest"]
 

@@ -6,7 +6,6 @@ LANGUAGE 11: blocks are unobservable, up to rounding. ``lem check`` and ``lem te
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from lem.ir.interpreter.execute import run
 from lem.ir.interpreter.formats import Data, wide
 from lem.ir.interpreter.frame import Number
 from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi.records import dataclass
 
 SIZES = (1, 3, 0)  # 0 is one block
 

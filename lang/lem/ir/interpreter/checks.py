@@ -7,7 +7,7 @@ flattened number) wrote it, which one read it and which one updated it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from lem.ir.core import Array
 from lem.ir.interpreter.formats import Data
 from lem.ir.interpreter.frame import GridState, Report
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Place
 
 _NOBODY, _SEVERAL = -1, -2

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from lem.ir.interpreter.frame import (
     Stopped,
 )
 from lem_runtime.abi import signature
+from lem_runtime.abi.records import dataclass
 
 _PYTHON_CALLS = 1_000_000  # Python's own calls take no stack of the processor's
 

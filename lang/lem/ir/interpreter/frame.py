@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from lem.ir.core import Affine, Array, Axis, Block, Function, Module, Op, Value
 from lem.ir.interpreter.formats import Data, show
 from lem.ir.interpreter.tile import Space, Tile
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Place
 
 if TYPE_CHECKING:

@@ -7,13 +7,14 @@ two tiles only inserts sides of length 1.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from lem.ir.core import Axis
 from lem.ir.interpreter.formats import Data
+from lem_runtime.abi.records import dataclass
 
 LIMIT_BYTES = 64 * 1024 * 1024  # no intermediate is larger, where a grid can be cut further
 

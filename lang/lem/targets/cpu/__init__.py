@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lem import ir
 from lem import schedule as schedules
@@ -25,6 +24,7 @@ from lem.targets.loops.printer import show_module
 from lem_runtime.abi.artifact import Artifact, Site
 from lem_runtime.abi.dtypes import DTYPES
 from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.source import Facts
 
 STAGES = ("schedule", "loops", "ll", "asm")

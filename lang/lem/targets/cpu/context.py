@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lem import ir
 from lem.ir import ops
@@ -17,6 +17,7 @@ from lem.targets.loops import build as lb
 from lem.targets.loops.core import Buffer, Expr, Var
 from lem_runtime.abi.artifact import Site
 from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.sizes import Size
 from lem_runtime.abi.source import Facts
 

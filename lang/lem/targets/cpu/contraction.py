@@ -20,7 +20,7 @@ Settings: mb, nb, mc as above.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lem import ir
 from lem.ir import ops
@@ -35,6 +35,7 @@ from lem.targets.cpu.points import Points, Span, outside, stride_along, unit_str
 from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import Buffer, Const, Expr
+from lem_runtime.abi.records import dataclass
 
 _ROW = CONTRACT_CHUNK + 16  # elements between packed rows: not a multiple of 4 KiB, so that rows keep apart in caches
 _SMALL_WORK = 1 << 17  # products of one thread

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from lem import ir
@@ -27,6 +27,7 @@ from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import Buffer, Const, Expr
 from lem_runtime.abi.dtypes import I32, I64, DType
+from lem_runtime.abi.records import dataclass
 
 _STACK_BYTES = 1 << 14  # what one buffer may take of a worker's stack
 

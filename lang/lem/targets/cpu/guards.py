@@ -13,7 +13,7 @@ Comparisons that are the same for a whole row decide about the row; the rest of 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lem import ir
 from lem.ir import ops
@@ -23,6 +23,7 @@ from lem.targets.cpu.pure import PURE_OPS, pure
 from lem.targets.loops import build as lb
 from lem.targets.loops.core import Expr
 from lem_runtime.abi.dtypes import BOOL, I64
+from lem_runtime.abi.records import dataclass
 
 Defs = Mapping[Value, ir.Op]
 _SMALL = 1 << 31  # literals and coefficients below this never make a sum of indices and sizes wrap

@@ -7,8 +7,6 @@ has known least and greatest values for the row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lem import ir
 from lem.ir import ops
 from lem.ir.core import Affine, Axis, Value
@@ -16,6 +14,7 @@ from lem.targets.cpu.context import ArrayRef
 from lem.targets.cpu.element import Element
 from lem.targets.loops import build as lb
 from lem.targets.loops.core import Expr
+from lem_runtime.abi.records import dataclass
 
 
 @dataclass(slots=True, eq=False)

@@ -8,7 +8,6 @@ element without axes (``element``), written where it stands.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from lem import ir
 from lem.diagnostics import InternalError
@@ -25,6 +24,7 @@ from lem_runtime.abi import layout
 from lem_runtime.abi.artifact import Site
 from lem_runtime.abi.dtypes import DTYPES, I64
 from lem_runtime.abi.machine import Machine
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.sizes import Size
 from lem_runtime.abi.source import Facts
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from lem import ir
 from lem.ir import ops
@@ -21,6 +20,7 @@ from lem.targets.cpu.element import Element
 from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import Buffer, Const, Expr
+from lem_runtime.abi.records import dataclass
 
 _BLOCK = 4096  # places of the last axis that one unit of combining has, at most
 

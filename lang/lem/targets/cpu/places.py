@@ -7,7 +7,6 @@ rest is the index. Along the vector axis a place is contiguous, strided, or (gat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lem.ir import ops
 from lem.ir.core import Affine, Array, Axis, Value
@@ -18,6 +17,7 @@ from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import Buffer, Const, Expr
 from lem_runtime.abi.dtypes import DTYPES, I64
+from lem_runtime.abi.records import dataclass
 
 
 @dataclass(slots=True, eq=False)

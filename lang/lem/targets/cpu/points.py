@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from lem import ir
 from lem.diagnostics import InternalError
@@ -22,6 +21,7 @@ from lem.targets.cpu.pure import PURE_OPS, pure
 from lem.targets.loops import build as lb
 from lem.targets.loops.core import Buffer, Const, Expr
 from lem_runtime.abi.dtypes import I64
+from lem_runtime.abi.records import dataclass
 
 
 def outside(cx: Context, grid: ops.Grid) -> dict[ir.Value, Expr]:

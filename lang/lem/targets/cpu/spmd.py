@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from lem import ir
 from lem.ir import ops
@@ -33,6 +32,7 @@ from lem.targets.cpu.shared import shared_values
 from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import Const, Expr
+from lem_runtime.abi.records import dataclass
 
 _PIECES = 128  # blocks that few rows are cut into, at most
 _BLOCK_COST = 1 << 15  # elementwise operations that a block of columns should have at least

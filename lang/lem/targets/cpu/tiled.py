@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from lem import ir
 from lem.ir import ops
@@ -36,6 +35,7 @@ from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import Buffer, Expr
 from lem_runtime.abi.dtypes import I64, DType
+from lem_runtime.abi.records import dataclass
 
 
 def lower(cx: Context, grid: ops.Grid, plan: GridPlan) -> None:

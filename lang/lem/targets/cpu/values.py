@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from lem.diagnostics import InternalError
@@ -21,6 +20,7 @@ from lem.targets.loops.core import Expr, Var, VType
 from lem.targets.loops.rounding import rounded
 from lem_runtime.abi import layout
 from lem_runtime.abi.dtypes import F32, F64, I32, I64
+from lem_runtime.abi.records import dataclass
 
 # Intrinsics this target may declare. A misspelled one would silently become an external function, so there is no other way
 # to one than through this list. None of them becomes a call into a library on the processors lem supports.

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from lem.targets.cpu.context import Context
 from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import INDEX, Block, Const, Expr, Var
+from lem_runtime.abi.records import dataclass
 
 
 @dataclass(slots=True, eq=False)

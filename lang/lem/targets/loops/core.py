@@ -13,9 +13,10 @@ only move, compare and are cast. Nodes are never changed once built (blocks grow
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lem_runtime.abi.dtypes import BOOL, I64, DType
+from lem_runtime.abi.records import dataclass
 
 _ids = itertools.count()
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from lem.targets.loops import build as lb
 from lem.targets.loops.core import Expr
 from lem_runtime.abi.dtypes import BF16, F32, F64, I32, I64, DType
+from lem_runtime.abi.records import dataclass
 
 Let = Callable[[Expr], Expr]
 
