@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from lem.embed.function import fn as fn
     from lem.embed.function import kernel as kernel
     from lem.embed.function import task as task
+    from lem.embed.interpret import interpret as interpret
     from lem.embed.module import load as load
 
 __version__ = "0.1.0"
@@ -68,6 +69,7 @@ _HOME = {
     ),
     "errors": "Error CompileError CallError Fault",
     "function": "Function kernel task fn",
+    "interpret": "interpret",
     "module": "load",
 }
 _MODULE_OF = {name: f"lem.embed.{module}" for module, names in _HOME.items() for name in names.split()}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lem_runtime.abi.bundle import BundleError as BundleError
     from lem_runtime.abi.signature import CallError as CallError
+    from lem_runtime.binding import bind_call as bind_call
     from lem_runtime.binding import facts_of as facts_of
     from lem_runtime.binding import layouts_of as layouts_of
     from lem_runtime.bundle import Bundled as Bundled
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from lem_runtime.faults import KernelFault as KernelFault
     from lem_runtime.faults import RunError as RunError
     from lem_runtime.faults import TimeUp as TimeUp
+    from lem_runtime.faults import element_text as element_text
     from lem_runtime.faults import fill_text as fill_text
+    from lem_runtime.faults import indices_of as indices_of
     from lem_runtime.loader import LoadError as LoadError
     from lem_runtime.loader import register_fallback as register_fallback
     from lem_runtime.machine import MACHINE_NAMES as MACHINE_NAMES
@@ -57,12 +60,13 @@ if TYPE_CHECKING:
     from lem_runtime.values import rounded as rounded
 
 _HOME = {
-    "CallError": "abi.signature", "facts_of": "binding", "layouts_of": "binding",
+    "CallError": "abi.signature", "bind_call": "binding", "facts_of": "binding", "layouts_of": "binding",
     "BundleError": "abi.bundle", "Bundled": "bundle", "load": "bundle",
     "core_text": "call.texts", "wrapper_texts": "call.texts",
     "Arguments": "call.convention", "returned": "call.convention", "sort": "call.convention",
     "Direct": "call.direct", "begin": "call.callables", "callable_type": "call.callables", "NotPlain": "call.wrapper",
-    "Interrupted": "faults", "KernelFault": "faults", "RunError": "faults", "TimeUp": "faults", "fill_text": "faults",
+    "Interrupted": "faults", "KernelFault": "faults", "RunError": "faults", "TimeUp": "faults",
+    "element_text": "faults", "fill_text": "faults", "indices_of": "faults",
     "LoadError": "loader", "register_fallback": "loader", "detect": "machine",
     "MACHINE_NAMES": "machine", "named_machine": "machine",
     "NoCompiler": "native", "default_threads": "native", "use_compiler": "native",

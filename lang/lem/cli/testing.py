@@ -174,6 +174,9 @@ class _Test:
     def _Sync(self, s: typed.Sync) -> None:
         """Every call has ended when the next statement runs."""
 
+    def _Breakpoint(self, s: typed.Breakpoint) -> None:
+        """`lem test` does not step."""
+
     def _Print(self, s: typed.Print) -> None:
         self.prints.append(self._filled(s.text, s.values))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from lem import pipeline
 from lem.diagnostics import Diagnostics
 from lem.embed import errors
@@ -19,8 +22,9 @@ _STAGES = {"schedule": "schedule", "loops": "loops", "llvm": "ll", "asm": "asm"}
 class Compiler:
     """One function of a checked program."""
 
-    def __init__(self, program: pipeline.Program, name: str) -> None:
+    def __init__(self, program: pipeline.Program, name: str, around: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self.program, self._name = program, name
+        self.around = around or {}  # by file: names that Python knows around the function, for debuggers
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
@@ -36,12 +40,12 @@ class Compiler:
 
     def compile(self, facts: Facts) -> Artifact:
         """Code for these facts. Raises :class:`errors.CompileError` where the dtypes do not suit a generic function."""
-        program, name = self._instance(facts)
+        program, name = self.instance(facts)
         return pipeline.compile_function(program, name, facts, detect(), cpu.TARGET)
 
     def show(self, facts: Facts, what: str) -> str:
         """The text of one stage. Raises ValueError when there is none of that name."""
-        program, name = self._instance(facts)
+        program, name = self.instance(facts)
         module = pipeline.optimised(program, name, cpu.TARGET.name)
         if what == "ir":
             return printer.print_module(module)
@@ -49,7 +53,8 @@ class Compiler:
             raise ValueError(f"no stage is called {what!r}; there are ir, {', '.join(_STAGES)}")
         return cpu.TARGET.show(module, name, facts, detect(), _STAGES[what])
 
-    def _instance(self, facts: Facts) -> tuple[pipeline.Program, str]:
+    def instance(self, facts: Facts) -> tuple[pipeline.Program, str]:
+        """The program with this function for these dtypes, and its name there. Raises :class:`errors.CompileError`."""
         if not facts.dtypes:
             return self.program, self._name
         diags = Diagnostics()

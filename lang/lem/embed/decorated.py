@@ -32,7 +32,9 @@ class DecoratedSource:
     def compiler(self) -> Compiler:
         from lem.embed import compiling, program
 
-        return compiling.Compiler(program.analysed(self._decorated), self._decorated.function.__name__)
+        function = self._decorated.function
+        around = {function.__code__.co_filename: surroundings(function)}
+        return compiling.Compiler(program.analysed(self._decorated), function.__name__, around)
 
 
 def _parts(d: Decorated, seen: set[FunctionType]) -> Iterator[str | None]:

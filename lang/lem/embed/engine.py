@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from lem import texts
 from lem.diagnostics import CODES, Diagnostic
 from lem.diagnostics.codes import E0321
-from lem.embed import arguments, errors
+from lem.embed import arguments, errors, modes
 from lem.source import Span
 from lem_runtime import (
     CallError,
@@ -56,6 +57,9 @@ class Front:
     signature: Signature
     type_params: tuple[str, ...]
     key: str | None
+
+
+How = Callable[[Facts, arguments.Arguments], tuple[Signature, RunResult]]  # a way to run a call
 
 
 class Engine:
@@ -98,6 +102,27 @@ class Engine:
     def call(self, thing: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run it; see :meth:`Function.__call__`. thing: what was called: plain calls like this one go straight to the code
         from then on."""
+        mode = modes.current()
+        if mode is not None:
+            return mode.run(self, thing, args, kwargs)
+        return self.run_compiled(thing, args, kwargs)
+
+    def run_compiled(self, thing: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The same, whatever mode there is around."""
+        artifact: Artifact | None = None
+
+        def compiled(facts: Facts, given: arguments.Arguments) -> tuple[Signature, RunResult]:
+            nonlocal artifact
+            artifact = self._artifact(facts)
+            return artifact.signature, run(artifact, given.arrays, given.scalars, given.dims)
+
+        result = self.run_with(args, kwargs, compiled)
+        if artifact is not None:
+            self._make_direct(thing, artifact)
+        return result
+
+    def run_with(self, args: tuple[Any, ...], kwargs: dict[str, Any], how: How) -> Any:
+        """Run it in some way; what goes wrong is raised as errors of lem's own."""
         if self.kind == "fn":
             label = f"`{self._name}` is code for one element: call it from a kernel"
             raise errors.CallError([Diagnostic(E0321, None, label, (), (), ())])
@@ -105,14 +130,13 @@ class Engine:
             front = self.front()
             given = arguments.sort(front.signature, args, kwargs)
             dtypes = arguments.dtypes_of(front.signature, front.type_params, given, lem_dtype)
-            artifact = self._artifact(Facts(layouts_of(front.signature, given.arrays), (), tuple(sorted(dtypes.items()))))
-            result = run(artifact, given.arrays, given.scalars, given.dims)
+            facts = Facts(layouts_of(front.signature, given.arrays), (), tuple(sorted(dtypes.items())))
+            signature, result = how(facts, given)
         except CallError as e:
             raise errors.CallError([self._report(e)]) from None
         except RunError as e:
             self._raise(e)
-        self._make_direct(thing, artifact)
-        return arguments.returned(artifact.signature, result)
+        return arguments.returned(signature, result)
 
     def _artifact(self, facts: Facts) -> Artifact:
         made = self._artifacts.get(facts)
@@ -144,7 +168,7 @@ class Engine:
             return
         try:
             self._direct = Direct(artifact, self._raise)
-            self._direct.install(thing)
+            modes.join(thing, self._direct)
         except NotPlain:
             self._is_indirect = True
 

@@ -61,6 +61,10 @@ class Statements:
         self._reads = flow.Reads()
         self._body: Stmts = ()  # of the kernel or fn that we are in
 
+    def take_apart(self, body: Stmts) -> None:
+        """What is lowered from now on are single statements of `body`, the body of a function."""
+        self._body = body
+
     # ------------------------------------------------------------ sequences
     def run(self, stmts: Stmts) -> None:
         """Lower statements in order; what follows a possible exit runs only where none was taken."""
@@ -388,6 +392,9 @@ class Statements:
         values = tuple(self.ex.value(v) for v in s.values)
         number = self.st.site("", s.text, s.span, values)
         self.st.do(ops.Print(number, values, loc=self.st.place(s.span)))
+
+    def _Breakpoint(self, s: typed.Breakpoint) -> None:
+        """Stops nobody: who steps walks the typed tree."""
 
     def _CallKernel(self, s: typed.CallKernel) -> None:
         for cond, text in s.conditions:

@@ -277,6 +277,13 @@ def check_print(ctx: Ctx, node: ast.Call, span: Span) -> list[typed.Stmt]:
     return [typed.Print(span, " ".join(texts), tuple(values))]
 
 
+def check_breakpoint(ctx: Ctx, node: ast.Call, span: Span) -> list[typed.Stmt]:
+    if node.args or node.keywords:
+        ctx.diags.error(E0307, span, "`breakpoint` takes no arguments", help="write `breakpoint()`")
+        return []
+    return [typed.Breakpoint(span)]
+
+
 def _renumbered(text: str, first: int) -> str:
     """Field numbers moved up by `first`."""
     if first == 0:
@@ -307,6 +314,8 @@ def check_expr_stmt(ctx: Ctx, node: ast.ExprStmt) -> list[typed.Stmt]:
         name = value.func.id if isinstance(value.func, ast.Name) else ""
         if name == "print" and ctx.find("print") is None and ctx.module.own.get("print") is None:
             return check_print(ctx, value, node.span)
+        if name == "breakpoint" and ctx.find(name) is None and ctx.module.own.get(name) is None:
+            return check_breakpoint(ctx, value, node.span)
         callee = calls.find_callee(ctx, value)
         if callee is None:
             return []

@@ -593,6 +593,11 @@ class Require(Stmt):
 
 
 @dataclass(eq=False, slots=True)
+class Breakpoint(Stmt):
+    """Where a debugger stops, if the program is stepped through; compiled code does not know it."""
+
+
+@dataclass(eq=False, slots=True)
 class Print(Stmt):
     """`text` with {0}, {1:.3f} ... for the values."""
 

@@ -65,14 +65,8 @@ def run(
     held = dict(arrays)
     found = signature.bind(fn.signature, {n: a.shape for n, a in held.items()}, numbers, dict(dims or {}))
     _complete(fn, held, numbers, found)
-    reports: list[Report] = []
-    state = Run(module, block_sizes, Shadows(reports) if checked else None, reports=reports)
-    if state.shadows is not None:
-        for a in fn.arrays:
-            if a.effect in ("out", "result"):
-                state.shadows.uninitialised(held[a.name])
-    stored = {n: literal(numbers[n], t) for n, t in fn.scalars}
-    frame = Frame(state, fn, {a: held[a.name] for a in fn.arrays}, stored, found)
+    frame = first_frame(module, fn, held, numbers, found, block_sizes=block_sizes, checked=checked)
+    state = frame.run
     fault: RunFault | None = None
     # Inactive elements compute too: what they overflow or divide by is nobody's concern.
     with np.errstate(all="ignore"), _room_for(module):
@@ -80,7 +74,22 @@ def run(
             frame.block(fn.body)
         except Stopped as e:
             fault = e.fault
-    return RunOutcome(held, found, fault, tuple(state.prints), tuple(reports))
+    return RunOutcome(held, found, fault, tuple(state.prints), tuple(state.reports))
+
+
+def first_frame(
+    module: Module, fn: Function, arrays: Mapping[str, Data], scalars: Mapping[str, Number], dims: Mapping[str, int], *,
+    block_sizes: int | Mapping[str, int] | None = None, checked: bool = False,
+) -> Frame:  # fmt: skip
+    """The frame of a call whose arguments are complete and fit."""
+    reports: list[Report] = []
+    state = Run(module, block_sizes, Shadows(reports) if checked else None, reports=reports)
+    if state.shadows is not None:
+        for a in fn.arrays:
+            if a.effect in ("out", "result"):
+                state.shadows.uninitialised(arrays[a.name])
+    stored = {n: literal(scalars[n], t) for n, t in fn.scalars}
+    return Frame(state, fn, {a: arrays[a.name] for a in fn.arrays}, stored, dims)
 
 
 @contextmanager
