@@ -24,6 +24,7 @@ from lem_runtime import (
     Direct,
     NotPlain,
     RunError,
+    RunResult,
     detect,
     layouts_of,
     lem_dtype,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NoReturn, cast
 
 from lem import ir
@@ -28,6 +28,7 @@ from lem_runtime import element_text, fill_text
 from lem_runtime.abi import signature
 from lem_runtime.abi.artifact import Site
 from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi.records import dataclass
 
 
 class Found(Exception):

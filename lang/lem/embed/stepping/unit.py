@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from lem.ir.interpreter.memory import apply_pending
 from lem.ir.interpreter.tile import OpenAxis, Space, Tile
 from lem.types import typed
 from lem_runtime.abi.dtypes import I64
+from lem_runtime.abi.records import dataclass
 
 if TYPE_CHECKING:
     from lem.embed.stepping.stepper import Stepper
