@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from lem import ir, lower, names, syntax, types
-from lem.diagnostics import Diagnostics, InternalError
+from lem.diagnostics import Diagnostic, Diagnostics, InternalError, Refused
+from lem.diagnostics.codes import E0501
 from lem.ir import printer, verifier
 from lem.passes.choose_target import choose_target
 from lem.passes.drop_dead import drop_dead_ops
@@ -132,9 +133,23 @@ def run_stage(stage: Stage, fn: ir.Function) -> ir.Function:
 
 
 def chosen(program: Program, name: str, target: str) -> ir.Module:
-    """The function `name` and what it calls on a target, with every ``target is ...`` decided."""
+    """The function `name` and what it calls on a target, with every ``target is ...`` decided. Raises :class:`Refused` where
+    one of them is not for this target; the interpreter, which says what all of them mean, runs each."""
     known = {n: choose_target(fn, target) for n, fn in program.ir.closure(name).functions.items()}
-    return ir.Module(known).closure(name)
+    module = ir.Module(known).closure(name)
+    for n in module.functions:
+        fn = program.typed.functions.get(n)
+        allowed = fn.attrs.get("on") if fn is not None else None
+        if fn is not None and isinstance(allowed, tuple) and target not in (*allowed, "interp"):
+            raise Refused(_not_for(fn, allowed, target))
+    return module
+
+
+def _not_for(fn: typed.Function, allowed: tuple[str, ...], target: str) -> Diagnostic:
+    places = f"{', '.join(allowed[:-1])} or {allowed[-1]}" if len(allowed) > 1 else allowed[0]
+    label = f"`{fn.name}` is for {places}, and no such device is here: this is {target}"
+    help = f"name `{target}` in its `@on` too, or write a body for it with `@variant(of={fn.name}, on={target})`"
+    return Diagnostic(E0501, fn.name_span, label, (), (), (help,))
 
 
 def optimised(program: Program, name: str, target: str = "interp") -> ir.Module:

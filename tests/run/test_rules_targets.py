@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from lem import pipeline
+from lem.cli import Exit
 from lem.ir import ops
 from lem.ir.core import walk_ops
+from tests.support.cli import lem
 from tests.support.programs import check_error, check_right
 from tests.support.run import TARGETS, program, run_kernel
 
@@ -67,3 +71,74 @@ kernel one_side[N](x: f32[N]) -> s: f32:  #~ E0408
     if target is cpu:
         s = 1
 """)
+
+
+# ---------------------------------------------------------------- variants: which body runs
+
+PRODUCTS = """
+kernel product[T: float, M, N, K](a: T[M, K], b: T[K, N], c: out T[M, N], plus: int):
+    for i, j in grid(M, N):
+        c[i, j] = sum(a[i, k] * b[k, j] for k in K)
+
+@variant(of=product, when=K == 1 and plus > 0)
+kernel outer[T: float, M, N, K](a: T[M, K], b: T[K, N], c: out T[M, N], plus: int):
+    for i, j in grid(M, N):
+        c[i, j] = a[i, 0] * b[0, j] + T(plus)
+
+@variant(of=product, on=cpu, when=M * N < 10)
+kernel little[T: float, M, N, K](a: T[M, K], b: T[K, N], c: out T[M, N], plus: int):
+    for i, j in grid(M, N):
+        c[i, j] = sum(a[i, k] * b[k, j] for k in K) + 100
+
+task main[M, N, K](a: f64[M, K], b: f64[K, N], c: out f64[M, N], plus: int):
+    product(a, b, c, plus)
+"""
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("shape", [(0, 3, 1), (1, 1, 1), (2, 3, 1), (5, 7, 1), (4, 8, 5), (3, 3, 0), (33, 17, 9)])
+@pytest.mark.parametrize("plus", [0, 2])
+def test_rule_42_the_first_variant_that_suits_runs(shape: tuple[int, int, int], plus: int, target: str) -> None:
+    m, n, k = shape
+    a, b = np.arange(m * k).reshape(m, k) + 0.0, np.arange(k * n).reshape(k, n) - 3.0
+    more = plus if k == 1 and plus > 0 else 100 if target == "cpu" and m * n < 10 else 0
+    got = run_kernel(PRODUCTS, "main", target=target, a=a, b=b, plus=plus)
+    assert np.array_equal(got["c"], a @ b + more)
+
+
+def test_rule_42_variants_are_chosen_for_each_type() -> None:
+    a = np.ones((2, 1), np.float32)
+    got = run_kernel(PRODUCTS, "product", a=a, b=a.T.copy(), plus=3)
+    assert got["c"].dtype == np.float32 and got["c"].tolist() == [[4, 4], [4, 4]]
+
+
+def test_rule_42_the_body_that_ran_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "p.lem").write_text(PRODUCTS)
+    for k, ran in ((1, "outer"), (2, "product")):
+        np.save(tmp_path / "a.npy", np.ones((4, k)))
+        np.save(tmp_path / "b.npy", np.ones((k, 4)))
+        told = lem("run", "p.lem", "a=a.npy", "b=b.npy", "plus=1", "--json", cwd=tmp_path).json
+        rows = [row["kernel"] for row in told["kernels"]]
+        assert f"{ran}[f64]" in rows and ("outer[f64]" in rows) == (k == 1)
+
+
+ELSEWHERE = """
+@on(gpu)
+kernel far[N](x: inout f32[N]):
+    for i in grid(N):
+        x[i] = 1
+
+task main[N](x: inout f32[N], n: int):
+    if n > 0 and target is cpu:
+        far(x)
+"""
+
+
+def test_rule_42_no_kernel_runs_where_it_may_not(tmp_path: Path) -> None:
+    (tmp_path / "p.lem").write_text(ELSEWHERE)
+    np.save(tmp_path / "x.npy", np.zeros(3, np.float32))
+    for entry in ("p.lem:far", "p.lem"):
+        said = lem("run", entry, "x=x.npy", *(["n=0"] if entry == "p.lem" else []), cwd=tmp_path)
+        assert said.code == Exit.PROGRAM
+        assert "error[E0501]" in said.err and "`far` is for cuda or opencl" in said.err and "p.lem:3:8" in said.err
+    assert run_kernel(ELSEWHERE, "far", target="interp", x=np.zeros(3, np.float32))["x"].tolist() == [1, 1, 1]

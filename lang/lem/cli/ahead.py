@@ -7,14 +7,15 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lem import texts
+from lem import pipeline, texts
 from lem.aot import bundle as bundles
 from lem.aot.functions import Function
 from lem.cli import files, inputs, output
 from lem.cli.session import analysed, entries_of, find_entry, instance, other_file, split_entry
-from lem.diagnostics import Diagnostics
+from lem.diagnostics import Diagnostics, Refused
 from lem.diagnostics.suggest import nearest
 from lem.source import SourceFile
+from lem.targets import cpu
 from lem_runtime import MACHINE_NAMES, core_text, named_machine, wrapper_texts
 from lem_runtime.abi import bundle
 from lem_runtime.abi.machine import Machine
@@ -80,10 +81,25 @@ def _functions(source: SourceFile, wanted: str, told: list[tuple[str, str]]) -> 
             print(f"note: `{name}` is generic over `{missing}`, so it is left out ({help})", file=sys.stderr)
             continue
         made, instance_name = instance(program, entry, Facts((), (), tuple(sorted(mine.items()))))
+        refused = _refusal(made, instance_name)
+        if refused is not None and wanted:
+            raise refused
+        if refused is not None:
+            print(f"note: {refused.diagnostic.label}, so `{name}` is left out", file=sys.stderr)
+            continue
         found.append(Function(name, made, instance_name))
     if not found:
         output.fail("E0618", f"`{source.name}` has no kernel and no task to build")
     return found
+
+
+def _refusal(program: pipeline.Program, name: str) -> Refused | None:
+    """Why a function cannot run on the processors that code is made for."""
+    try:
+        pipeline.chosen(program, name, cpu.TARGET.name)
+    except Refused as e:
+        return e
+    return None
 
 
 def _machines(names: str) -> list[Machine]:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TextIO
 
 from lem import texts
 from lem.cli.codes import Exit
-from lem.diagnostics import CODES, Diagnostic, Diagnostics, InternalError
+from lem.diagnostics import CODES, Diagnostic, Diagnostics, InternalError, Refused
 from lem.diagnostics.as_json import to_json
 from lem.diagnostics.text import render_all
 from lem.source import SourceFile, Span
@@ -64,6 +64,8 @@ def guarded(work: Callable[[], int], *, as_json: bool) -> int:
         return code
     except Stop as e:
         end = e
+    except Refused as e:
+        end = Stop(Exit.PROGRAM, [e.diagnostic])
     except KeyboardInterrupt as e:
         end = _interrupted(e)
     except BrokenPipeError:  # the reader of our output went away: nothing to tell anybody

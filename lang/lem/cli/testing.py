@@ -15,7 +15,7 @@ import numpy as np
 
 from lem import ir, pipeline
 from lem.cli.trials import depends_on_blocks
-from lem.diagnostics import CODES, Diagnostic, InternalError
+from lem.diagnostics import CODES, Diagnostic, InternalError, Refused
 from lem.ir import interpreter
 from lem.ir.interpreter import formats
 from lem.lower import lower_function
@@ -198,6 +198,8 @@ class _Test:
             raise _Failed(_code(e.code), e.message, s.span) from None
         except CallError as e:
             raise _Failed(e.code, e.message, s.span, e.help) from None
+        except Refused as e:
+            raise _Failed(e.diagnostic.code.id, e.diagnostic.label, s.span, *e.diagnostic.help) from None
 
     def _call(self, s: typed.CallKernel) -> None:
         fn = self.program.typed.functions[s.callee]

@@ -13,7 +13,7 @@ from lem.diagnostics.codes import CODES, Code
 from lem.source import Span
 from lem_runtime.abi.records import dataclass
 
-__all__ = ["CODES", "Code", "Diagnostic", "Diagnostics", "InternalError"]
+__all__ = ["CODES", "Code", "Diagnostic", "Diagnostics", "InternalError", "Refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,14 @@ class Diagnostics:
     @property
     def has_errors(self) -> bool:
         return self.n_errors > 0
+
+
+class Refused(Exception):
+    """A target cannot run a program that is right. Carries the report."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.label)
+        self.diagnostic = diagnostic
 
 
 class InternalError(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lem import pipeline
-from lem.diagnostics import Diagnostics
+from lem.diagnostics import Diagnostics, Refused
 from lem.embed import errors
 from lem.ir import printer
 from lem.source import SourceFile
@@ -39,9 +39,13 @@ class Compiler:
         return self.program.typed.functions[self._name].signature, ()
 
     def compile(self, facts: Facts) -> Artifact:
-        """Code for these facts. Raises :class:`errors.CompileError` where the dtypes do not suit a generic function."""
+        """Code for these facts. Raises :class:`errors.CompileError` where the dtypes do not suit a generic function, or
+        this processor is none that the function is for."""
         program, name = self.instance(facts)
-        return pipeline.compile_function(program, name, facts, detect(), cpu.TARGET)
+        try:
+            return pipeline.compile_function(program, name, facts, detect(), cpu.TARGET)
+        except Refused as e:
+            raise errors.CompileError([e.diagnostic]) from None
 
     def show(self, facts: Facts, what: str) -> str:
         """The text of one stage. Raises ValueError when there is none of that name."""

@@ -77,6 +77,7 @@ HANDLERS = Handlers(
         ast.ErrorStmt: statements.check_error_stmt,
     },
     function=functions.check_function,
+    header=functions.check_header,
     declared=functions.declared,
     is_part=parts.is_part,
     part=parts.check_part,

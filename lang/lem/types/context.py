@@ -130,6 +130,7 @@ class Handlers:
     expressions: Mapping[type, Callable[..., typed.Expr]]
     statements: Mapping[type, Callable[..., list[typed.Stmt]]]
     function: Callable[..., Any]
+    header: Callable[..., Any]
     declared: Callable[..., Any]
     is_part: Callable[..., bool]
     part: Callable[..., Any]

@@ -60,7 +60,7 @@ def _variant(ctx: Ctx, node: ast.Decorator) -> None:
         _misused(ctx, node, "says of which kernel, on which target, and when", "@variant(of=matmul, on=gpu)")
         return
     of = given["of"]
-    base = ctx.module.find(of.id) if isinstance(of, ast.Name) else None
+    base = ctx.module.own.get(of.id) if isinstance(of, ast.Name) else None
     if base is None or not isinstance(base.node, ast.Function) or base.node.kind != "kernel":
         others = [n for n, d in ctx.module.own.items() if isinstance(d.node, ast.Function) and d.node.kind == "kernel"]
         guess = nearest(of.span.text, others)

@@ -7,6 +7,7 @@ Takes an :class:`ast.Function` (with dtypes for its type parameters) or :class:`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0202, E0301, E0304, E0305, E0314
@@ -26,6 +27,7 @@ from lem.types import (
     subscripts,
     type_exprs,
     typed,
+    variants,
 )
 from lem.types.context import Ctx, LocalType, Session, place_of
 from lem.types.convert import NO_AXES, coerce, const, is_error, settle
@@ -96,7 +98,20 @@ def _check(
         effects.check_results(ctx, scratch, header.arrays)
     if not _can_run(session, scratch, ctx, name):
         return None
-    return _finish(session, ctx, fn, name, header, body)
+    made = _finish(session, ctx, fn, name, header, body)
+    return made if made is None or fn.kind != "kernel" else _with_variants(session, ctx, fn, made, dtypes)
+
+
+def _with_variants(
+    session: Session, ctx: Ctx, fn: ast.Function, made: typed.Function, dtypes: Mapping[str, DType]
+) -> typed.Function:
+    """The kernel with the choice among its variants in front of its body."""
+    found = variants.of_kernel(session, ctx, fn, made.name, dtypes, made.arrays)
+    known = [made, *(v.function for v in found)]
+    for fact, hold in (("covers", all), ("reads_first", any)):
+        names = dict.fromkeys(name for f in known for name in f.attrs[fact])  # type: ignore[attr-defined]
+        made.attrs[fact] = tuple(n for n in names if hold(n in f.attrs[fact] for f in known))  # type: ignore[operator]
+    return replace(made, body=variants.choosing(found, made.body)) if found else made
 
 
 def _can_run(session: Session, scratch: Diagnostics, ctx: Ctx, name: str) -> bool:
@@ -162,11 +177,13 @@ def _finish(
         name, fn.kind, dims, tuple(header.params), solution.rules, (*header.conditions, *needed),
         place_of(fn.name.span), fn.doc or "",
     )  # fmt: skip
-    attrs = {d.name: d.span.text for d in fn.decorators}
+    attrs: dict[str, object] = {"decorators": {d.name: d.span.text for d in fn.decorators}}
+    if targets := variants.allowed_targets(fn):
+        attrs["on"] = targets
     body = (*header.before, *claims.nothing_tested(ctx), *body)
     return typed.Function(
         name, fn.kind, signature, tuple(header.arrays), tuple(header.scalars), body, fn.span, dims,
-        {"decorators": attrs, **effects.facts_about_arrays(ctx, header.arrays)},
+        {**attrs, **effects.facts_about_arrays(ctx, header.arrays)},
         rebinding.give_back(ctx, header.renamed) if header.renamed else (),
     )  # fmt: skip
 

@@ -9,11 +9,10 @@ from lem.diagnostics.codes import E0319, E0501
 from lem.names import Definition
 from lem.source import Span
 from lem.syntax import ast
-from lem.types import calls, expressions, kernel_calls, subscripts, typed
+from lem.types import calls, expressions, kernel_calls, subscripts, typed, variants
 from lem.types.context import Ctx
 from lem.types.convert import is_error
 from lem.types.targets import named_targets
-from lem_runtime.abi.targets import targets_of
 
 
 def check_spawn(ctx: Ctx, node: ast.Spawn, targets: tuple[ast.Expr, ...], span: Span) -> list[typed.Stmt]:
@@ -65,14 +64,12 @@ def _hints(ctx: Ctx, node: ast.Spawn, callee: ast.Function) -> typed.Spawn | Non
 
 def _can_run(ctx: Ctx, node: ast.Expr, meant: tuple[str, ...], callee: ast.Function) -> bool:
     """Whether what is spawned may run there at all, by its own ``@on``."""
-    for decorator in callee.decorators:
-        if decorator.name != "on":
-            continue
-        allowed = {t for arg in decorator.args if isinstance(arg, ast.Name) for t in targets_of(arg.id)}
-        if not allowed & set(meant):
-            ctx.diags.error(
-                E0501, node.span, f"`{callee.name.id}` does not run on `{node.span.text}`",
-                also=[(decorator.span, "it runs there")], help="leave the hint out, or widen the `@on`",
-            )  # fmt: skip
-            return False
+    allowed = variants.allowed_targets(callee)
+    if allowed and not set(allowed) & set(meant):
+        decorator = next(d for d in callee.decorators if d.name in ("on", "variant"))
+        ctx.diags.error(
+            E0501, node.span, f"`{callee.name.id}` does not run on `{node.span.text}`",
+            also=[(decorator.span, "it runs there")], help="leave the hint out, or widen the `@on`",
+        )  # fmt: skip
+        return False
     return True

@@ -1,0 +1,116 @@
+"""Variants of kernels: which body a call runs (``@variant(of=f, on=cpu, when=N % 32 == 0)``).
+
+Takes the definition of a kernel; gives the variants of it in its module, in the order of the text, each with the call that
+runs it instead and the condition of its choice: it is for the target at hand, its `when` holds, and so does what its own
+signature asks for. The first one that may run runs, else the kernel's own body. The order is the text's and the conditions
+are over sizes and scalars, so every run of a program chooses alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from lem.diagnostics import Diagnostics
+from lem.diagnostics.codes import E0324
+from lem.names import Definition, ModuleScope
+from lem.source import Span
+from lem.syntax import ast
+from lem.types import expressions, generics, typed
+from lem.types.context import Ctx, Session
+from lem.types.convert import is_error
+from lem_runtime.abi.dtypes import BOOL, I64, DType
+from lem_runtime.abi.targets import targets_of
+
+BOOL_TYPE = typed.ValueType(BOOL)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    cond: typed.Expr
+    call: typed.CallKernel
+    function: typed.Function
+
+
+def allowed_targets(fn: ast.Function) -> tuple[str, ...]:
+    """Targets that a function may run on, by its ``@on`` and ``@variant(on=...)``; () where neither says."""
+    out: tuple[str, ...] = ()
+    for decorator in fn.decorators:
+        named = decorator.args if decorator.name == "on" else tuple(_argument(decorator, "on"))
+        here = tuple(t for node in named if isinstance(node, ast.Name) for t in targets_of(node.id))
+        if decorator.name in ("on", "variant") and here:
+            out = tuple(t for t in here if t in out) if out else here
+    return out
+
+
+def of_kernel(
+    session: Session, ctx: Ctx, fn: ast.Function, name: str, dtypes: Mapping[str, DType],
+    arrays: Sequence[typed.ArrayVar],
+) -> list[Variant]:  # fmt: skip
+    """The variants of a kernel, whose instance for `dtypes` is called `name` and has these arrays."""
+    out = []
+    for found, decorator in _definitions(ctx.module, fn):
+        assert isinstance(found.node, ast.Function)
+        if generics.instance_name(session, found, dtypes) in (active for active, _ in session.active):
+            session.diags.error(
+                E0324, found.node.name.span, f"`{found.name}` is a variant of `{name}`, and calls it",
+                also=[(fn.name.span, "defined here")], help="the call might choose it again: call a kernel without variants",
+            )  # fmt: skip
+            continue
+        function = session.handlers.function(session, found, dtypes)
+        cond = _condition(session, found, decorator, function, dtypes) if function is not None else None
+        if cond is not None:
+            session.functions.setdefault(function.name, function)
+            out.append(Variant(cond, _call(fn.name.span, function, tuple(arrays)), function))
+    return out
+
+
+def choosing(variants: list[Variant], body: tuple[typed.Stmt, ...]) -> tuple[typed.Stmt, ...]:
+    """The body of a kernel behind the choice of a variant."""
+    for variant in reversed(variants):
+        body = (typed.If(variant.call.span, variant.cond, (variant.call,), body),)
+    return body
+
+
+def _definitions(module: ModuleScope, base: ast.Function) -> Iterator[tuple[Definition, ast.Decorator]]:
+    for found in module.own.values():
+        if not isinstance(found.node, ast.Function) or found.node.kind != "kernel" or found.node is base:
+            continue
+        for decorator in found.node.decorators:
+            of = next(iter(_argument(decorator, "of")), None)
+            known = module.own.get(of.id) if decorator.name == "variant" and isinstance(of, ast.Name) else None
+            if known is not None and known.node is base:
+                yield found, decorator
+
+
+def _argument(decorator: ast.Decorator, name: str) -> Iterator[ast.Expr]:
+    return (k.value for k in decorator.keywords if k.name == name)
+
+
+def _condition(
+    session: Session, found: Definition, decorator: ast.Decorator, function: typed.Function, dtypes: Mapping[str, DType]
+) -> typed.Expr | None:
+    """When the variant runs; None where its decorator is wrong, which was reported."""
+    fn = found.node
+    assert isinstance(fn, ast.Function)
+    diags = Diagnostics(limit=session.diags.limit)
+    ctx = Ctx(session, diags, found.scope, "kernel", fn.name.id, owner=fn)
+    session.handlers.header(ctx, fn, dtypes)
+    span = decorator.span
+    targets = allowed_targets(fn)
+    parts: list[typed.Expr] = [typed.TargetIs(span, BOOL_TYPE, targets)] if targets else []
+    parts += [expressions.check_condition(ctx, node, "`when`") for node in _argument(decorator, "when")]
+    parts += [expressions.size_condition(ctx, span, c.expr) for c in function.signature.conditions]
+    if diags.has_errors or is_error(*parts):
+        return None
+    out: typed.Expr = typed.Const(span, BOOL_TYPE, True)
+    for n, part in enumerate(parts):
+        out = typed.Logic(span, BOOL_TYPE, "and", out, part) if n else part
+    return out
+
+
+def _call(span: Span, variant: typed.Function, arrays: tuple[typed.ArrayVar, ...]) -> typed.CallKernel:
+    """The call of a variant with all that the kernel got: both signatures are the same."""
+    scalars = tuple(typed.ScalarRef(span, typed.ValueType(dtype), name) for name, dtype in variant.scalars)
+    dims = tuple(typed.DimSize(span, typed.ValueType(I64), dim) for dim in variant.dims)
+    return typed.CallKernel(span, variant.name, arrays, scalars, dims)
