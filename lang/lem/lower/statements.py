@@ -305,7 +305,7 @@ class Statements:
         # A tiles loop has no test of its own: elements that left it earlier skip the body.
         body = self._loop_body(s.body, carried, args, exits, skip=stops)
         whole = Block((index, *args), body.ops, body.yields)
-        loop = ops.Tiles(axis, lo, hi, block_size, init, whole, s.choices, loc=self.st.place(s.span))
+        loop = ops.Tiles(axis, lo, hi, block_size, init, whole, s.choices, s.pipeline, loc=self.st.place(s.span))
         self._bind(carried, self.st.do(loop))
 
     def _loop_body(
@@ -364,7 +364,8 @@ class Statements:
         self.st.grid, self.st.element_axes, self.exits = None, frozenset(), outer
         steps = tuple(d.step for d in s.domains)
         lo, hi = tuple(b[0] for b in bounds), tuple(b[1] for b in bounds)
-        self.st.do(ops.Grid(axes, lo, hi, steps, body, s.tile, self.st.fn.name, s.choices, loc=self.st.place(s.span)))
+        loc, hints = self.st.place(s.span), (s.choices, s.by_target)
+        self.st.do(ops.Grid(axes, lo, hi, steps, body, s.tile, self.st.fn.name, *hints, loc=loc))
 
     # ------------------------------------------------------------ exits
     def _Break(self, s: typed.Break) -> None:

@@ -25,7 +25,8 @@ class GridPlan:
     settings: what the strategy decides, sorted by name; see the strategy for their meaning. Shared names:
               vector (name of the axis that vectors run along, "" for none), lanes, interleave (vectors in flight),
               chunk (units per piece of work; 0: from the sizes at run time), outer (number of leading axes that make up
-              the units), tune_AXIS (sizes that the source lets a tuner choose among).
+              the units). What the source says is kept beside them: tune_AXIS (sizes that it lets a tuner choose among),
+              asked (tile sizes by axis), pipeline_AXIS (blocks under way at once).
     """
 
     index: int

@@ -40,7 +40,7 @@ def _check_grid(fn: ir.Function, grid: ops.Grid, plan: GridPlan, strategies: fro
         yield f"no strategy is called `{plan.strategy}`; there are {', '.join(sorted(strategies))}"
         return
     known = _SETTINGS.get(plan.strategy)
-    settings = [(name, value) for name, value in plan.settings if not name.startswith("tune_")]  # these are for a tuner
+    settings = [(name, value) for name, value in plan.settings if not _is_hint(name)]
     for name, _ in settings:
         if known is not None and name not in known:
             yield f"`{plan.strategy}` has no setting `{name}`; it has {', '.join(sorted(known))}"
@@ -55,6 +55,11 @@ def _check_grid(fn: ir.Function, grid: ops.Grid, plan: GridPlan, strategies: fro
         for name, value in settings:
             if not isinstance(value, int) or not 0 < value <= _MAX_BLOCK:
                 yield f"`{name}={value}`: must be a number from 1 to {_MAX_BLOCK}"
+
+
+def _is_hint(name: str) -> bool:
+    """Whether a setting only keeps what the source says: for a tuner, for other targets, for a reader."""
+    return name == "asked" or name.startswith(("tune_", "pipeline_"))
 
 
 def _check_spmd(grid: ops.Grid, plan: GridPlan) -> Iterator[str]:

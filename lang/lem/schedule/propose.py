@@ -46,7 +46,7 @@ def propose(
                 plan = GridPlan(n, names, found[0], tuple(sorted(found[1].items())))
                 break
         plan = plan or _Spmd(grid, indices, defs, literals, _strided(fn, facts), machine).plan(n)
-        plans.append(plan.with_(**tunable(grid)))
+        plans.append(plan.with_(**tunable(grid), **hints(grid)))
     return Schedule(fn.name, target, tuple(plans))
 
 
@@ -55,6 +55,20 @@ def tunable(grid: ops.Grid) -> dict[str, Setting]:
     own = zip(grid.axes, grid.choices, strict=False)
     inner = [(o.axis, o.choices) for o in ir.walk_ops(grid.body) if isinstance(o, ops.Tiles)]
     return {f"tune_{axis.name}": sizes for axis, sizes in (*own, *inner) if len(sizes) > 1}
+
+
+def hints(grid: ops.Grid) -> dict[str, Setting]:
+    """What the source says of how to cut and to overlap: `asked`, the tile sizes by axis, and `pipeline_AXIS`."""
+    out: dict[str, Setting] = {}
+    if grid.tile and None not in grid.tile:
+        out["asked"] = tuple(n for n in grid.tile if n is not None)
+    loops = [o for o in ir.walk_ops(grid.body) if isinstance(o, ops.Tiles) and o.pipeline > 1]
+    return out | {f"pipeline_{o.axis.name}": o.pipeline for o in loops}
+
+
+def asked(grid: ops.Grid, axis: Axis) -> int | None:
+    """The tile size that the source gives for an axis."""
+    return dict(zip(grid.axes, grid.tile, strict=False)).get(axis)
 
 
 def _strided(fn: ir.Function, facts: Facts) -> frozenset[ir.Array]:
@@ -94,10 +108,19 @@ class _Spmd:
             base = self.machine.vector_bits // self.widest()
             lanes = min(base * self.registers(), MAX_LANES)
             settings |= {"lanes": lanes, "rest": min(lanes, base)}
-            if self.crosses(vector):
-                settings["tile"] = _CROSSING_TILE
+            tile = self.tile(vector)
+            if tile is not None:
+                settings["tile"] = tile
         names = tuple(a.name for a in self.grid.axes)
         return GridPlan(n, names, "spmd", tuple(sorted(settings.items())))
+
+    def tile(self, vector: Axis) -> tuple[int, int] | None:
+        """(rows, columns) that are done together: what the source asks for, else where arrays are read across."""
+        columns = asked(self.grid, vector)
+        if columns is not None and not any(isinstance(o, ops.Assert) for o in self.all):
+            rows = [a for a in self.grid.axes if a is not vector]
+            return (asked(self.grid, rows[-1]) if rows else None) or 1, columns
+        return _CROSSING_TILE if self.crosses(vector) else None
 
     def crosses(self, vector: Axis) -> bool:
         """Does some array run along the rows where others run along the columns (a transpose)?"""

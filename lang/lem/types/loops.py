@@ -5,7 +5,7 @@ Takes AST loops; gives typed loops, with the facts that their ranges give, and r
 
 from __future__ import annotations
 
-from lem.diagnostics.codes import E0307, E0310, E0319, E0322, E0323, E0402, E0403, E0409
+from lem.diagnostics.codes import E0202, E0307, E0310, E0319, E0322, E0323, E0402, E0403, E0409
 from lem.syntax import ast
 from lem.types import carried, claims, domains, expressions, flow, integers, subscripts, typed
 from lem.types.context import Ctx, Flow, Grid
@@ -13,6 +13,7 @@ from lem.types.convert import const, is_error
 from lem.types.linear import Lin
 from lem.types.races import Access, Conflict, find_conflicts
 from lem.types.scope import Dim, Index
+from lem.types.targets import named_targets
 from lem_runtime.abi.dtypes import I64
 
 
@@ -218,8 +219,8 @@ def _check_grid(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt]
     if not _grid_allowed(ctx, call):
         return []
     ranges = _grid_ranges(ctx, node, call)
-    tile = _tile_hint(ctx, call, len(node.targets))
-    if ranges is None or tile is None:
+    hint = _tile_hint(ctx, call, len(node.targets))
+    if ranges is None or hint is None:
         _skip(ctx, node)
         return []
     before, outer = ctx.flow, ctx.facts
@@ -239,10 +240,11 @@ def _check_grid(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt]
     tests = claims.tests_before(ctx, grid)
     if len(bound) < len(indices):
         return []
+    tile, by_target = hint
     first = tuple(sizes[0] for sizes in tile)
     choices = tile if any(len(sizes) > 1 for sizes in tile) else ()
     spans = tuple(r.domain for r in ranges)
-    return [*tests, typed.ForGrid(node.span, tuple(i.var for i in bound), spans, first, body, choices)]
+    return [*tests, typed.ForGrid(node.span, tuple(i.var for i in bound), spans, first, body, choices, by_target)]
 
 
 def _grid_allowed(ctx: Ctx, call: ast.Call) -> bool:
@@ -293,31 +295,56 @@ def _ranges_help(call: ast.Call) -> str | tuple[()]:
     return "each range is an argument of its own, and a dimension: `grid(M, N)`" if packed else ()
 
 
-def _tile_hint(ctx: Ctx, call: ast.Call, n: int) -> tuple[tuple[int, ...], ...] | None:
-    """``tile=(64, 128)``, ``tile=(tune(32, 64), 128)``: the choices for each variable, most often one; () where nothing is
-    said. Choices by target are not kept."""
+Sizes = tuple[tuple[int, ...], ...]  # the choices for each variable, most often one; () where nothing is said
+
+
+def _tile_hint(ctx: Ctx, call: ast.Call, n: int) -> tuple[Sizes, tuple[tuple[str, Sizes], ...]] | None:
+    """``tile=(64, 128)``, ``tile=(tune(32, 64), 128)``, ``tile={cpu: (6, 64), gpu: (128, 128)}``: for every target, and by
+    target. None when reported."""
     for keyword in call.keywords:
         if keyword.name != "tile":
             ctx.diags.error(E0307, keyword.name_span, f"`grid` takes `tile=`, not `{keyword.name}=`")
             return None
-        value = keyword.value
-        items = value.items if isinstance(value, ast.TupleExpr) else (value,)
-        if not isinstance(value, ast.TupleExpr | ast.Number) and not _is_tuning(value):
-            return ()
-        if len(items) != n:
-            ctx.diags.error(E0322, value.span, f"{len(items)} tile sizes for {n} variables")
+        if isinstance(keyword.value, ast.Choices):
+            by_target = _by_target(ctx, keyword.value, n)
+            return None if by_target is None else ((), by_target)
+        sizes = _tile_sizes(ctx, keyword.value, n)
+        return None if sizes is None else (sizes, ())
+    return (), ()
+
+
+def _by_target(ctx: Ctx, node: ast.Choices, n: int) -> tuple[tuple[str, Sizes], ...] | None:
+    out: dict[str, Sizes] = {}
+    broad: dict[str, Sizes] = {}  # of kinds: the name of a target is narrower, and wins
+    given: dict[str, ast.Choice] = {}
+    for item in node.items:
+        targets, sizes = named_targets(ctx, ast.Name(item.name_span, item.name)), _tile_sizes(ctx, item.value, n)
+        if item.name in given:
+            first = [(given[item.name].name_span, "here")]
+            ctx.diags.error(E0202, item.name_span, f"`{item.name}` is already given", also=first)
             return None
-        sizes: list[tuple[int, ...]] = []
-        for item in items:
-            size = _literal_size(item)
-            found = (size,) if size is not None else _choices(ctx, item) if _is_tuning(item) else ()
-            if not found:
-                if found is not None:
-                    ctx.diags.error(E0322, item.span, "a tile size is a literal above 0, or `tune(...)`")
-                return None
-            sizes.append(found)
-        return tuple(sizes)
-    return ()
+        given[item.name] = item
+        if targets is None or sizes is None:
+            return None
+        (broad if len(targets) > 1 else out).update(dict.fromkeys(targets, sizes))
+    return tuple(sorted({**broad, **out}.items()))
+
+
+def _tile_sizes(ctx: Ctx, value: ast.Expr, n: int) -> Sizes | None:
+    items = value.items if isinstance(value, ast.TupleExpr) else (value,)
+    if len(items) != n:
+        ctx.diags.error(E0322, value.span, f"{len(items)} tile sizes for {n} variables")
+        return None
+    sizes: list[tuple[int, ...]] = []
+    for item in items:
+        size = _literal_size(item)
+        found = (size,) if size is not None else _choices(ctx, item) if _is_tuning(item) else ()
+        if not found:
+            if found is not None:
+                ctx.diags.error(E0322, item.span, "a tile size is a literal above 0, or `tune(...)`")
+            return None
+        sizes.append(found)
+    return tuple(sizes)
 
 
 def _report_conflicts(ctx: Ctx, grid: Grid, indices: tuple[Index, ...]) -> None:

@@ -547,6 +547,7 @@ class ForGrid(Stmt):
     tile: tuple[int | None, ...]  # () when not written; None where the compiler chooses
     body: tuple[Stmt, ...]
     choices: tuple[tuple[int, ...], ...] = ()  # of each tile size, for a tuner; () or one tuple per variable
+    by_target: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...] = ()  # targets, with the choices on each
 
 
 @dataclass(eq=False, slots=True)

@@ -80,7 +80,8 @@ class Tiles(Op):
     """A sequential loop over blocks of `axis`, which ranges over lo .. hi (these may have element axes: element e takes
     part in positions lo[e] <= index < hi[e] only). Body arguments: the index (with the axis), then the carried values,
     which never have the axis. block: None = the language's constant (``constants.TILES_BLOCK``).
-    choices: what a tuner may take instead of `block`.
+    choices: what a tuner may take instead of `block`. pipeline: how many blocks are under way at once, as written: loading
+    the next ones while one is computed; 1 where nothing was written.
 
     Blocks start at lo where lo is the same for all elements, else at the multiples of the block size: so what is in a
     block never depends on which elements are computed together. An element with no position in a block is inactive
@@ -94,6 +95,7 @@ class Tiles(Op):
     init: tuple[Value, ...]
     body: Block
     choices: tuple[int, ...] = ()
+    pipeline: int = 1
 
     def result_types(self) -> tuple[TileType, ...]:
         return tuple(v.type for v in self.body.args[1:])
@@ -109,7 +111,8 @@ class Tiles(Op):
 class Grid(Op):
     """A parallel step. Body arguments: one i64 index per axis. `lo`, `hi` have no axes; steps are positive literals.
     `tile`: hints as written, None where the compiler chooses; () when nothing was written. `choices`:
-    what a tuner may take instead, per axis; () where there is none."""
+    what a tuner may take instead, per axis; () where there is none. `by_target`: hints that differ by target, as choices;
+    they become `tile` and `choices` where the target is known."""
 
     effect = Effect.CONTROL
     axes: tuple[Axis, ...]
@@ -120,6 +123,7 @@ class Grid(Op):
     tile: tuple[int | None, ...] = ()
     label: str = ""
     choices: tuple[tuple[int, ...], ...] = ()
+    by_target: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...] = ()
 
 
 @op("tile.assert")

@@ -27,6 +27,8 @@ from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.source import Facts
 
+_MOST_COLUMNS, _MOST_ROWS = 1 << 13, 1 << 11  # of what the source asks for: workers keep panels of this size
+
 STAGES = ("schedule", "loops", "ll", "asm")
 
 
@@ -34,14 +36,26 @@ def want_contraction(
     fn: ir.Function, grid: ops.Grid, facts: Facts, machine: Machine
 ) -> tuple[str, Mapping[str, Setting]] | None:
     form = find_form(fn, grid)
-    return None if form is None else ("contraction", contraction_settings(form.products[0].op.dtype, machine))
+    if form is None:
+        return None
+    settings = contraction_settings(form.products[0].op.dtype, machine)
+    rows = schedules.asked(grid, form.m[0].axis) if len(form.m) == 1 else None
+    columns = schedules.asked(grid, form.n.axis)
+    if rows is not None:
+        settings["mb"] = rows
+    if columns is not None:
+        settings["nb"] = min(columns, _MOST_COLUMNS)
+    return "contraction", settings
 
 
 def want_tiled(
     fn: ir.Function, grid: ops.Grid, facts: Facts, machine: Machine
 ) -> tuple[str, Mapping[str, Setting]] | None:
     tiling = find_tiling(fn, grid)
-    return None if tiling is None else ("tiled", tiled_settings(tiling.dtype, machine))
+    if tiling is None:
+        return None
+    rows = schedules.asked(grid, tiling.row.axis)
+    return "tiled", tiled_settings(tiling.dtype, machine) if rows is None else {"rows": min(rows, _MOST_ROWS)}
 
 
 SPECIAL = (want_contraction, want_tiled)
