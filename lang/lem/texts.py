@@ -5,16 +5,16 @@ Takes paths and module names; gives :class:`SourceFile` or a report. Keys name c
 
 from __future__ import annotations
 
-import hashlib
-import importlib.resources
-from collections.abc import Callable
-from pathlib import Path
+import importlib
+import os
+from collections.abc import Callable, Iterator
 
 from lem import __version__
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0610
 from lem.source import SourceFile, library_name
 from lem_runtime.abi import ABI_VERSION
+from lem_runtime.abi.hashing import sha256
 from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.source import Facts
 
@@ -54,14 +54,14 @@ def decoded(name: str, data: bytes, diags: Diagnostics) -> SourceFile | None:
 
 def module_loader(source: SourceFile) -> Callable[[str], SourceFile | None]:
     """Finds `import nn`: ``nn.lem`` beside the file, then the library (LANGUAGE 35)."""
-    folder = Path(source.name).parent
+    folder = os.path.dirname(source.name)
 
     def load(name: str) -> SourceFile | None:
         if not name.isidentifier():
             return None
-        beside = folder / f"{name}.lem"
-        if beside.is_file():
-            return read_source(str(beside), Diagnostics())
+        beside = os.path.join(folder, f"{name}.lem")
+        if os.path.isfile(beside):
+            return read_source(beside, Diagnostics())
         return library_source(name)
 
     return load
@@ -69,7 +69,9 @@ def module_loader(source: SourceFile) -> Callable[[str], SourceFile | None]:
 
 def library_source(name: str) -> SourceFile | None:
     """The text of a library module, or None."""
-    found = importlib.resources.files("lem_stdlib") / f"{name}.lem"
+    from importlib.resources import files  # slow to import, and a cached program does not need it
+
+    found = files("lem_stdlib") / f"{name}.lem"
     return SourceFile(library_name(name), found.read_text("utf-8")) if found.is_file() else None
 
 
@@ -83,7 +85,7 @@ def source_key(files: tuple[SourceFile, ...], entry: str, facts: Facts, machine:
 
 
 def digest(*parts: str) -> str:
-    h = hashlib.sha256()
+    h = sha256()
     for p in parts:
         data = p.encode(errors="surrogatepass")  # names of files need not be text
         h.update(len(data).to_bytes(8, "little") + data)
@@ -96,12 +98,20 @@ _stamp: list[str] = []
 def compiler_stamp() -> str:
     """Changes when the compiler's own files or the library change: sizes and times of all of them."""
     if not _stamp:
-        h = hashlib.sha256()
+        h = sha256()
         for package in ("lem", "lem_stdlib", "lem_runtime"):
-            root = Path(str(importlib.resources.files(package)))
-            for p in sorted(root.rglob("*")):
-                if p.suffix in (".py", ".lem", ".json", ".lark", ".ll"):
-                    s = p.stat()
-                    h.update(f"{p.relative_to(root)} {s.st_size} {s.st_mtime_ns}\n".encode())
+            root = importlib.import_module(package).__path__[0]
+            h.update("".join(sorted(_files_in(root))).encode(errors="surrogatepass"))
         _stamp.append(h.hexdigest())
     return _stamp[0]
+
+
+def _files_in(folder: str) -> Iterator[str]:
+    """A line about each file of the compiler below a folder."""
+    with os.scandir(folder) as entries:
+        for e in entries:
+            if e.name.endswith((".py", ".lem", ".json", ".lark", ".ll")):
+                s = e.stat()
+                yield f"{e.path} {s.st_size} {s.st_mtime_ns}\n"
+            elif e.name != "__pycache__" and e.is_dir():
+                yield from _files_in(e.path)

@@ -169,6 +169,8 @@ class _Methods:
             text = f"`{self._source.path}`: its native core is that of another version of lem_runtime"
             raise BundleError(bundle.OTHER_VERSION, text, "build it anew") from None
         self._make_direct(made)
+        if self._direct is not None:
+            self._direct.has_run(result.n_workers)
         return convention.returned(self.signature, result)
 
     def _make_direct(self, artifact: Artifact) -> None:

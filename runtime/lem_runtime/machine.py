@@ -15,7 +15,6 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from lem_runtime.abi.machine import Machine
@@ -142,7 +141,7 @@ def _cpuinfo() -> tuple[frozenset[str], str]:
     """Flags under their Linux names, and the model's name."""
     if sys.platform == "darwin":
         return _mac_cpuinfo()
-    text = _read(Path("/proc/cpuinfo"))
+    text = _read("/proc/cpuinfo")
     first = text.split("\n\n", 1)[0]
     fields = dict(re.findall(r"^([^\t:]+?)\s*: (.*)$", first, re.MULTILINE))
     flags = fields.get("flags") or fields.get("Features") or ""
@@ -166,16 +165,15 @@ def _caches() -> tuple[int, int, int]:
     if sys.platform == "darwin":
         found = [_sysctl_int(n) for n in ("hw.l1dcachesize", "hw.l2cachesize", "hw.l3cachesize")]
     else:
-        found = _linux_caches(Path("/sys/devices/system/cpu/cpu0/cache"))
+        found = _linux_caches("/sys/devices/system/cpu/cpu0/cache")
     l1, l2, l3 = (size or default for size, default in zip(found, _CACHES, strict=True))
     return l1, l2, max(l3, l2)
 
 
-def _linux_caches(folder: Path) -> list[int]:
+def _linux_caches(folder: str) -> list[int]:
     sizes = [0, 0, 0]
     for n in range(8):
-        index = folder / f"index{n}"
-        level, kind, size = (_read(index / f).strip() for f in ("level", "type", "size"))
+        level, kind, size = (_read(f"{folder}/index{n}/{f}").strip() for f in ("level", "type", "size"))
         if level in ("1", "2", "3") and kind != "Instruction":
             sizes[int(level) - 1] = _bytes(size)
     return sizes
@@ -186,9 +184,10 @@ def _bytes(text: str) -> int:
     return int(m[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[m[2]] if m else 0
 
 
-def _read(path: Path) -> str:
+def _read(path: str) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        with open(path, encoding="utf-8", errors="replace") as f:
+            return f.read()
     except OSError:
         return ""
 

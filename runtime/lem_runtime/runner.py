@@ -10,7 +10,7 @@ A call that is known to be over in a moment runs right here: handing it over wou
 
 from __future__ import annotations
 
-import hashlib
+import math
 import os
 import threading
 import time
@@ -22,12 +22,14 @@ from typing import Any
 from lem_runtime import background, faults, loader, native
 from lem_runtime.abi import layout, sizes
 from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.hashing import sha256
 from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import CallError
 from lem_runtime.binding import Bound, bind_call
 from lem_runtime.faults import Interrupted, RunError, TimeUp
 
 _POLL_S = 0.05
+LITTLE_WORK = 50_000  # operations: some 20 microseconds at most, for which neither other workers nor the GIL are worth it
 SHORT_WORK = 20_000_000  # operations: twenty milliseconds at most, after which Ctrl-C is answered early enough
 _GRACE_S = 5.0  # how long a cancelled kernel may take to notice before it is left behind
 _KEPT_OBJECTS = 256
@@ -102,9 +104,10 @@ class Runner:
         bound = bind_call(artifact, arrays, scalars or {}, dims)
         entry = load_entry(artifact)
         core = self._core or native.default_core()
-        n_workers = threads or self.threads or native.default_threads()
+        work = _work(artifact, bound.known)
+        n_workers = threads or self.threads or (1 if work < LITTLE_WORK else native.default_threads())
         call = core.call(n_workers, len(artifact.sites))
-        watch = _Watch(artifact, call, bound, timeout_s, on_progress, is_short=_is_short(artifact, bound.known))
+        watch = _Watch(artifact, call, bound, timeout_s, on_progress, is_short=work < SHORT_WORK)
         started = time.perf_counter_ns()
         try:
             # The loaded code, the arrays and the call belong to the function, so that they outlive a stuck kernel.
@@ -269,7 +272,7 @@ def load_entry(artifact: Artifact) -> Entry:
         return found[1]
     if artifact.target != "cpu":
         raise CallError("E0501", f"`{artifact.name}` is compiled for {artifact.target}, not for this processor")
-    key = hashlib.sha256(artifact.code).digest()
+    key = sha256(artifact.code).digest()
     with _objects_lock:
         loaded = _objects.get(key)
         if loaded is None:
@@ -285,14 +288,14 @@ def load_entry(artifact: Artifact) -> Entry:
     return entry
 
 
-def _is_short(artifact: Artifact, known: Mapping[str, int]) -> bool:
-    """Whether a call is over before anybody could want to interrupt it."""
+def _work(artifact: Artifact, known: Mapping[str, int]) -> float:
+    """Operations of a call; infinity where only running it tells."""
     if artifact.effort is None:
-        return False
+        return math.inf
     try:
-        return sizes.evaluate(artifact.effort, known) < SHORT_WORK
+        return sizes.evaluate(artifact.effort, known)
     except sizes.SizeError:
-        return False
+        return math.inf
 
 
 def _libc() -> dict[str, int]:

@@ -10,16 +10,15 @@ File:   magic (8) | sha256 of the rest (32) | length of the key (4) | key | data
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import socket
+import platform
 import stat
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
+from lem_runtime.abi.hashing import sha256
 from lem_runtime.abi.records import dataclass
 
 _MAGIC: Final = b"LEMSTO\x00\x01"
@@ -49,8 +48,8 @@ class Store:
     Raises :class:`StoreRefused` when the folder belongs to somebody else or others can write it.
     """
 
-    def __init__(self, path: Path | None = None, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
-        self.path = path or default_path()
+    def __init__(self, path: str | os.PathLike[str] | None = None, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+        self.path = os.fspath(path) if path is not None else default_path()
         self.limit_bytes = limit_bytes
         self._unseen_bytes = self.limit_bytes  # written since the last look at the folder; the first put looks
         self._make()
@@ -59,7 +58,7 @@ class Store:
         """What was put under `key`; None when it is missing or damaged (then it is removed)."""
         path = self._file(key)
         try:
-            raw = path.read_bytes()
+            raw = _read(path)
         except IsADirectoryError:
             raw = b""
         except OSError:
@@ -78,14 +77,15 @@ class Store:
         if len(raw) > self.limit_bytes:
             return False
         path = self._file(key)
-        temp = self.path / f"{_TEMP}{_host()}-{os.getpid()}-{time.monotonic_ns():x}-{os.urandom(4).hex()}"
+        name = f"{_TEMP}{_host()}-{os.getpid()}-{time.monotonic_ns():x}-{os.urandom(4).hex()}"
+        temp = os.path.join(self.path, name)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temp.write_bytes(raw)
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            _write(temp, raw)
             os.replace(temp, path)
         except OSError:
             with contextlib.suppress(OSError):
-                temp.unlink()
+                os.unlink(temp)
             return False
         self._account(len(raw))
         return True
@@ -114,8 +114,8 @@ class Store:
 
     def _make(self) -> None:
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            info = self.path.stat()
+            os.makedirs(self.path, mode=0o700, exist_ok=True)
+            info = os.stat(self.path)
         except OSError:
             return  # no folder: every get misses, every put is refused
         if not stat.S_ISDIR(info.st_mode):
@@ -125,23 +125,23 @@ class Store:
         if os.name == "posix" and info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise StoreRefused(f"{self.path} can be written by others (chmod go-w would repair it)")
 
-    def _file(self, key: str) -> Path:
-        name = hashlib.sha256(key.encode()).hexdigest()
-        return self.path / name[:2] / name
+    def _file(self, key: str) -> str:
+        name = sha256(key.encode()).hexdigest()
+        return os.path.join(self.path, name[:2], name)
 
-    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+    def _files(self) -> Iterator[tuple[str, os.stat_result]]:
         try:
-            folders = [f for f in self.path.iterdir() if len(f.name) == 2]
+            folders = [os.path.join(self.path, f) for f in os.listdir(self.path) if len(f) == 2]
         except OSError:
             return
         for folder in folders:
             try:
-                paths = list(folder.iterdir())
+                paths = [os.path.join(folder, f) for f in os.listdir(folder)]
             except OSError:
                 continue
             for path in paths:
                 with contextlib.suppress(OSError):
-                    yield path, path.stat()
+                    yield path, os.stat(path)
 
     def _account(self, n_bytes: int) -> None:
         self._unseen_bytes += n_bytes
@@ -165,24 +165,25 @@ class Store:
     def _remove_stale(self) -> None:
         """Files of writers that died: of this host by their process, of others by their age."""
         with contextlib.suppress(OSError):
-            for path in self.path.glob(f"{_TEMP}*"):
+            for name in os.listdir(self.path):
+                path = os.path.join(self.path, name)
                 with contextlib.suppress(OSError):
-                    if _is_stale(path):
-                        path.unlink()
+                    if name.startswith(_TEMP) and _is_stale(path):
+                        os.unlink(path)
 
 
-def default_path() -> Path:
+def default_path() -> str:
     """LEM_CACHE_DIR, else the user's cache folder for this system."""
     told = os.environ.get("LEM_CACHE_DIR")
     if told:
-        return Path(told)
+        return told
     xdg = os.environ.get("XDG_CACHE_HOME")
     if xdg:
-        return Path(xdg) / "lem"
-    home = Path(os.path.expanduser("~"))
+        return os.path.join(xdg, "lem")
+    home = os.path.expanduser("~")
     if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "lem"
-    return home / ".cache" / "lem"
+        return os.path.join(home, "Library", "Caches", "lem")
+    return os.path.join(home, ".cache", "lem")
 
 
 def open_default() -> Store | None:
@@ -196,19 +197,29 @@ def open_default() -> Store | None:
 def _encode(key: str, data: bytes) -> bytes:
     name = key.encode()
     body = len(name).to_bytes(4, "little") + name + data
-    return _MAGIC + hashlib.sha256(body).digest() + body
+    return _MAGIC + sha256(body).digest() + body
 
 
 def _decode(raw: bytes) -> tuple[str, bytes] | None:
-    if len(raw) < _HEAD_BYTES or raw[:8] != _MAGIC or hashlib.sha256(raw[40:]).digest() != raw[8:40]:
+    if len(raw) < _HEAD_BYTES or raw[:8] != _MAGIC or sha256(raw[40:]).digest() != raw[8:40]:
         return None
     n = int.from_bytes(raw[40:44], "little")
     return raw[44 : 44 + n].decode("utf-8", "replace"), raw[44 + n :]
 
 
-def _key_of(path: Path) -> str | None:
+def _read(path: str) -> bytes:
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(path, "wb") as f:
+        f.write(data)
+
+
+def _key_of(path: str) -> str | None:
     try:
-        with path.open("rb") as f:
+        with open(path, "rb") as f:
             head = f.read(_HEAD_BYTES)
             n = int.from_bytes(head[40:44], "little")
             name = f.read(min(n, 1 << 16))
@@ -217,13 +228,13 @@ def _key_of(path: Path) -> str | None:
     return name.decode("utf-8", "replace") if head[:8] == _MAGIC and len(name) == n else None
 
 
-def _remove(path: Path) -> bool:
+def _remove(path: str) -> bool:
     """Whether it is gone. A folder in the place of an entry goes too, when it is empty: nothing of ours is in it."""
     try:
-        path.unlink()
+        os.unlink(path)
     except (IsADirectoryError, PermissionError):
         try:
-            path.rmdir()
+            os.rmdir(path)
         except OSError:
             return False
     except OSError:
@@ -232,11 +243,11 @@ def _remove(path: Path) -> bool:
 
 
 def _host() -> str:
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+    return sha256(platform.node().encode()).hexdigest()[:8]
 
 
-def _is_stale(path: Path) -> bool:
-    _, host, pid, *_ = (*path.name.split("-"), "", "")
+def _is_stale(path: str) -> bool:
+    _, host, pid, *_ = (*os.path.basename(path).split("-"), "", "")
     if os.name == "posix" and host == _host() and pid.isdecimal():
         try:
             os.kill(int(pid), 0)
@@ -244,4 +255,4 @@ def _is_stale(path: Path) -> bool:
             return True
         except (OSError, OverflowError):
             pass
-    return time.time() - path.stat().st_mtime > _STALE_S
+    return time.time() - os.stat(path).st_mtime > _STALE_S

@@ -23,7 +23,7 @@ import lem
 from lem.dims import N
 @lem.kernel
 def f(x: lem.f32[N]) -> None: ...
-print(sorted({"llvmlite", "lark", "rich", "numpy", "lem.pipeline"} & set(sys.modules)))
+print(sorted({"llvmlite", "lark", "rich", "lem.pipeline", "lem.types", "lem.syntax"} & set(sys.modules)))
 """
     assert _python(text) == "[]\n"
 

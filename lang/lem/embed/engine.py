@@ -110,16 +110,19 @@ class Engine:
 
     def run_compiled(self, thing: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The same, whatever mode there is around."""
-        artifact: Artifact | None = None
+        ran: list[tuple[Artifact, int]] = []
 
         def compiled(facts: Facts, given: arguments.Arguments) -> tuple[Signature, RunResult]:
-            nonlocal artifact
             artifact = self._artifact(facts)
-            return artifact.signature, run(artifact, given.arrays, given.scalars, given.dims)
+            result = run(artifact, given.arrays, given.scalars, given.dims)
+            ran.append((artifact, result.n_workers))
+            return artifact.signature, result
 
         result = self.run_with(args, kwargs, compiled)
-        if artifact is not None:
+        for artifact, n_workers in ran:
             self._make_direct(thing, artifact)
+            if self._direct is not None:
+                self._direct.has_run(n_workers)
         return result
 
     def run_with(self, args: tuple[Any, ...], kwargs: dict[str, Any], how: How) -> Any:

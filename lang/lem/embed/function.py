@@ -93,12 +93,13 @@ def _decorate(kind: str, what: Callable[..., Any] | str | None) -> Any:
 
 
 def _decorated(function: Any, kind: str, signature: str | None) -> Function:
+    # Who decorates will call: what a call needs is loaded now, so that the first one does not wait for it. No compiler.
+    from lem.embed import decorated as text
+    from lem.embed import engine
+
     decorated = Decorated(function, kind, signature)
 
     def make() -> Engine:
-        from lem.embed import decorated as text
-        from lem.embed import engine
-
         return engine.Engine(function.__name__, kind, text.DecoratedSource(decorated))
 
     made = Function(function.__name__, kind, make)

@@ -5,12 +5,12 @@ No pickle: a JSON header, the object's bytes, and a checksum against damage.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, field
 from typing import Any
 
 from lem_runtime.abi import ABI_VERSION, sizes
+from lem_runtime.abi.hashing import sha256
 from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Condition, DimRule, Param, Place, Signature
 from lem_runtime.abi.sizes import Size
@@ -91,7 +91,7 @@ def encode(a: Artifact) -> bytes:
     header.pop("code")
     head = json.dumps(header, separators=(",", ":")).encode()
     body = len(head).to_bytes(8, "little") + head + a.code
-    return _MAGIC + hashlib.sha256(body).digest() + body
+    return _MAGIC + sha256(body).digest() + body
 
 
 def decode(data: bytes) -> Artifact:
@@ -99,7 +99,7 @@ def decode(data: bytes) -> Artifact:
     if len(data) < 48 or data[:8] != _MAGIC:
         raise BadArtifact("not a compiled lem artifact, or of another version")
     body = data[40:]
-    if hashlib.sha256(body).digest() != data[8:40]:
+    if sha256(body).digest() != data[8:40]:
         raise BadArtifact("checksum does not match: the file is damaged")
     n = int.from_bytes(body[:8], "little")
     header = json.loads(body[8 : 8 + n])

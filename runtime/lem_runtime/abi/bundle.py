@@ -15,7 +15,6 @@ A section says what it is by `kind` and `target`; a reader passes over what it d
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from typing import Any, Final
 
 from lem_runtime.abi import ABI_VERSION
 from lem_runtime.abi.artifact import signature_from_json
+from lem_runtime.abi.hashing import sha256
 from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Signature
@@ -106,7 +106,7 @@ def machine_about(machine: Machine) -> dict[str, Any]:
 
 def digest(text: str) -> str:
     """What a text is named by."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256(text.encode()).hexdigest()
 
 
 # ---------------------------------------------------------------- bytes
@@ -116,19 +116,19 @@ def encode(bundle: Bundle) -> bytes:
     for s in bundle.sections:
         rows.append({
             "kind": s.kind, "target": s.target, "about": dict(s.about), "offset": at, "size": len(s.data),
-            "sha256": hashlib.sha256(s.data).hexdigest(),
+            "sha256": sha256(s.data).hexdigest(),
         })  # fmt: skip
         at += len(s.data)
     directory = _json({"abi": bundle.abi, "made_by": bundle.made_by, "sections": rows})
     body = directory + b"".join(s.data for s in bundle.sections)
     head = _HEAD.pack(_MAGIC, FORMAT, 0, _HEAD.size + len(body), len(directory), bytes(32))[:_CHECKED]
-    return head + hashlib.sha256(head + body).digest() + body
+    return head + sha256(head + body).digest() + body
 
 
 def decode(data: bytes) -> Bundle:
     """The bundle of a file. Raises :class:`BundleError`: for whatever :func:`encode` did not write, or not just so."""
     n_directory = _check_head(data)
-    is_whole = hashlib.sha256(data[:_CHECKED] + data[_HEAD.size :]).digest() == data[_CHECKED : _HEAD.size]
+    is_whole = sha256(data[:_CHECKED] + data[_HEAD.size :]).digest() == data[_CHECKED : _HEAD.size]
     try:
         directory = json.loads(data[_HEAD.size : _HEAD.size + n_directory])
         sections = [(_section(row, data[_HEAD.size + n_directory :]), row["sha256"]) for row in directory["sections"]]
@@ -136,7 +136,7 @@ def decode(data: bytes) -> Bundle:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise BundleError(DAMAGED, "its directory cannot be read: the file is damaged") from None
     for s, checksum in sections:
-        if hashlib.sha256(s.data).hexdigest() != checksum:
+        if sha256(s.data).hexdigest() != checksum:
             raise BundleError(DAMAGED, f"checksum of its {s} does not match: the file is damaged")
     if not is_whole:
         raise BundleError(DAMAGED, "its checksum does not match: the file is damaged")

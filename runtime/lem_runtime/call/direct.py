@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import weakref
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import numpy as np
 
 from lem_runtime import loader, native, store, values
 from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.hashing import sha256
 from lem_runtime.binding import bind_call
 from lem_runtime.call import cpython, wrapper
 from lem_runtime.faults import RunError
@@ -36,7 +36,7 @@ class Direct:
         self._entry = load_entry(artifact)
         self._core = native.default_core()
         self._alone = self._core.call(1, len(artifact.sites))
-        self._all = self._core.call(native.default_threads(), len(artifact.sites))
+        self._all: native.Call | None = None  # with all workers, who are started for the first call that wants them
         self._fault = self.raise_fault
         self._dtypes = [np.dtype(values.numpy_dtype(p.dtype)) for p in sig.params if p.is_array]
         words = [0] * (wrapper.DTYPE_0 + len(self._dtypes))
@@ -45,7 +45,8 @@ class Direct:
         words[wrapper.INCREF] = cpython.address_of(ctypes.pythonapi.Py_IncRef)
         words[wrapper.NDARRAY] = id(np.ndarray)
         words[wrapper.ENTRY] = self._entry.address
-        words[wrapper.CTX], words[wrapper.ALONE_CTX] = self._all.context, self._alone.context
+        words[wrapper.ALONE_CTX] = self._alone.context
+        words[wrapper.CTX] = self._alone.context if native.default_threads() == 1 else 0
         words[wrapper.SAVE] = cpython.address_of(ctypes.pythonapi.PyEval_SaveThread)
         words[wrapper.RESTORE] = cpython.address_of(ctypes.pythonapi.PyEval_RestoreThread)
         words[wrapper.FAULT] = id(self._fault)
@@ -63,6 +64,12 @@ class Direct:
         cpython.write(at + cpython.METHOD_CALL, self._code.address("lem_call"))
         self._things.add(thing)
 
+    def has_run(self, n_workers: int) -> None:
+        """A call has gone through Python: when it had many workers, such calls go straight to the code from now on."""
+        if self._all is None and n_workers > 1:
+            self._all = self._core.call(native.default_threads(), len(self._artifact.sites))
+            self._state[wrapper.CTX] = self._all.context
+
     def remove(self) -> None:
         """Calls go through Python again."""
         for thing in self._things:
@@ -70,7 +77,7 @@ class Direct:
 
     def raise_fault(self, *args: Any) -> NoReturn:
         """What the kernel recorded, as the exception that ``run`` raises for it, handed to whoever shows errors."""
-        call = self._alone if self._state[wrapper.IS_ALONE] else self._all
+        call = self._alone if self._all is None or self._state[wrapper.IS_ALONE] else self._all
         try:
             error = self._error(call, args)
         finally:
@@ -103,7 +110,7 @@ _loaded: dict[str, loader.Loaded] = {}
 
 def _load(text: str) -> loader.Loaded:
     """A wrapper in memory; its object is kept on disk, so that later processes need no compiler."""
-    key = "wrap-" + hashlib.sha256(f"{detect().key}\n{text}".encode()).hexdigest()
+    key = "wrap-" + sha256(f"{detect().key}\n{text}".encode()).hexdigest()
     if key not in _loaded:
         kept = store.open_default()
         data = kept.get(key) if kept else None

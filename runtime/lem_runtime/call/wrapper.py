@@ -23,14 +23,13 @@ from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Param, Signature
 from lem_runtime.abi.sizes import Size, names_in
 from lem_runtime.call import cpython as at
-from lem_runtime.runner import SHORT_WORK
+from lem_runtime.runner import LITTLE_WORK, SHORT_WORK
 
 # Words of the state that a callable carries; dtypes of its arrays follow.
 SLOW, NONE, INCREF, NDARRAY, ENTRY, CTX, FAULT, STATUS, LONG, FLOAT, AS_LONG = range(11)
 # One caller at a time is in the code, or looks at a fault, without the GIL: BUSY says so, and is written under the GIL only.
-# ALONE_CTX: of a call with one worker, CTX: with all.
+# ALONE_CTX: of a call with one worker, CTX: with all, null until there are more.
 BUSY, ALONE_CTX, IS_ALONE, SAVE, RESTORE, DTYPE_0 = range(11, 17)
-LITTLE_WORK: Final = 50_000  # operations: some 20 microseconds at most, for which it is not worth giving up the GIL
 _LARGEST_SIZE: Final = 1 << 31  # of an axis, so that products of two sizes cannot overflow
 
 
@@ -138,13 +137,15 @@ class _Wrapper:
             self.lines.append(f"  store i64 {word}, ptr {place}")
         entry = self.state(ENTRY)
         little = self.op(f"fcmp olt double {effort}, {LITTLE_WORK:.1f}")
+        all_ctx = self.state(CTX)
+        self.need(self.op(f"or i1 {little}, {self.op(f'icmp ne ptr {all_ctx}, null')}"))
         self.lines += [f"  br i1 {little}, label %alone, label %all", "alone:"]
         status_alone = self.op(f"call i32 {entry}(ptr {self.state(ALONE_CTX)}, ptr %block, i64 0, i64 -1)")
         done = self.op(f"icmp eq i32 {status_alone}, 0")
         self.lines += [f"  br i1 {done}, label %done, label %faulted", "all:"]
         self.set_state(BUSY, "1")
         thread = self.op(f"call ptr {self.state(SAVE)}()")
-        status_all = self.op(f"call i32 {entry}(ptr {self.state(CTX)}, ptr %block, i64 0, i64 -1)")
+        status_all = self.op(f"call i32 {entry}(ptr {all_ctx}, ptr %block, i64 0, i64 -1)")
         self.lines.append(f"  call void {self.state(RESTORE)}(ptr {thread})")
         done = self.op(f"icmp eq i32 {status_all}, 0")
         self.lines += [f"  br i1 {done}, label %free, label %faulted", "free:"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import ctypes
 import functools
-import hashlib
 import os
 import platform
 import threading
@@ -20,6 +19,7 @@ from typing import Final
 
 from lem_runtime import loader, machine, store
 from lem_runtime.abi import ABI_VERSION, layout
+from lem_runtime.abi.hashing import sha256
 from lem_runtime.native import pool as text
 from lem_runtime.native.call import Call
 
@@ -187,7 +187,7 @@ def core(provider: Provider) -> Core:
 @functools.cache
 def _key() -> str:
     ir = text.core_text(_arch())
-    return "core-" + hashlib.sha256(f"{ABI_VERSION}\n{machine.detect().key}\n{ir}".encode()).hexdigest()
+    return "core-" + sha256(f"{ABI_VERSION}\n{machine.detect().key}\n{ir}".encode()).hexdigest()
 
 
 def _load(key: str, provider: Provider) -> Core:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from lem_runtime import native
+from lem_runtime.abi.hashing import sha256
 
 
 class _Known:
@@ -16,7 +16,7 @@ class _Known:
         self._before = before
 
     def __call__(self, text: str) -> bytes:
-        made = _objects.get(hashlib.sha256(text.encode()).hexdigest())
+        made = _objects.get(sha256(text.encode()).hexdigest())
         if made is not None:
             return made
         if self._before is None:
