@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from lem_runtime.native import NoCompiler as NoCompiler
     from lem_runtime.native import default_threads as default_threads
     from lem_runtime.native import use_compiler as use_compiler
+    from lem_runtime.native.c_host import c_host_text as c_host_text
     from lem_runtime.runner import Mark as Mark
     from lem_runtime.runner import Progress as Progress
     from lem_runtime.runner import Runner as Runner
@@ -70,6 +71,7 @@ _HOME = {
     "LoadError": "loader", "register_fallback": "loader", "detect": "machine",
     "MACHINE_NAMES": "machine", "named_machine": "machine",
     "NoCompiler": "native", "default_threads": "native", "use_compiler": "native",
+    "c_host_text": "native.c_host",
     "Mark": "runner", "Progress": "runner", "Runner": "runner", "RunResult": "runner", "run": "runner",
     "Store": "store", "StoreRefused": "store", "open_default": "store",
     "dtype_of": "structs", "field_dtypes": "structs", "join": "structs", "joined": "structs", "split": "structs",

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.support import ROOT
-from tests.support.docs import Block, accept, anchors, answers_alike, blocks, hold, links, pages, prose, run_session
+from tests.support.docs import (
+    Block,
+    accept,
+    anchors,
+    answers_alike,
+    blocks,
+    hold,
+    links,
+    needs_c_compiler,
+    pages,
+    prose,
+    run_session,
+)
 from tests.support.generated import examples, library_modules, public_items, renewed
 from tests.support.ui import accepting
 
@@ -28,6 +41,8 @@ def test_block_holds(block: Block, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", SESSIONS, ids=name)
 def test_commands_say_what_the_page_says(page: Path, tmp_path: Path) -> None:
+    if needs_c_compiler(page) and shutil.which("cc") is None:
+        pytest.skip("no C compiler (cc) is installed")
     for block, answers in run_session(page, tmp_path):
         if accepting():
             accept(page, block, answers)

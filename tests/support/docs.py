@@ -9,7 +9,8 @@
     ```python run                    it runs, with the page's files beside it
     ```python shown                  it is Python, for a library or a device that not every machine has
     ```sh                            it is a command line, for what a test cannot do (installing)
-    ```console                       command lines after `$ ` (lem, python, cat, `echo $?`) and what they say
+    ```c file=NAME                   it is C, which a command of its page compiles
+    ```console                       command lines after `$ ` (lem, python, cat, cc, ./PROGRAM, `echo $?`) and what they say
     ```text                          plain text: the shape of something, a grammar
 
 ``file=NAME`` makes a block the file NAME of its page, for the blocks below it. In what a command says, `...` stands for any
@@ -116,6 +117,9 @@ def hold(block: Block, folder: Path) -> None:
             assert done.returncode == 0, done.stderr
         case ("text",):
             pass
+        case ("c",):
+            session = "".join(other.text for other in blocks(block.page) if other.is_console)
+            assert block.file and f"$ cc {block.file} " in session, "no command compiles it"
         case _:
             raise AssertionError(f"no test knows a block of the kind `{' '.join(block.words)}`")
 
@@ -180,7 +184,15 @@ def _run(command: Command, folder: Path, status: int) -> tuple[int, str]:
             return 0, (folder / name).read_text(encoding="utf-8")
         case ["echo", "$?"]:
             return 0, f"{status}\n"
-    raise AssertionError(f"a console block runs lem, python and cat, not `{command.line}`")
+        case ["cc", *args]:
+            return _process(["cc", *args], folder)
+        case [program, *args] if program.startswith("./"):
+            return _process([program, *args], folder)
+    raise AssertionError(f"a console block runs lem, python, cat and cc, not `{command.line}`")
+
+
+def needs_c_compiler(page: Path) -> bool:
+    return any(line.startswith("$ cc ") for block in blocks(page) for line in block.text.splitlines())
 
 
 def _lem(args: list[str], folder: Path) -> tuple[int, str]:
@@ -198,7 +210,10 @@ def _lem(args: list[str], folder: Path) -> tuple[int, str]:
 
 
 def _python(args: list[str], folder: Path) -> tuple[int, str]:
-    call = [sys.executable, *args]
+    return _process([sys.executable, *args], folder)
+
+
+def _process(call: list[str], folder: Path) -> tuple[int, str]:
     done = subprocess.run(call, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
     return done.returncode, done.stdout.decode()
 

@@ -9,8 +9,8 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from lem import pipeline
-from lem.targets import cpu
-from lem_runtime.abi.artifact import Artifact
+from lem.targets import cpu, llvm
+from lem_runtime.abi.artifact import Artifact, Site
 from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Place, Signature
@@ -36,6 +36,14 @@ class Function:
         """Code for arrays with these layouts."""
         made = portable(pipeline.compile_function(self.program, self.instance, Facts(layouts), machine, cpu.TARGET))
         return replace(made, ir=_PLACE.sub(lambda m: f' at "{_short(m[1])}"', made.ir))
+
+    def compile_as(self, symbol: str, layouts: tuple[str, ...], machine: Machine) -> tuple[bytes, tuple[Site, ...]]:
+        """An object whose entry has another name, and its places: several of them can be linked together."""
+        module = pipeline.optimised(self.program, self.instance, cpu.TARGET.name)
+        made = cpu.make(module, self.instance, Facts(layouts), machine)
+        own = re.escape(cpu.lower.symbol(self.instance))
+        renamed = re.sub(rf"@{own}(?![\w.])", f"@{symbol}", made.text)
+        return llvm.compile_ir(renamed, machine), portable(made.lowered.sites)
 
 
 def contiguous(signature: Signature) -> tuple[str, ...]:

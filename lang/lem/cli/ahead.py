@@ -1,4 +1,4 @@
-"""``lem build`` for later: a bundle (.lemb), which runs without the compiler."""
+"""``lem build`` for later: a bundle (.lemb), which runs without the compiler, or a shared library and its header for C."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from collections.abc import Sequence
 
 from lem import pipeline, texts
 from lem.aot import bundle as bundles
+from lem.aot import library
+from lem.aot.c_names import identifier
 from lem.aot.functions import Function
-from lem.cli import files, inputs, output
+from lem.cli import compiler, files, inputs, output
 from lem.cli.session import analysed, entries_of, find_entry, instance, other_file, split_entry
 from lem.diagnostics import Diagnostics, Refused
 from lem.diagnostics.suggest import nearest
 from lem.source import SourceFile
 from lem.targets import cpu
-from lem_runtime import MACHINE_NAMES, core_text, named_machine, wrapper_texts
+from lem_runtime import MACHINE_NAMES, c_host_text, core_text, named_machine, wrapper_texts
 from lem_runtime.abi import bundle
 from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.source import Facts
 
-KINDS = ("bundle",)
+KINDS = ("bundle", "so", "h")
 
 
 def wants(args: argparse.Namespace) -> bool:
@@ -36,16 +38,52 @@ def command(args: argparse.Namespace) -> int:
     if others or args.show:
         output.fail("E0620", f"{', '.join(kinds)} cannot be made together with {others[0] if others else '--show'}")
     if args.any_layout:
-        output.fail("E0620", "--any-layout says nothing here: a bundle has code for any strides")
+        output.fail("E0620", "--any-layout says nothing here: a bundle has code for any strides, C for contiguous arrays")
+    if "bundle" in kinds and len(set(kinds)) > 1:
+        output.fail("E0620", f"{', '.join(kinds)} go to different files", help="build the bundle by itself")
+    if "so" in kinds:
+        compiler.find()  # before anything is compiled for nothing
     source = _source(args.file)
     functions = _functions(source, split_entry(args.file)[1], args.dtype)
     machines = _machines(args.cpu or "baseline,host")
-    path = args.output or f"{_stem(source)}.lemb"
+    if "bundle" in kinds:
+        _write_bundle(source, args.output or f"{_stem(source)}.lemb", functions, machines)
+    else:
+        _write_library(source, args.output or _stem(source), kinds, functions, machines)
+    return 0
+
+
+def _write_bundle(source: SourceFile, path: str, functions: list[Function], machines: list[Machine]) -> None:
     data = bundle.encode(bundles.make(functions, machines, bundles.Texts(core_text, wrapper_texts)))
     write(source, path, data)
     cpus = ", ".join(dict.fromkeys(m.cpu for m in machines))
     print(f"{path}: {len(data):,} bytes, {_listed([f.name for f in functions])} for {cpus}")
-    return 0
+
+
+def _write_library(
+    source: SourceFile, path: str, kinds: Sequence[str], functions: list[Function], machines: list[Machine]
+) -> None:
+    """NAME.so and NAME.h, where they are asked for."""
+    if len({m.triple for m in machines}) > 1:
+        output.fail("E0620", "a shared library is for one architecture", help="build one for each")
+    path = path.removesuffix(".so").removesuffix(".h")
+    name = os.path.basename(path)
+    prefix, program = identifier(name.removeprefix("lib") or name), os.path.basename(source.name)
+    if not name:
+        output.fail("E0620", f"-o {path} names no file", help="name one without ending: -o NAME")
+    said, cpus = _listed([f.name for f in functions]), ""
+    header = library.header(name, prefix, program, functions)
+    if "so" in kinds:
+        best_first = library.levels(machines)
+        host = {"core": core_text(best_first[0].triple.partition("-")[0].replace("arm64", "aarch64")), "host": c_host_text()}
+        made = library.make(name, prefix, program, functions, best_first, host)
+        data = compiler.link(name, made)
+        write(source, f"{path}.so", data)
+        cpus = ", ".join(m.cpu for m in reversed(best_first))
+        print(f"{path}.so: {len(data):,} bytes, {said} for {cpus}")
+    if "h" in kinds:
+        write(source, f"{path}.h", header.encode())
+        print(f"{path}.h: {said} as {prefix}_...")
 
 
 def _source(argument: str) -> SourceFile:

@@ -159,11 +159,12 @@ def _check(p: argparse.ArgumentParser) -> None:
 
 def _build(p: argparse.ArgumentParser) -> None:
     p.add_argument("file", metavar="FILE[:entry]", help="a .lem file; entry: a kernel or task of it")
-    p.add_argument("--emit", metavar="KINDS", help="any of ast,ir,schedule,loops,ll,asm,obj (default: obj), or bundle")
+    text = "any of ast,ir,schedule,loops,ll,asm,obj (default: obj), or bundle, or so,h"
+    p.add_argument("--emit", metavar="KINDS", help=text)
     p.add_argument("--show", metavar="after=STAGE", help="the program after one stage: parse, lower, simplify, ...")
-    text = "where the object goes (default: ENTRY.o), else the text; NAME.lemb: a bundle"
+    text = "where the object goes (default: ENTRY.o), else the text; NAME.lemb: a bundle; with so,h: NAME of both files"
     p.add_argument("-o", dest="output", metavar="PATH", help=text)
-    text = "processors that a bundle has code for: baseline, host, x86-64-v3, aarch64, ... (default: baseline,host)"
+    text = "processors of a bundle or library: baseline, host, x86-64-v3, aarch64, ... (default: baseline,host)"
     p.add_argument("--cpu", metavar="NAMES", help=text)
     p.add_argument("--any-layout", action="store_true", help="code for arrays with any strides, not for plain ones")
     _dtype(p)

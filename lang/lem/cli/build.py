@@ -31,7 +31,7 @@ def command(args: argparse.Namespace) -> int:
     if ahead.wants(args):
         return ahead.command(args)
     if args.cpu:
-        output.fail("E0620", "--cpu is for what runs elsewhere", help="a bundle: -o NAME.lemb")
+        output.fail("E0620", "--cpu is for what runs elsewhere", help="a bundle (-o NAME.lemb) or a library (--emit so,h)")
     path, wanted = split_entry(args.file)
     diags = Diagnostics()
     source = texts.read_source(path, diags)
