@@ -1,6 +1,6 @@
 """What the door from Python costs: a call, the import, the first call. Prints medians next to peers that are installed.
 
-    python benchmarks/python_door.py [--rounds 15] [--json]
+    python benchmarks/python_door.py [--rounds 15] [--peers] [--json]
 
 A call: three f32[8] arrays, the same saxpy everywhere, medians over interleaved rounds of 20,000 calls; also above an empty
 Python function. The import and the first calls run in processes of their own, interleaved: `import numpy` alone beside
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import importlib.util
 import json
 import os
 import statistics
@@ -28,6 +29,54 @@ import lem
 from lem.dims import N
 
 CALLS = 20_000
+
+# Peers in processes of their own: a text that makes `call` and its arguments. Their import is not counted.
+PEERS = {
+    "numba": """
+import numba
+@numba.njit(fastmath=True)
+def call(x, y, z):
+    for i in range(x.shape[0]):
+        z[i] = y[i] + np.float32(2) * x[i]
+""",
+    "jax": """
+import jax
+function = jax.jit(lambda x, y: y + np.float32(2) * x)
+call = lambda x, y, z: function(x, y).block_until_ready()
+x, y = jax.numpy.asarray(x), jax.numpy.asarray(y)
+""",
+    "torch": """
+import torch
+call = torch.compile(lambda x, y, z: torch.add(y, x, alpha=2.0, out=z))
+x, y, z = (torch.ones(8) for _ in range(3))
+""",
+    "taichi": """
+import taichi as ti
+ti.init(arch=ti.cpu, log_level=ti.ERROR)
+array = ti.types.ndarray(dtype=ti.f32, ndim=1)
+@ti.kernel
+def call(x: array, y: array, z: array):
+    for i in x:
+        z[i] = y[i] + 2.0 * x[i]
+""",
+}
+PEER = """
+import sys, time, statistics
+import numpy as np
+x, y, z = (np.ones(8, np.float32) for _ in range(3))
+{text}
+started = time.perf_counter()
+call(x, y, z)
+first = time.perf_counter() - started
+call(x, y, z)
+rounds = []
+for _ in range(7):
+    t = time.perf_counter()
+    for _ in range(1000):
+        call(x, y, z)
+    rounds.append((time.perf_counter() - t) / 1000)
+print("result", first, statistics.median(rounds))
+"""
 
 FIRST = """
 import time
@@ -64,9 +113,12 @@ def empty(x: Any, y: Any, z: Any) -> None:
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--rounds", type=int, default=15)
+    p.add_argument("--peers", action="store_true", help="also a first call and a call of numba, jax, torch and taichi")
     p.add_argument("--json", action="store_true")
     args = p.parse_args()
-    rows = {"calls_ns": calls(args.rounds), "import_ms": imports(args.rounds), "first_call_ms": first_calls(args.rounds)}
+    rows: dict[str, Any] = {"calls_ns": calls(args.rounds), "import_ms": imports(args.rounds)}
+    rows["first_call_ms"] = first_calls(args.rounds)
+    rows["peers"] = peers(min(args.rounds, 5)) if args.peers else {}
     if args.json:
         print(json.dumps(rows, indent=2))
         return 0
@@ -77,6 +129,8 @@ def main() -> int:
         print(title.replace("_", " ").removesuffix(" ms"))
         for name, ms in rows[title].items():
             print(f"  {name:<24}{ms:9.1f} ms")
+    for name, (first, call) in rows["peers"].items():
+        print(f"  {name:<24}{first:9.1f} ms   then {call:.2f} us a call")
     return 0
 
 
@@ -152,6 +206,27 @@ def first_calls(rounds: int) -> dict[str, float]:
                 for which, seconds in zip(("first kernel", "next kernel"), _python("", cache, file).split(), strict=True):
                     times.setdefault(f"{state}, {which}", []).append(float(seconds) * 1e3)
     return {name: statistics.median(t) for name, t in times.items()}
+
+
+def peers(rounds: int) -> dict[str, tuple[float, float]]:
+    """Of each that is installed: the first call in ms, with nothing kept on disk, and a call in us."""
+    found = {}
+    for name, text in PEERS.items():
+        if importlib.util.find_spec(name) is None:
+            print(f"{name} is not installed: skipped", file=sys.stderr)
+            continue
+        runs = []
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                nowhere = {"TORCHINDUCTOR_CACHE_DIR": folder, "TI_OFFLINE_CACHE": "0"}
+                file = os.path.join(folder, "peer.py")
+                with open(file, "w", encoding="utf-8") as f:
+                    f.write(PEER.replace("{text}", text))
+                told = next(line for line in _python("", nowhere, file).splitlines() if line.startswith("result "))
+                runs.append([float(word) for word in told.split()[1:]])
+        first, call = (statistics.median(column) for column in zip(*runs, strict=True))
+        found[name] = (first * 1e3, call * 1e6)
+    return found
 
 
 def _python(code: str, env: dict[str, str], file: str = "") -> str:
