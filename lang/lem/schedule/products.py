@@ -2,12 +2,13 @@
 
 Takes a grid of tile IR, gives a :class:`Form` or None. Used by the cost model, which asks whether the strategy
 ``contraction`` fits, and by that strategy. A product fits when the body is straight: operands (anything elementwise of
-loads), contractions of them, elementwise code on the results, stores.
+loads), contractions of them, elementwise code on the results, stores; a guard over the grid's indices may stand around it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 
 from lem import ir
@@ -41,8 +42,17 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition of the grid's indices around the whole body: `cond`, or where it does not hold, results are stored."""
+
+    cond: ir.Value
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
-    """A grid as products: each has rows `m` (several axes count as one) and columns `n`, once per place of `batch`."""
+    """A grid as products: each has rows `m` (several axes count as one) and columns `n`, once per place of `batch`. guard:
+    which results are wanted, None for all."""
 
     grid: ops.Grid
     defs: Defs
@@ -51,6 +61,7 @@ class Form:
     m: tuple[Side, ...]
     n: Side
     batch: tuple[Side, ...]
+    guard: Guard | None = None
 
 
 _PURE = (ops.Const, ops.Unary, ops.Binary, ops.Compare, ops.Fma, ops.Select, ops.Cast, ops.Bits)
@@ -59,15 +70,17 @@ _DTYPES = (F32, F64, I32, I64, U32, U64)
 
 def find_form(fn: ir.Function, grid: ops.Grid) -> Form | None:
     """A grid of `fn` as products, or None where it is something else."""
-    body = grid.body
-    if any(op.blocks or not _is_allowed(op) for op in body.ops):
+    body, guard = _unguarded(grid.body.ops)
+    if any(op.blocks or not _is_allowed(op) for op in body):
         return None
-    contracts = [op for op in body.ops if isinstance(op, ops.Contract)]
-    stores = tuple(op for op in body.ops if isinstance(op, ops.Store))
+    contracts = [op for op in body if isinstance(op, ops.Contract)]
+    stores = tuple(op for op in body if isinstance(op, ops.Store))
     if not contracts or not stores or len({c.dtype for c in contracts}) > 1 or contracts[0].dtype not in _DTYPES:
         return None
     defs = defs_of(fn.body)
-    sides = sides_of(fn, grid)
+    sides = sides_of(fn, grid, body)
+    if guard is not None and not (_asks_indices(guard, defs) and all(_is_inside(o, sides, defs) for o in body)):
+        return None
     places = {s: union_axes(v for sub in s.subs for v in sub.values) for s in stores}
     space = places[stores[0]]
     if any(p != space for p in places.values()) or not space.issuperset(grid.axes) or not space <= sides.keys():
@@ -76,19 +89,56 @@ def find_form(fn: ir.Function, grid: ops.Grid) -> Form | None:
         return None
     if any(isinstance(op, ops.Load) and op.result.axes for op in fn.body.ops):
         return None  # read before the grid: their arrays may have changed
-    return _assign(grid, defs, contracts, stores, sides, space)
+    form = _assign(grid, defs, contracts, stores, sides, space)
+    return None if form is None else replace(form, guard=guard)
+
+
+def _unguarded(body: Sequence[ir.Op]) -> tuple[Sequence[ir.Op], Guard | None]:
+    """A body without the guard around all of it: what can be done for all elements, and which of them are wanted."""
+    choice = body[-1] if body else None
+    if not isinstance(choice, ops.If) or choice.results:
+        return body, None
+    sides = [b.ops for b in choice.blocks if b.ops]
+    if len(sides) != 1:
+        return body, None
+    return (*body[:-1], *sides[0]), Guard(choice.cond, bool(choice.then.ops))
+
+
+def _asks_indices(guard: Guard, defs: Defs) -> bool:
+    """Whether a guard reads no memory."""
+    return all(isinstance(o, (*_PURE, ops.Dim, ops.Scalar, ops.Range)) for o in below([guard.cond], defs))
+
+
+def _is_inside(op: ir.Op, sides: Mapping[Axis, Side], defs: Defs) -> bool:
+    """Whether a load is in range for elements that the guard leaves out too: each subscript is the index of an axis that
+    runs over all of the array's."""
+    if not isinstance(op, ops.Load):
+        return True
+    known = {v: side for side in sides.values() for v in side.indices}
+    for sub, size in zip(op.subs, op.array.shape, strict=True):
+        side = known.get(sub.terms[0][1]) if len(sub.terms) == 1 and sub.terms[0][0] == 1 and not sub.const else None
+        if side is None or size is None or _size_of(side.lo, defs) != 0 or _size_of(side.hi, defs) != size:
+            return False
+    return True
+
+
+def _size_of(v: ir.Value, defs: Defs) -> int | str | None:
+    op = defs.get(v)
+    if isinstance(op, ops.Const):
+        return int(op.value)
+    return op.name if isinstance(op, ops.Dim) else None
 
 
 def _is_allowed(op: ir.Op) -> bool:
     return is_simple(op) or isinstance(op, ops.Dim | ops.Scalar | ops.Range | ops.Contract | ops.Store)
 
 
-def sides_of(fn: ir.Function, grid: ops.Grid) -> dict[Axis, Side]:
+def sides_of(fn: ir.Function, grid: ops.Grid, body: Sequence[ir.Op] | None = None) -> dict[Axis, Side]:
     """The grid's axes, and those that ranges open in its body or in the function around it."""
     out: dict[Axis, Side] = {}
     for axis, index, lo, hi, step in zip(grid.axes, grid.body.args, grid.lo, grid.hi, grid.step, strict=True):
         out[axis] = Side(axis, (index,), lo, hi, step)
-    for op in (*fn.body.ops, *grid.body.ops):
+    for op in (*fn.body.ops, *(grid.body.ops if body is None else body)):
         if isinstance(op, ops.Range):
             known = out.get(op.axis)
             if known is None:

@@ -9,7 +9,6 @@ are over sizes and scalars, so every run of a program chooses alike.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0324
@@ -20,6 +19,7 @@ from lem.types import expressions, generics, typed
 from lem.types.context import Ctx, Session
 from lem.types.convert import is_error
 from lem_runtime.abi.dtypes import BOOL, I64, DType
+from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.targets import targets_of
 
 BOOL_TYPE = typed.ValueType(BOOL)

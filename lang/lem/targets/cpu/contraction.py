@@ -19,7 +19,8 @@ Settings: mb, nb, mc as above.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import field
 
 from lem import ir
@@ -28,7 +29,7 @@ from lem.ir.constants import CONTRACT_CHUNK
 from lem.schedule.core import GridPlan
 from lem.schedule.products import Form, Product, Side, below, find_form
 from lem.schedule.register_tiles import contraction_settings, register_tile, row_counts
-from lem.targets.cpu import microkernel
+from lem.targets.cpu import microkernel, wanted
 from lem.targets.cpu.context import Context
 from lem.targets.cpu.packing import lanes_below, pack_across, pack_along
 from lem.targets.cpu.points import Points, Span, outside, stride_along, unit_stride
@@ -42,6 +43,7 @@ _SMALL_WORK = 1 << 17  # products of one thread
 _FEW_ROWS = 48  # so many rows use each packed column too seldom
 _FEW_COLUMNS = 128
 _PIECES = 2  # per worker: some balance, while columns are packed few times
+_UNEVEN_PIECES = 5  # the same, where a guard leaves some with little to do
 
 
 def lower(cx: Context, grid: ops.Grid, plan: GridPlan) -> None:
@@ -137,7 +139,7 @@ class _Lowering:
         self.n_blocks = b.let(lb.ceildiv(self.n_total, self.nb), "n_blocks")
         units = b.let(lb.mul(lb.mul(n_batches, self.n_blocks), self.m_blocks), "units")
         workers = b.let(lp.CtxField(lp.INDEX, "n_workers"), "workers")
-        pieces = b.let(lb.mul(workers, _PIECES), "pieces")
+        pieces = b.let(lb.mul(workers, _PIECES if self.form.guard is None else _UNEVEN_PIECES), "pieces")
         chunk = lb.binary("floordiv", lb.add(units, lb.sub(pieces, 1)), pieces)
         chunk = b.let(lb.maximum(chunk, 1), "chunk")
         work = lb.mul(lb.mul(self.m_total, self.n_total), n_batches)
@@ -275,7 +277,8 @@ class _Lowering:
                 count = b.let(lb.minimum(lb.sub(region.n_columns, c), tile.nr), "count")
                 n = self.extents[self.form.n].span(b.let(lb.add(region.c0, c)), count)
                 panel = b.view(panels.columns, lb.mul(c, CONTRACT_CHUNK), "panel")
-                self._pack(at, chunk.columns, k, n, panel, lb.const(tile.nr), tile.lanes)
+                with self._if_wanted(at, region, n):
+                    self._pack(at, chunk.columns, k, n, panel, lb.const(tile.nr), tile.lanes)
         with b.for_("r", 0, region.n_rows, self.mc) as r, at.scope():
             b.add(lp.Poll())
             first = b.let(lb.add(region.r0, r), "first")
@@ -283,6 +286,19 @@ class _Lowering:
             with b.if_(_both(chunk.n, chunk.rows_in_place)), at.scope():
                 self._pack(at, chunk.rows, self.rows_span(first, n_rows), k, panels.rows, lb.const(_ROW), tile.lanes)
             self.block(at, panels, region, chunk, first, n_rows)
+
+    @contextmanager
+    def _if_wanted(self, at: Points, region: _Region, columns: Span) -> Iterator[None]:
+        """Only where some row of the region wants some of these columns."""
+        guard = self.form.guard
+        if guard is None:
+            yield
+            return
+        with at.scope():
+            rows = self.rows_span(region.r0, region.n_rows)
+            some, _ = wanted.of_tile(at, self.form, guard, rows, region.n_rows, columns)
+        with self.b.if_(some), at.scope():
+            yield
 
     def _pack(
         self, at: Points, operand: _Operand, outer: Span, inner: Span, into: Buffer, ld: Expr, lanes: int
@@ -336,12 +352,29 @@ class _Lowering:
 
     def tile(self, at: Points, panels: _Panels, region: _Region, chunk: _Chunk, part: _Part) -> None:
         """One register tile: a fast path for whole tiles that go straight to the array, else by way of L1."""
+        guard = self.form.guard
+        if guard is None:
+            self._wanted_tile(at, panels, region, chunk, part, lb.const(True, lp.TRUTH.dtype))
+            return
+        with at.scope():
+            rows, columns = self.rows_span(part.row, part.height), self._columns_of(part)
+            some, every = wanted.of_tile(at, self.form, guard, rows, part.height, columns)
+        with self.b.if_(some), at.scope():
+            self._wanted_tile(at, panels, region, chunk, part, every)
+
+    def _columns_of(self, part: _Part) -> Span:
+        return self.extents[self.form.n].span(part.column, part.n_columns)
+
+    def _wanted_tile(
+        self, at: Points, panels: _Panels, region: _Region, chunk: _Chunk, part: _Part, every: Expr
+    ) -> None:
+        """One that some results are wanted of. every: all of them are."""
         b, tile = self.b, self.tiles[chunk.product]
         if not self.in_place:
             self._small_tile(at, panels, region, chunk, part)
             return
         whole = lb.and_(lb.compare("eq", part.height, tile.mr), lb.compare("eq", part.n_columns, tile.nr))
-        with b.if_(whole, likely=True) as node:
+        with b.if_(lb.and_(whole, every), likely=True) as node:
             starts = [self._place_of(at, part.row, r, part.column) for r in range(tile.mr)]
             array = self.cx.refs[self.form.stores[0].array].buffer
             for start in starts:  # they are needed after the chains, and come from far
@@ -405,10 +438,17 @@ class _Lowering:
         b, lanes = self.b, self.tiles[chunk.product].lanes
         whole = b.let(lb.mul(lb.floordiv(part.n_columns, lanes), lanes), "whole")
         with b.for_("x", 0, whole, lanes) as x:
-            self._finish(at, panels, region, chunk, part, y, x, None)
+            self._finish(at, panels, region, chunk, part, y, x, self._asked(at, part, x, None, lanes))
         with b.if_(lb.compare("lt", whole, part.n_columns)):
             mask = lanes_below(b, lb.sub(part.n_columns, whole), lanes)
-            self._finish(at, panels, region, chunk, part, y, whole, mask)
+            self._finish(at, panels, region, chunk, part, y, whole, self._asked(at, part, whole, mask, lanes))
+
+    def _asked(self, at: Points, part: _Part, x: Expr, mask: Expr | None, lanes: int) -> Expr | None:
+        """Lanes that exist and that the guard wants; None for all."""
+        if self.form.guard is None:
+            return mask
+        asked = wanted.of_vector(at, self.form.guard, self._columns_of(part), x, lanes)
+        return asked if mask is None else self.b.let(lb.and_(mask, asked), "mask")
 
     def _finish(
         self, at: Points, panels: _Panels, region: _Region, chunk: _Chunk, part: _Part, y: Expr, x: Expr,
