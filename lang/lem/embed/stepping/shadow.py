@@ -34,7 +34,7 @@ class Shadow:
         self._span = span
         lines = self._block(body)
         arguments = python.arguments(
-            posonlyargs=[], args=[python.arg(p) for p in params], kwonlyargs=[], kw_defaults=[], defaults=[]
+            posonlyargs=[], args=[python.arg(p) for p in _distinct(params)], kwonlyargs=[], kw_defaults=[], defaults=[]
         )
         whole = python.FunctionDef(name=name, args=arguments, body=lines, decorator_list=[])
         _place(whole, span)
@@ -125,6 +125,16 @@ def names_set(s: typed.Stmt) -> list[str]:
 
 
 def variables_set(s: typed.Stmt) -> list[typed.LocalVar | typed.ArrayVar]:
+    """The same as what the names stand for; without those that only the compiler knows."""
+    return [v for v in _all_set(s) if v.name.isidentifier()]
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names of parameters; some that the compiler made are no words of Python, or there twice."""
+    return [n if n.isidentifier() and n not in names[:k] else f"_{k}" for k, n in enumerate(names)]
+
+
+def _all_set(s: typed.Stmt) -> list[typed.LocalVar | typed.ArrayVar]:
     if isinstance(s, (typed.MakeArray, typed.MakeView)):
         return [s.array]
     if isinstance(s, typed.Bind):

@@ -21,13 +21,14 @@ from lem.ir.core import Block, TileType, Value
 from lem.ir.interpreter.formats import show
 from lem.ir.interpreter.frame import MEANINGS, Frame, Report, RunFault, Stopped
 from lem.ir.interpreter.tile import Tile
+from lem.lower import flow
 from lem.lower.state import State, arrays_of, flat_scalars
 from lem.lower.statements import Statements
 from lem.types import typed
 from lem_runtime import element_text, fill_text
 from lem_runtime.abi import signature
 from lem_runtime.abi.artifact import Site
-from lem_runtime.abi.dtypes import DType
+from lem_runtime.abi.dtypes import I64, DType
 from lem_runtime.abi.records import dataclass
 
 
@@ -102,7 +103,18 @@ class Stepper:
         unit = Unit(self, self.session.shadow(self.fn, names))
         given = [self.array(p) for p in params]
         given += [self._scalar(name, t) for name, t in self.fn.scalars]
+        self.lowering.take_apart(self.fn.body)
+        self.do(self.piece(self._part_locals), is_new=True)
         self.in_debugger(lambda: unit.function(*given))
+        self.lowering.take_apart(self.fn.body)
+        for s in self.fn.at_end:
+            self.do(self.piece(lambda s=s: self.lowered(s)), is_new=True)  # type: ignore[misc]
+
+    def _part_locals(self) -> tuple[Value, ...]:
+        """Locals that say which part a name stands for have a value from the start."""
+        for part in flow.parts_bound(self.fn.body):
+            self.st.env.update((local, self.st.const(1, I64)) for local in part.locals())
+        return ()
 
     def in_debugger(self, call: Callable[[], Any]) -> Any:
         """Lets the debugger see what is called, and looks away again after it."""
