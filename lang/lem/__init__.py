@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from lem.embed.function import task as task
     from lem.embed.interpret import interpret as interpret
     from lem.embed.module import load as load
+    from lem.embed.report import explain as explain
+    from lem.embed.trace import trace as trace
 
 __version__ = "0.1.0"
 
@@ -70,6 +72,8 @@ _HOME = {
     "errors": "Error CompileError CallError Fault",
     "function": "Function kernel task fn",
     "interpret": "interpret",
+    "report": "explain",
+    "trace": "trace",
     "module": "load",
 }
 _MODULE_OF = {name: f"lem.embed.{module}" for module, names in _HOME.items() for name in names.split()}

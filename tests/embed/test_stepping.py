@@ -1,4 +1,4 @@
-"""Going through a kernel line by line gives what the interpreter gives for all elements together, for each rule's programs."""
+"""Going through a kernel line by line gives what the interpreter gives for all elements together: programs of all rules."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -60,6 +61,17 @@ class Front:
     key: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A call that has ended. code: where its code came from: "ready" (in memory), "disk", "compiled"."""
+
+    artifact: Artifact
+    given: arguments.Arguments
+    result: RunResult
+    code: str
+    made_ns: int  # how long getting the code took
+
+
 How = Callable[[Facts, arguments.Arguments], tuple[Signature, RunResult]]  # a way to run a call
 
 
@@ -75,7 +87,8 @@ class Engine:
         self._compiler: Compiler | None = None
         self._artifacts: dict[Facts, Artifact] = {}
         self._direct: Direct | None = None
-        self._is_indirect = False
+        self.not_direct = ""  # why calls go through Python, where they always will
+        self.origins: dict[Facts, str] = {}  # of the code: "compiled", or "disk" where it had been kept
 
     @property
     def compiler(self) -> Compiler:
@@ -108,14 +121,21 @@ class Engine:
             return mode.run(self, thing, args, kwargs)
         return self.run_compiled(thing, args, kwargs)
 
-    def run_compiled(self, thing: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The same, whatever mode there is around."""
+    def run_compiled(
+        self, thing: Any, args: tuple[Any, ...], kwargs: dict[str, Any], seen: Callable[[Ran], None] | None = None
+    ) -> Any:
+        """The same, whatever mode there is around. seen: is told how the call went."""
         ran: list[tuple[Artifact, int]] = []
 
         def compiled(facts: Facts, given: arguments.Arguments) -> tuple[Signature, RunResult]:
+            is_known, begin_ns = facts in self._artifacts, time.perf_counter_ns()
             artifact = self._artifact(facts)
+            ready_ns = time.perf_counter_ns()
             result = run(artifact, given.arrays, given.scalars, given.dims)
             ran.append((artifact, result.n_workers))
+            if seen is not None:
+                code = "ready" if is_known else self.origins.get(facts, "ready")
+                seen(Ran(artifact, given, result, code, ready_ns - begin_ns))
             return artifact.signature, result
 
         result = self.run_with(args, kwargs, compiled)
@@ -158,9 +178,11 @@ class Engine:
         kept = store.get(name) if store else None
         if kept is not None:
             try:
+                self.origins[facts] = "disk"
                 return decode(kept)
             except BadArtifact:
                 pass  # damaged, or of another version: made anew
+        self.origins[facts] = "compiled"
         made = self.compiler.compile(facts)
         if store:
             store.put(name, encode(made))
@@ -168,13 +190,18 @@ class Engine:
 
     def _make_direct(self, thing: Any, artifact: Artifact) -> None:
         """Once, for the first code that is made: other layouts and dtypes go on through Python."""
-        if self._direct is not None or self._is_indirect:
+        if self._direct is not None or self.not_direct:
             return
         try:
             self._direct = Direct(artifact, self._raise)
             modes.join(thing, self._direct)
-        except NotPlain:
-            self._is_indirect = True
+        except NotPlain as e:
+            self.not_direct = str(e)
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether plain calls go straight into compiled code."""
+        return self._direct is not None
 
     # -- errors
     def _raise(self, e: RunError) -> NoReturn:
@@ -192,6 +219,11 @@ class Engine:
     def specializations(self) -> tuple[Facts, ...]:
         """The facts that code was made for so far."""
         return tuple(self._artifacts)
+
+    @property
+    def artifacts(self) -> tuple[tuple[Facts, Artifact], ...]:
+        """The code that was made so far, in the order in which it was."""
+        return tuple(self._artifacts.items())
 
     def inspect(self, what: str) -> str:
         """See :meth:`Function.inspect`."""

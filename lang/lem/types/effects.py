@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0327, E0404, E0408, E0410
+from lem.source import Span
 from lem.types import typed
 from lem.types.context import Ctx, Touch, place_of
 from lem.types.races import Access, SubForm, covers_whole_array
@@ -94,17 +95,17 @@ def facts_about_arrays(ctx: Ctx, arrays: Sequence[typed.ArrayVar]) -> dict[str, 
         writes = [t.access for t in touches if t.kind == "write"]
         if writes and covers_whole_array(ctx.symbols, ctx.start, ctx.arrays[var], writes):
             covers.append(var.name)
-        if _may_read_first(ctx, var, touches):
+        if first_read(ctx, var) is not None:
             reads_first.append(var.name)
     return {"covers": tuple(covers), "reads_first": tuple(reads_first)}
 
 
-def _may_read_first(ctx: Ctx, var: typed.ArrayVar, touches: Sequence[Touch]) -> bool:
-    """Whether some read is not known to come after a write of what it reads: all of the array was written before it in
-    the text, or this very place by the same element."""
+def first_read(ctx: Ctx, var: typed.ArrayVar) -> Span | None:
+    """A read that is not known to come after a write of what it reads: all of the array was written before it in the text,
+    or this very place by the same element."""
     before: list[Access] = []
     own: set[tuple[int, tuple[SubForm, ...]]] = set()  # places that their element has certainly written, by grid
-    for touch in touches:
+    for touch in ctx.touches.get(var, []):
         place = (id(touch.grid), touch.access.subs)
         if touch.kind == "write":
             before.append(touch.access)
@@ -112,5 +113,5 @@ def _may_read_first(ctx: Ctx, var: typed.ArrayVar, touches: Sequence[Touch]) -> 
                 own.add(place)
         elif touch.kind == "read" and place not in own:
             if not covers_whole_array(ctx.symbols, ctx.start, ctx.arrays[var], before):
-                return True
-    return False
+                return touch.span
+    return None

@@ -177,6 +177,7 @@ def _finish(
         name, fn.kind, dims, tuple(header.params), solution.rules, (*header.conditions, *needed),
         place_of(fn.name.span), fn.doc or "",
     )  # fmt: skip
+    first_reads = {a.name: effects.first_read(ctx, a) for a in header.arrays if a.effect == "out"}
     attrs: dict[str, object] = {"decorators": {d.name: d.span.text for d in fn.decorators}}
     if targets := variants.allowed_targets(fn):
         attrs["on"] = targets
@@ -185,6 +186,7 @@ def _finish(
         name, fn.kind, signature, tuple(header.arrays), tuple(header.scalars), body, fn.span, dims,
         {**attrs, **effects.facts_about_arrays(ctx, header.arrays)},
         rebinding.give_back(ctx, header.renamed) if header.renamed else (),
+        {n: span for n, span in first_reads.items() if span is not None},
     )  # fmt: skip
 
 

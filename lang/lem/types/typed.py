@@ -699,6 +699,7 @@ class Function:
     dims: tuple[str, ...] = ()
     attrs: dict[str, object] = field(default_factory=dict)  # decorators as they were written
     at_end: tuple[Stmt, ...] = ()  # after the body, however it ended
+    first_reads: dict[str, Span] = field(default_factory=dict)  # of `out` arrays that may be read before they are written
 
     @property
     def name_span(self) -> Span:

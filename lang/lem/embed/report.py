@@ -1,0 +1,23 @@
+"""``lem.explain``, as ``import lem`` has it: what it needs is loaded when it is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lem.embed.function import Function
+
+if TYPE_CHECKING:
+    from lem.embed.explaining import Explanation
+
+
+def explain(function: Function) -> Explanation:
+    """What lem knows of a kernel, task or fn: signature, captured constants, conditions, effects, work, schedule, code.
+
+    The result prints as a report (and shows as one in a notebook); its attributes hold the parts. Runs nothing. Raises
+    :class:`lem.CompileError` where the function is no correct program, TypeError for what is none of lem's.
+    """
+    from lem.embed import explaining
+
+    if not isinstance(function, Function):
+        raise TypeError(f"`lem.explain` takes a kernel, task or fn of lem, found {type(function).__name__}")
+    return explaining.explain(function)
