@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from lem.embed.function import task as task
     from lem.embed.interpret import interpret as interpret
     from lem.embed.module import load as load
+    from lem.embed.notebook import load_ipython_extension as load_ipython_extension
+    from lem.embed.notebook import unload_ipython_extension as unload_ipython_extension
     from lem.embed.report import explain as explain
     from lem.embed.trace import trace as trace
 
@@ -75,6 +77,7 @@ _HOME = {
     "report": "explain",
     "trace": "trace",
     "module": "load",
+    "notebook": "load_ipython_extension unload_ipython_extension",
 }
 _MODULE_OF = {name: f"lem.embed.{module}" for module, names in _HOME.items() for name in names.split()}
 

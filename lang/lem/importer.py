@@ -22,7 +22,7 @@ class _Loader(importlib.abc.Loader):
         self.path = path
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        return None
+        return module.LemModule(spec.name)
 
     def exec_module(self, made: ModuleType) -> None:
         module.fill(made, self.path)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Iterable
 
+import lem
+import lem_runtime
 from lem.diagnostics import Diagnostic, Diagnostics
 from lem.diagnostics.text import render_all
 
@@ -17,6 +21,27 @@ class Error(Exception):
         shown = Diagnostics()
         shown.items.extend(self.diagnostics)
         super().__init__("\n" + render_all(shown).rstrip("\n"))
+
+    def __repr__(self) -> str:
+        first = next(iter(self.diagnostics), None)
+        place = f" at {first.span!r}" if first is not None and first.span is not None else ""
+        return (
+            f"<lem.{type(self).__name__} {self.code}: {first.code.headline}{place}>" if first is not None else "<lem.Error>"
+        )
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the report, and the lines of the user's own that led here."""
+        frames = [f for f in traceback.extract_tb(self.__traceback__) if not _is_ours(f.filename)]
+        led = traceback.format_list(frames[-3:]) if frames else []
+        return [*"".join(led).rstrip().splitlines(), f"lem.{type(self).__name__}: {self}"]
+
+
+def _is_ours(file: str) -> bool:
+    """Whether a file is lem's, or IPython's own."""
+    return file.startswith(_OURS) or f"{os.sep}IPython{os.sep}" in file
+
+
+_OURS = tuple(os.path.dirname(os.path.abspath(m.__file__ or "")) + os.sep for m in (lem, lem_runtime))
 
 
 class CompileError(Error):

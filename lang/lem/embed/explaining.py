@@ -10,7 +10,7 @@ from dataclasses import field
 from typing import Any
 
 from lem import pipeline
-from lem.embed import wording
+from lem.embed import literals, wording
 from lem.embed.engine import Engine
 from lem.embed.function import Function
 from lem.ir import queries
@@ -139,21 +139,7 @@ def _of_fn(function: Function, program: pipeline.Program) -> Explanation:
 # ---------------------------------------------------------------- what the program says
 def _constants(function: Function, program: pipeline.Program) -> dict[str, Any]:
     """Names that became constants: of a decorated function those around it that its text uses."""
-    return {i.name.id: _number(i.value) for i in program.bound.tree.items if isinstance(i, ast.Constant)}
-
-
-def _number(node: ast.Expr) -> Any:
-    """A literal's value; the text of anything else."""
-    match node:
-        case ast.Number(value=value) | ast.Bool(value=value):
-            return value
-        case ast.Unary(op="-", operand=ast.Number(value=value)):
-            return -value
-        case ast.Name(id="inf" | "nan"):
-            return float(node.id)
-        case ast.Unary(op="-", operand=ast.Name(id="inf")):
-            return float("-inf")
-    return node.span.text
+    return {i.name.id: literals.value_of(i.value) for i in program.bound.tree.items if isinstance(i, ast.Constant)}
 
 
 def _functions(program: pipeline.Program, name: str) -> tuple[tuple[str, str], ...]:

@@ -49,6 +49,7 @@ class _Methods:
         Dimensions that no argument tells are given by name. Results (``->``) are returned: one, or a tuple.
         Raises :class:`lem.CompileError`, :class:`lem.CallError`, :class:`lem.Fault`; Ctrl-C interrupts.
         """
+        __tracebackhide__ = True  # pytest and IPython begin at the caller
         return self.engine.call(self, args, kwargs)
 
     def check(self) -> None:
@@ -70,7 +71,14 @@ class _Methods:
     def __repr__(self) -> str:
         n = len(self.specializations)
         made = "not compiled yet" if not n else f"{n} specialisation{'s' if n > 1 else ''}"
+        if self.kind == "fn":
+            made = "inlined where kernels call it"
         return f"<lem {self.kind} {self.__name__}: {made}>"
+
+    def _repr_html_(self) -> str:
+        from lem.embed import showing
+
+        return showing.function_html(self)  # type: ignore[arg-type]  # it is a Function, see below
 
 
 if TYPE_CHECKING:

@@ -11,17 +11,37 @@ from types import ModuleType
 
 from lem import pipeline, texts
 from lem.diagnostics import Diagnostics
-from lem.embed import errors
+from lem.embed import errors, literals, wording
 from lem.embed.compiling import Compiler
 from lem.embed.engine import Engine
 from lem.embed.function import Function
 from lem.syntax import ast
 
 
-def load(path: str | os.PathLike[str]) -> ModuleType:
-    """The kernels, tasks and constants of a file, as attributes of a module. Raises :class:`errors.CompileError`."""
+class LemModule(ModuleType):
+    """What a ``.lem`` file defines."""
+
+    def __repr__(self) -> str:
+        made = [f"{v.kind} {n}" for n, v in vars(self).items() if isinstance(v, Function)]
+        origin = f" from {self.__file__!r}" if getattr(self, "__file__", None) else ""
+        return f"<lem module {self.__name__}{origin}: {', '.join(made) or 'nothing to call'}>"
+
+    def _repr_html_(self) -> str:
+        heads = [_head(v) for v in vars(self).values() if isinstance(v, Function)]
+        doc = f"<div>{wording.escaped(self.__doc__)}</div>" if self.__doc__ else ""
+        return wording.block(f"<b>{wording.escaped(self.__name__)}</b>", doc, wording.program("\n".join(heads)))
+
+
+def _head(function: Function) -> str:
+    if function.kind == "fn":
+        return f"fn {function.__name__}"
+    return wording.signature_text(function.engine.compiler.signature()[0])
+
+
+def load(path: str | os.PathLike[str]) -> LemModule:
+    """What a file defines, as attributes: kernels, tasks, fns, constants. Raises :class:`errors.CompileError`."""
     name = os.path.splitext(os.path.basename(os.fspath(path)))[0]
-    made = ModuleType(name)
+    made = LemModule(name)
     fill(made, os.fspath(path))
     return made
 
@@ -33,11 +53,23 @@ def fill(module: ModuleType, path: str) -> None:
     program = pipeline.analyse(source, diags) if source is not None else None
     if program is None:
         raise errors.CompileError(diags.items)
-    module.__doc__ = program.bound.tree.doc
     module.__file__ = path
+    define(module, program)
+
+
+def define(module: ModuleType, program: pipeline.Program) -> list[str]:
+    """Give a module what a program defines: kernels, tasks, fns, constants; their names."""
+    module.__doc__ = program.bound.tree.doc
+    names = []
     for item in program.bound.tree.items:
-        if isinstance(item, ast.Function) and item.kind in ("kernel", "task"):
+        if isinstance(item, ast.Function) and item.kind in ("kernel", "task", "fn"):
             setattr(module, item.name.id, _callable(program, item, module.__name__))
+        elif isinstance(item, ast.Constant) and isinstance(value := literals.value_of(item.value), (bool, int, float)):
+            setattr(module, item.name.id, value)
+        else:
+            continue
+        names.append(item.name.id)
+    return names
 
 
 class _FileSource:
