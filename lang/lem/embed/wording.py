@@ -15,7 +15,8 @@ STYLE = (
     "border-left:3px solid #6b7fd7;overflow-x:auto}.lem .k{color:#7c4dba;font-weight:600}.lem .t{color:#0b7285}"
     ".lem .n{color:#b35900}.lem .s{color:#2b7a3d}.lem .c{color:#868e96;font-style:italic}.lem .d{color:#868e96}"
     ".lem table{border-collapse:collapse;margin:.3em 0}.lem th,.lem td{text-align:left;padding:.15em .8em .15em 0;"
-    "vertical-align:top;white-space:pre-wrap}.lem td.r,.lem th.r{text-align:right}.lem th{border-bottom:1px solid rgba(127,127,127,.4)}"
+    "vertical-align:top;white-space:pre-wrap}"
+    ".lem td.r,.lem th.r{text-align:right}.lem th{border-bottom:1px solid rgba(127,127,127,.4)}"
     ".lem .e{color:#c92a2a}</style>"
 )
 
