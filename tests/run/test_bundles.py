@@ -32,7 +32,7 @@ def files(tmp_path: Path) -> Path:
 # ---------------------------------------------------------------- making
 def test_same_program_gives_the_same_bytes_in_any_folder(tmp_path: Path) -> None:
     (tmp_path / "program.lem").write_text(PROGRAM, encoding="utf-8")
-    assert lem("build", tmp_path / "program.lem", "-o", tmp_path / "again.lemb").code == 0
+    assert lem("build", tmp_path / "program.lem", "--cpu", "baseline,host", "-o", tmp_path / "again.lemb").code == 0
     assert (tmp_path / "again.lemb").read_bytes() == bundle().read_bytes()
 
 
@@ -41,6 +41,8 @@ def test_build_says_what_it_made(tmp_path: Path) -> None:
     said = lem("build", "p.lem", "--emit", "bundle", cwd=tmp_path)
     assert said.code == 0 and "`axpy`, `pick`, `transpose`, `main` for " in said.out
     assert list(load(tmp_path / "p.lemb")) == ["axpy", "pick", "transpose", "main"]
+    cpus = {s.about["cpu"] for s in format.decode((tmp_path / "p.lemb").read_bytes()).of_kind("code", "cpu")}
+    assert cpus == ({"x86-64-v2", "x86-64-v3", detect().cpu} if is_x86 else {"generic"})
 
 
 def test_one_entry_and_its_processors_are_chosen() -> None:
@@ -229,3 +231,25 @@ def test_core_of_another_version_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
     assert "E0626: `p.lemb`: its native core is that of another version of lem_runtime" in done.stderr
+
+
+_SUM = """
+import sys, numpy as np, lem_runtime
+y = np.arange(100, dtype="f4") / 7
+for _ in range(9):
+    lem_runtime.load("p.lemb").axpy(y.copy(), y, 0.3)
+print(y.tobytes().hex())
+"""
+
+
+@pytest.mark.skipif(detect().cpu < "x86-64-v4" or not is_x86, reason="two levels with FMA")
+def test_code_for_every_processor_with_fma_gives_the_same_bits(tmp_path: Path) -> None:
+    (tmp_path / "p.lemb").write_bytes(bundle("x86-64-v3,x86-64-v4,host", ":axpy").read_bytes())
+    said = set()
+    for level in ("x86-64-v3", "x86-64-v4"):
+        env = environment(LEM_CPU=level)
+        command = [sys.executable, "-c", _SUM]
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        said.add(done.stdout)
+    assert len(said) == 1

@@ -44,7 +44,7 @@ class _Writer:
     def __init__(self, prefix: str, functions: Sequence[Function]) -> None:
         self.prefix = prefix
         names = Names((f"{prefix}_message", f"{prefix}_set_threads"))
-        self.functions = [(f, CFunction(names.of(f"{prefix}_{identifier(f.name)}"), f.signature)) for f in functions]
+        self.functions = [(f, CFunction(names.of(f"{prefix}_{f.name}"), f.signature)) for f in functions]
         self.exports = [f"{prefix}_message", f"{prefix}_set_threads", "lem_version", *(c.symbol for _, c in self.functions)]
 
     # -- the header

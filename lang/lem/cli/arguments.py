@@ -140,7 +140,7 @@ def _parser(verb: Verb) -> _Parser:
 def _run(p: argparse.ArgumentParser) -> None:
     p.usage = "lem run FILE[:entry] [name=value ...] [-o name=path ...] [options]"
     p.epilog = _RUN_EPILOG
-    text = "a .lem file (entry: a kernel or task of it), then a value for each parameter"
+    text = "a .lem file or a .lemb bundle (entry: a kernel or task of it), then a value for each parameter"
     p.add_argument("words", nargs="*", metavar="FILE[:entry] name=value", help=text)
     text = "where a result is written; what has no -o is summed up on stdout"
     p.add_argument("-o", dest="outputs", action="append", default=[], metavar="name=path", help=text)
@@ -164,7 +164,7 @@ def _build(p: argparse.ArgumentParser) -> None:
     p.add_argument("--show", metavar="after=STAGE", help="the program after one stage: parse, lower, simplify, ...")
     text = "where the object goes (default: ENTRY.o), else the text; NAME.lemb: a bundle; with so,h: NAME of both files"
     p.add_argument("-o", dest="output", metavar="PATH", help=text)
-    text = "processors of a bundle or library: baseline, host, x86-64-v3, aarch64, ... (default: baseline,host)"
+    text = "processors of a bundle or library: baseline, x86-64-v3, host (these by default), x86-64-v4, aarch64, ..."
     p.add_argument("--cpu", metavar="NAMES", help=text)
     p.add_argument("--any-layout", action="store_true", help="code for arrays with any strides, not for plain ones")
     _dtype(p)
