@@ -74,6 +74,9 @@ LAZY: dict[tuple[str, str], str] = {
     ("lem.cli", "lem_runtime"): "the same",
 }
 
+# Of the standard library of some versions of Python.
+_OF_OTHER_VERSIONS = {"_sha256", "_sha2"}
+
 TARGET_NAMES = ("cpu", "cuda", "opencl", "spu", "interp")
 
 
@@ -273,7 +276,7 @@ def _is_own(module: str) -> bool:
 
 
 def _is_standard(module: str) -> bool:
-    return module.split(".")[0] in sys.stdlib_module_names
+    return module.split(".")[0] in sys.stdlib_module_names | _OF_OTHER_VERSIONS
 
 
 def _assert_none(found: Iterator[Import]) -> None:
