@@ -13,7 +13,7 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from lem_runtime.abi.source import Facts
 
 Array = np.ndarray[Any, Any]
 _MAX_BYTES = (1 << 63) - 1
+_ALIGNMENT = 64
 _SHARED_WORK = 10_000  # limit of NumPy's exact test for shared elements
 _UNIQUE_LIMIT = 1 << 22  # elements counted one by one where strides alone do not decide
 
@@ -259,9 +260,17 @@ def _allocate(sig: Signature, taken: dict[str, Array], known: Mapping[str, int],
                 given[p.argument] = np.zeros(shape, record)
                 taken |= structs.split(sig, {p.argument: given[p.argument]})
             else:
-                taken[p.name] = np.zeros(shape, dtype, "F" if p.layout == "col" else "C")
+                taken[p.name] = _zeros(shape, dtype, "F" if p.layout == "col" else "C")
         except (MemoryError, ValueError):
             raise CallError("E0614", f"{_called(p)} ({text} of {p.dtype}) needs {_mib(n_bytes)}", p.place) from None
+
+
+def _zeros(shape: Sequence[int], dtype: np.dtype[Any], order: Literal["C", "F"]) -> Array:
+    """Zeros that begin at a multiple of 64 bytes: other libraries take only such memory without copying it."""
+    n_bytes = math.prod(shape) * dtype.itemsize
+    raw = np.zeros(n_bytes + _ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % _ALIGNMENT
+    return raw[start : start + n_bytes].view(dtype).reshape(shape, order=order)
 
 
 def available_bytes() -> int | None:

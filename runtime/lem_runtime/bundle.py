@@ -171,7 +171,7 @@ class _Methods:
         self._make_direct(made)
         if self._direct is not None:
             self._direct.has_run(result.n_workers)
-        return convention.returned(self.signature, result)
+        return convention.returned(self.signature, result, given.like)
 
     def _make_direct(self, artifact: Artifact) -> None:
         """Once, for the code of the first call: calls like it then go straight to the code."""

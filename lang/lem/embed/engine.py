@@ -156,11 +156,11 @@ class Engine:
             dtypes = arguments.dtypes_of(front.signature, front.type_params, given, lem_dtype)
             facts = Facts(layouts_of(front.signature, given.arrays), (), tuple(sorted(dtypes.items())))
             signature, result = how(facts, given)
+            return arguments.returned(signature, result, given.like)
         except CallError as e:
             raise errors.CallError([self._report(e)]) from None
         except RunError as e:
             self._raise(e)
-        return arguments.returned(signature, result)
 
     def _artifact(self, facts: Facts) -> Artifact:
         made = self._artifacts.get(facts)

@@ -46,7 +46,8 @@ class _Methods:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it on NumPy arrays, or any with ``__dlpack__``: they are read and written where they lie.
 
-        Dimensions that no argument tells are given by name. Results (``->``) are returned: one, or a tuple.
+        Dimensions that no argument tells are given by name. Results (``->``) are returned: one, or a tuple; as arrays of
+        NumPy, or of the library that ``like=`` names (``like=torch``, or ``like=x`` for that of `x`).
         Raises :class:`lem.CompileError`, :class:`lem.CallError`, :class:`lem.Fault`; Ctrl-C interrupts.
         """
         __tracebackhide__ = True  # pytest and IPython begin at the caller

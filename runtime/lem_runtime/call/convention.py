@@ -14,6 +14,7 @@ import numpy as np
 
 from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import CallError, Param, Signature
+from lem_runtime.call import libraries
 from lem_runtime.runner import RunResult
 
 
@@ -24,6 +25,7 @@ class Arguments:
     arrays: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     scalars: dict[str, Any] = field(default_factory=dict)
     dims: dict[str, int] = field(default_factory=dict)
+    like: str = "numpy"  # the library whose arrays results are to be
 
 
 def sort(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
@@ -39,6 +41,8 @@ def sort(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -
             raise CallError("E0607", f"`{name}` of `{signature.name}` is given twice", signature.place)
         if name in signature.dims:
             out.dims[name] = value
+        elif name == "like" and all(p.name != "like" for p in params):
+            out.like = libraries.library_of(value)
         else:
             given[name] = value
     for p in params:
@@ -60,23 +64,16 @@ def _array(p: Param, value: Any) -> Any:
     """The array itself; for other libraries a view of the same memory."""
     if isinstance(value, np.ndarray) or isinstance(value, Mapping):  # a mapping: one array per field of a struct
         return value
-    if not hasattr(value, "__dlpack__") or isinstance(value, np.generic):
-        raise CallError("E0607", f"`{p.name}` expects an array of {p.dtype}, found {type(value).__name__}", p.place)
-    try:
-        view = np.from_dlpack(value)
-    except (BufferError, RuntimeError, TypeError) as e:
-        raise CallError("E0607", f"`{p.name}` lies where the CPU cannot read it: {e}", p.place) from None
-    if p.is_written and not view.flags.writeable:
-        plain = np.asarray(value)  # older exchanges cannot say that memory may be written
-        if plain.flags.writeable and plain.ctypes.data == view.ctypes.data:
-            return plain
-    return view
+    return libraries.borrow(p, value)
 
 
-def returned(signature: Signature, result: RunResult) -> Any:
+def returned(signature: Signature, result: RunResult, like: str = "numpy") -> Any:
     """What a call in Python gives: nothing, its result, or a tuple of its results. Lines of the program are printed."""
     for line in result.prints:
         print(line)
     named = {**result.outputs, **result.scalars}
     values = tuple(named[p.name] for p in signature.arguments if p.effect == "result")
+    if like != "numpy":
+        dtypes = (p.dtype for p in signature.arguments if p.effect == "result")
+        values = tuple(libraries.give(v, like, dtype) for v, dtype in zip(values, dtypes, strict=True))
     return None if not values else values[0] if len(values) == 1 else values
