@@ -5,6 +5,7 @@ Takes the raw fault record or print line of a call and the artifact's sites; giv
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Mapping, Sequence
 
@@ -66,8 +67,42 @@ def fault_of(artifact: Artifact, record: FaultRecord, known: Mapping[str, int]) 
     values = read_values(record.values, site.kinds)
     indices = indices_of(site, record.order, known)
     message = fill_text(site.text, values, site.kinds)
+    if record.code == "E0624":
+        message = f"{message}{_way_to(artifact, site.kernel)}"
     where = element_text(site.kernel, indices)
     return KernelFault(record.code, f"{message}{f' (in {where})' if indices else ''}", site.kernel, site, values, indices)
+
+
+_CALL = "call of "  # how the text of a call's site begins
+
+
+def _way_to(artifact: Artifact, kernel: str) -> str:
+    """By which calls the entry comes to a task, and from there to itself: the shortest chain, with the places."""
+    calls: dict[str, list[tuple[str, Site]]] = {}
+    for site in artifact.sites:
+        if not site.code and site.text.startswith(_CALL):
+            calls.setdefault(site.kernel, []).append((site.text.removeprefix(_CALL), site))
+    there = _chain(calls, artifact.name, kernel) if artifact.name != kernel else []
+    steps = [*there, *_chain(calls, kernel, kernel)]
+    if not steps:
+        return ""
+    lines = [f"`{callee}` at {os.path.basename(p.file)}:{p.line}:{p.col}" for callee, site in steps if (p := site.place)]
+    return f"; `{artifact.name}` calls {', which calls '.join(lines)}" if len(lines) == len(steps) else ""
+
+
+def _chain(calls: Mapping[str, Sequence[tuple[str, Site]]], start: str, end: str) -> list[tuple[str, Site]]:
+    """The fewest calls that lead from one function to another, or around to itself."""
+    ways: list[list[tuple[str, Site]]] = [[call] for call in calls.get(start, ())]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop(0)
+        here = way[-1][0]
+        if here == end:
+            return way
+        if here not in seen:
+            seen.add(here)
+            ways += [[*way, call] for call in calls.get(here, ())]
+    return []
 
 
 def line_text(artifact: Artifact, line: Line, known: Mapping[str, int]) -> str:

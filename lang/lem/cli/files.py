@@ -212,12 +212,22 @@ class _Stream:
 
 
 def _whole(r: Result) -> Array:
-    """The array as one: structs with named fields."""
+    """The array as one: structs with named fields, of two floats `re` and `im` complex numbers."""
     if not r.fields:
         return r.array
     from lem_runtime import dtype_of, joined
 
-    return joined(dtype_of((x.name, x.dtype) for x in r.fields), {x.name: x.array for x in r.fields})
+    whole = joined(dtype_of((x.name, x.dtype) for x in r.fields), {x.name: x.array for x in r.fields})
+    return whole.view(_COMPLEX[r.fields[0].dtype]) if is_complex(r) else whole
+
+
+_COMPLEX = {"f32": "c8", "f64": "c16"}
+
+
+def is_complex(r: Result) -> bool:
+    """Whether the structs lie as NumPy's complex numbers."""
+    names, dtypes = [x.name for x in r.fields], {x.dtype for x in r.fields}
+    return names == ["re", "im"] and len(dtypes) == 1 and dtypes <= _COMPLEX.keys()
 
 
 def _apart(results: Sequence[Result]) -> list[Result]:
@@ -234,7 +244,8 @@ def _write_npz(f: IO[bytes], results: Sequence[Result]) -> None:
     import numpy as np
 
     _refuse_narrow(results, ".npz")
-    np.savez(f, allow_pickle=False, **{r.name: r.array for r in _apart(results)})
+    whole = [Result(r.name, "", _whole(r)) if is_complex(r) else r for r in results]
+    np.savez(f, allow_pickle=False, **{r.name: r.array for r in _apart(whole)})
 
 
 def _refuse_narrow(results: Sequence[Result], suffix: str) -> None:

@@ -19,11 +19,12 @@ from lem.types.numbers import ERROR
 from lem.types.scope import Array, Broken
 from lem_runtime.abi.dtypes import I64, DType
 
+_SHORT = 24  # characters of a literal that a message repeats
 MAKERS = ("zeros", "iota")
 
 
-def check_let(ctx: Ctx, target: ast.Name, call: ast.Call, span: Span) -> list[typed.Stmt] | None:
-    """``x = <array data>``; None when the right-hand side is something else."""
+def check_let(ctx: Ctx, target: ast.Name, call: ast.Call, span: Span, shown: str = "") -> list[typed.Stmt] | None:
+    """``x = <array data>``; None when the right-hand side is something else. shown: what messages call it."""
     made = array_data(ctx, call)
     if made is None:
         return None
@@ -32,14 +33,20 @@ def check_let(ctx: Ctx, target: ast.Name, call: ast.Call, span: Span) -> list[ty
     if data is None or dtype is None:
         ctx.scopes.add(Broken(target.id, target.span))
         return []
-    var = typed.ArrayVar(target.id, dtype, data.shape, "temp", "inout", target.span)
+    var = typed.ArrayVar(shown or target.id, dtype, data.shape, "temp", "inout", target.span)
     array = Array(var, tuple(Lin.of(n) for n in data.shape))
     let = typed.LetArray(span, var, data)
     if rebinding.is_rebound(ctx, target.id) or (taken is not None and not isinstance(taken, Broken)):
         return [let, *rebinding.bind(ctx, span, (target,), (array,))]
-    ctx.scopes.add(array)
+    ctx.scopes.add(array, target.id)
     ctx.assign(var)
     return [let]
+
+
+def shown(call: ast.Call) -> str:
+    """What messages call array data that has no name: as it is written, where that is short."""
+    text = call.span.text
+    return text if len(text) <= _SHORT and "\n" not in text else f"{call.func.span.text}(...)"
 
 
 def array_data(ctx: Ctx, call: ast.Call) -> tuple[DType | None, typed.ArrayData | None] | None:

@@ -79,9 +79,38 @@ def conditions(ctx: Ctx, diags: Diagnostics) -> tuple[Condition, ...]:
         if residual.bounded_dim:
             diags.warning(
                 E0327, need.span, f"this needs `{sizes.show(residual.simple)}`",
-                help="say what lies outside with `clamp`, `wrap` or `fill`, or run over fewer elements",
+                help=_LESS,
             )  # fmt: skip
+    _warn_of_pinned(ctx, diags)
     return tuple(out.values())
+
+
+_LESS = "say what lies outside with `clamp`, `wrap` or `fill`, or run over fewer elements"
+
+
+def _warn_of_pinned(ctx: Ctx, diags: Diagnostics) -> None:
+    """Report `int` parameters that are bounded from both sides to one value, or to none."""
+    for name, form in ctx.scalar_values.items():
+        needs = [(need, bound) for need in ctx.needs if (bound := _bound_of(need.residual.simple, name))]
+        for need, (kind, most) in needs:
+            if kind != "<=":
+                continue
+            lows = [(n, least) for n, (other, least) in needs if other == ">=" and least >= most]
+            if not lows and not ctx.start.prove_le(most, form):
+                continue
+            only = f"only `{name} == {most}`" if not lows or lows[0][1] == most else f"no `{name}` at all"
+            both = f"`{sizes.show(need.residual.simple)}`" + (f" and `{name} >= {lows[0][1]}`" if lows else "")
+            also = [(n.span, f"this needs `{name} >= {least}`") for n, least in lows[:1] if n.span != need.span]
+            label = f"calls need {both}, which leaves {only}"
+            diags.warning(E0327, need.span, label, also=also, help=_LESS)
+            break
+
+
+def _bound_of(cond: sizes.Size, name: str) -> tuple[str, int] | None:
+    """`name` ``<=`` or ``>=`` a literal."""
+    if not isinstance(cond, tuple) or cond[0] not in ("<=", ">=", "==") or cond[1] != name or not isinstance(cond[2], int):
+        return None
+    return str(cond[0]), cond[2]
 
 
 def facts_about_arrays(ctx: Ctx, arrays: Sequence[typed.ArrayVar]) -> dict[str, object]:

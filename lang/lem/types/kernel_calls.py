@@ -125,7 +125,7 @@ def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr | None, before: list[ty
             return entity if subscripts.has_value(ctx, node.span, entity) else error(node.span)
     if isinstance(node, ast.Call) and ctx.kind == "test":
         name = ast.Name(node.span, f"data{len(ctx.scopes.stack[-1])}")
-        data = array_data.check_let(ctx, name, node, node.span)
+        data = array_data.check_let(ctx, name, node, node.span, array_data.shown(node))
         if data is not None:
             before.extend(data)
             made = ctx.find(name.id)

@@ -71,6 +71,7 @@ def report_scalar_in_grid(ctx: Ctx, target: ast.Name, declared: Span) -> None:
         also=[(declared, f"`{target.id}` belongs to the kernel")],
         help="reduce over a dimension outside the grid, or give the local another name",
     )  # fmt: skip
+    ctx.scopes.add_broken(Broken(target.id, target.span))  # in this grid it is what nobody knows
 
 
 def report_axes(ctx: Ctx, value: typed.Expr, place: str, declared: Span) -> None:
@@ -171,6 +172,7 @@ def _joined(ctx: Ctx, local: Local, value: typed.Expr) -> typed.Expr:
             E0301 if odd_bool else E0302, value.span, f"`{local.name}` is {have}, and this is {new}",
             also=[(first, f"`{local.name}` is {have} here")], help="a local has one type: convert, or take another name",
         )  # fmt: skip
+        local.var.type = typed.ValueType(ERROR)  # what follows from either type is no further mistake
         return error(value.span)
     axes = local.var.type.axes | value.type.axes | ctx.mask
     if merged != have or soft != local.adapts or axes != local.var.type.axes:

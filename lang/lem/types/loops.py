@@ -14,6 +14,7 @@ from lem.types.linear import Lin
 from lem.types.races import Access, Conflict, find_conflicts
 from lem.types.scope import Dim, Index
 from lem.types.targets import named_targets
+from lem_runtime.abi import sizes
 from lem_runtime.abi.dtypes import I64
 
 
@@ -391,7 +392,31 @@ def _report_conflict(ctx: Ctx, grid: Grid, conflict: Conflict) -> None:
         ctx.diags.error(E0402, first.span, label, also=also, help=_ways_to_write(grid, first))
         return
     label = conflict.example or "another element of the grid may write what is read here"
+    reads = {a.span.text: a for a in (second, *grid.accesses) if a.array is second.array and a.kind == "read"}
+    copies = [text for read in reads.values() if (text := _copied(grid, read))] if _copied(grid, second) else []
     ctx.diags.error(
         E0403, second.span, label, also=[(first.span, f"`{name}` is written here")],
-        help="read one array and write another, or use `range` if each step needs the one before it",
+        help=copies or "read one array and write another, or use `range` if each step needs the one before it",
     )  # fmt: skip
+
+
+def _copied(grid: Grid, read: Access) -> str:
+    """The copy that makes a read of a row, a column or one element safe, which many elements of the grid share: the pivots
+    of Floyd and Warshall, and of elimination. "" where the read is of another kind."""
+    own = {index.value: index for index in grid.indices}
+    syms = {sym for form in own for sym in form.leaves()}
+    moving = [(axis, own[form]) for axis, form in enumerate(read.subs) if isinstance(form, Lin) and form in own]
+    fixed = [form for form in read.subs if isinstance(form, Lin) and syms.isdisjoint(form.leaves())]
+    text, array = read.span.text, read.array
+    if not fixed or len(moving) + len(fixed) < len(read.subs) or not isinstance(array, typed.ArrayVar):
+        return ""
+    if not moving:
+        return f"keep the element before the grid, `pivot = {text}`, and read `pivot` instead of `{text}`"
+    name = "kept" if len(read.subs) != 2 else "row" if moving[0][0] else "column"
+    indices = ", ".join(index.name for _, index in moving)
+    shape = [array.shape[axis] for axis, _ in moving]
+    dims = ", ".join("n" if size is None else sizes.show(size) for size in shape)
+    fill = f"`for {indices} in grid({dims}): {name}[{indices}] = {text}`"
+    declared = f"declare `{name}: {array.dtype}[{dims}] = 0`"
+    instead = f"then read `{name}[{indices}]` instead of `{text}`"
+    return f"copy what many elements read: {declared}, before the grid {fill}, {instead}"

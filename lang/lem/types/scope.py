@@ -190,6 +190,11 @@ class Scopes:
         home = max(n for n, is_home in enumerate(self.homes) if is_home)
         self.stack[home][array.name] = array
 
+    def add_broken(self, broken: Broken) -> None:
+        """A name whose use was reported, for the rest of the innermost scope that keeps locals."""
+        home = max(n for n, is_home in enumerate(self.homes) if is_home)
+        self.stack[home][broken.name] = broken
+
     def push(self, is_home: bool = False) -> None:
         self.stack.append({})
         self.homes.append(is_home)
