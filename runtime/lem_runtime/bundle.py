@@ -107,7 +107,7 @@ def _read(path: str) -> bytes:
 
 
 def _can_run(s: Section) -> bool:
-    return machine.can_run(s.about["triple"], s.about["cpu"], s.about["features"])
+    return machine.can_run(s.about["triple"], s.about["cpu"], tuple(s.about["features"]))
 
 
 def _rank(s: Section) -> tuple[int, int]:

@@ -13,7 +13,6 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -96,7 +95,8 @@ def named_machine(name: str) -> Machine | None:
 MACHINE_NAMES: Final = ("baseline", "host", *LEVELS, "aarch64")
 
 
-def can_run(triple: str, cpu: str, features: Sequence[str]) -> bool:
+@functools.cache
+def can_run(triple: str, cpu: str, features: tuple[str, ...]) -> bool:
     """Whether this machine runs code made for another one."""
     host = detect()
     if triple != host.triple or not set(features) <= set(host.features):

@@ -360,6 +360,12 @@ def test_what_makes_no_sense_is_refused(args: list[str], says: str, tmp_path: Pa
     assert said.code == 2 and says in said.err
 
 
+def test_files_may_have_any_name(tmp_path: Path) -> None:
+    assert _build(tmp_path, "--emit", "so,h", "-o", 'a "b", c').code == 0
+    assert "int a__b___c_f(int64_t N, float *x);" in (tmp_path / 'a "b", c.h').read_text()
+    assert "names no file" in _build(tmp_path, "--emit", "so", "-o", ".").err
+
+
 def test_names_that_c_does_not_take_are_changed(tmp_path: Path) -> None:
     text = "kernel double[N](int_t: inout f32[N], größe: f32):\n    for i in grid(N):\n        int_t[i] += größe\n"
     text += "kernel message[N](x: inout f32[N]):\n    for i in grid(N):\n        x[i] += 1\n"

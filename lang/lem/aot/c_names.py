@@ -41,7 +41,7 @@ class Names:
 
 def identifier(name: str) -> str:
     """A name as C can spell it. Ours begin with `lem_`, those of the C library end with `_t` or are reserved."""
-    made = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" if c in ".[]" else f"u{ord(c):x}" for c in name)
+    made = "".join(f"u{ord(c):x}" if not c.isascii() else c if c.isalnum() else "_" for c in name)
     made = made.strip("_") or "x"
     if made[0].isdigit() or made.startswith("lem_"):
         made = f"p_{made}"

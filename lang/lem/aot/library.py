@@ -26,7 +26,8 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """source: of the one C file; exports: symbols that others see; objects: of machine code, to be linked with it."""
+    """source: of the one C file, which includes the header as library.h; exports: symbols that others see; objects: of
+    machine code, to be linked with it."""
 
     header: str
     source: str
@@ -88,7 +89,7 @@ const char *lem_version(void);
 """
 
     # -- the source
-    def source(self, host: str, name: str, machines: Sequence[Machine]) -> tuple[str, list[bytes]]:
+    def source(self, host: str, machines: Sequence[Machine]) -> tuple[str, list[bytes]]:
         parts: list[str] = []
         objects: list[bytes] = []
         codes: set[str] = {"E0605", "E0608", "E0614", "E0615", "E0619", "E0622", "E0627"}
@@ -109,7 +110,9 @@ const char *lem_version(void);
                 rows.append(f"    {{{text(f.name)}, {symbol}, {is_deep}, {len(sites)}, {shown}}},\n")
             parts.append(f"static const struct lem_code lem_codes_{n}[] = {{\n{''.join(rows)}}};\n")
             parts.append(c.body(f"lem_choice() < 0 ? NULL : &lem_codes_{n}[lem_choice()]"))
-        head = f'{host}\n#include <stddef.h>\n#include "{name}.h"\n\n{_headlines(codes)}\n{_choice(machines)}\n{self._own()}'
+        head = (
+            f'{host}\n#include <stddef.h>\n#include "library.h"\n\n{_headlines(codes)}\n{_choice(machines)}\n{self._own()}'
+        )
         return "\n".join([head, *parts]), objects
 
     def _own(self) -> str:
@@ -166,7 +169,7 @@ def make(
     """The library `name` of some functions of one program. prefix: of all that it exports. texts: "core", in LLVM IR, and
     "host", the C that runs it. machines: see :func:`levels`."""
     writer = _Writer(prefix, functions)
-    source, objects = writer.source(texts["host"], name, machines)
+    source, objects = writer.source(texts["host"], machines)
     core = llvm.compile_ir(texts["core"], machines[-1])
     return Library(writer.header(name, program), source, tuple(writer.exports), (core, *objects))
 

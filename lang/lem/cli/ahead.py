@@ -69,7 +69,7 @@ def _write_library(
     path = path.removesuffix(".so").removesuffix(".h")
     name = os.path.basename(path)
     prefix, program = identifier(name.removeprefix("lib") or name), os.path.basename(source.name)
-    if not name:
+    if name in ("", ".", ".."):
         output.fail("E0620", f"-o {path} names no file", help="name one without ending: -o NAME")
     said, cpus = _listed([f.name for f in functions]), ""
     header = library.header(name, prefix, program, functions)

@@ -31,12 +31,13 @@ def link(name: str, made: Library) -> bytes:
     """The shared library. Stops with what the compiler says where it fails."""
     with tempfile.TemporaryDirectory(prefix="lem-cc-") as folder:
         here = Path(folder)
-        (here / f"{name}.h").write_text(made.header, encoding="utf-8")
+        (here / "library.h").write_text(made.header, encoding="utf-8")
         (here / "library.c").write_text(made.source, encoding="utf-8")
         for n, data in enumerate(made.objects):
             (here / f"{n}.o").write_bytes(data)
         objects = [f"{n}.o" for n in range(len(made.objects))]
-        command = [*find(), *_OPTIONS, *_exports(here, name, made), "-o", "library.so", "library.c", *objects, "-lpthread"]
+        parts = ["library.c", *objects, "-lpthread"]
+        command = [*find(), *_OPTIONS, *_exports(here, f"{name}.so", made), "-o", "library.so", *parts]
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S)
         except (OSError, subprocess.TimeoutExpired) as e:
@@ -57,7 +58,7 @@ def _exports(folder: Path, name: str, made: Library) -> list[str]:
     symbols = "".join(f"{symbol}; " for symbol in made.exports)
     (folder / "exports").write_text(f"{{ global: {symbols}local: *; }};\n", encoding="ascii")
     # Workers are in its code to the end of the process, so it is never unloaded.
-    return ["-Wl,--version-script=exports", "-Wl,-z,nodelete", "-Wl,-z,noexecstack", f"-Wl,-soname,{name}.so"]
+    return ["-Wl,--version-script=exports", "-Wl,-z,nodelete", "-Wl,-z,noexecstack", "-Xlinker", "-soname", "-Xlinker", name]
 
 
 def _fail(command: str, said: str) -> NoReturn:
