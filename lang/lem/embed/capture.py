@@ -26,21 +26,24 @@ class Captured:
     functions: dict[str, Function] = field(default_factory=dict)
     constants: dict[str, tuple[int | float | bool, Span]] = field(default_factory=dict)
     dims: dict[str, Span] = field(default_factory=dict)
+    others: dict[Span, str] = field(default_factory=dict)  # what is there and cannot be used, by the place that names it
 
 
 def capture(body: tuple[ast.Stmt, ...], params: set[str], around: Mapping[str, Any]) -> Captured:
     """Rewrite `body` in place; gives what it uses. params: names that its head binds."""
     own = params | set(_assigned(body))
     out = Captured()
+    known = {name: thing for name, thing in around.items() if name not in own}
+    members: dict[str, Any] = {}
     for stmt in body:
         for node in ast.walk(stmt):
-            _rewrite_children(node, own, around)
+            _rewrite_children(node, known, members, out)
     for stmt in body:
         for node in ast.walk(stmt):
             if isinstance(node, ast.TypeExpr):
                 _retype(node, around)
-            elif isinstance(node, ast.Name) and node.id not in own and node.id in around:
-                _note(out, node, around[node.id])
+            elif isinstance(node, ast.Name) and (node.id in known or node.id in members):
+                _note(out, node, members[node.id] if node.id in members else known[node.id])
     return out
 
 
@@ -61,21 +64,44 @@ def _assigned(body: tuple[ast.Stmt, ...]) -> Iterator[str]:
                     yield from (t.id for c in clauses for t in c.targets)
 
 
-# ---------------------------------------------------------------- lem.exp(x) and math.exp(x) are exp(x)
-def _rewrite_children(node: ast.Node, own: set[str], around: Mapping[str, Any]) -> None:
+# ---------------------------------------------------------------- lem.exp(x) and math.exp(x) are exp(x), m.f is one name
+def _rewrite_children(node: ast.Node, known: Mapping[str, Any], members: dict[str, Any], out: Captured) -> None:
     for f in fields(node):
         value = getattr(node, f.name)
         if isinstance(value, ast.Attribute):
-            setattr(node, f.name, _plain(value, own, around))
+            setattr(node, f.name, _plain(value, known, members, out))
         elif isinstance(value, tuple) and any(isinstance(v, ast.Attribute) for v in value):
-            setattr(node, f.name, tuple(_plain(v, own, around) if isinstance(v, ast.Attribute) else v for v in value))
+            plain = (_plain(v, known, members, out) if isinstance(v, ast.Attribute) else v for v in value)
+            setattr(node, f.name, tuple(plain))
 
 
-def _plain(node: ast.Attribute, own: set[str], around: Mapping[str, Any]) -> ast.Expr:
-    root = node.value
-    if isinstance(root, ast.Name) and root.id not in own and _is_namespace(around.get(root.id)):
+def _plain(node: ast.Attribute, known: Mapping[str, Any], members: dict[str, Any], out: Captured) -> ast.Expr:
+    """``lem.exp`` as ``exp``; a function or number of another module as one name, which is noted in `members`."""
+    root = _module(node.value, known)
+    if root is None:
+        return node
+    if _is_namespace(root):
         return ast.Name(node.span, node.name.rstrip("_") if node.name == "bool_" else node.name)
-    return node
+    thing = getattr(root, node.name, None)
+    if not isinstance(thing, (Function, bool, int, float)):
+        if thing is not None:
+            out.others[node.value.span] = _unusable(node.span.text, thing)
+        return node
+    name = f"{node.value.span.text}.{node.name}"
+    members[name] = thing
+    return ast.Name(node.span, name)
+
+
+def _module(node: ast.Expr, known: Mapping[str, Any]) -> ModuleType | None:
+    """The module that an expression names: ``m``, or ``package.m``."""
+    if isinstance(node, ast.Name):
+        found = known.get(node.id)
+    elif isinstance(node, ast.Attribute):
+        outer = _module(node.value, known)
+        found = getattr(outer, node.name, None) if outer is not None else None
+    else:
+        return None
+    return found if isinstance(found, ModuleType) else None
 
 
 def _is_namespace(thing: Any) -> bool:
@@ -104,3 +130,11 @@ def _note(out: Captured, node: ast.Name, thing: Any) -> None:
         node.id = thing.__name__
     elif isinstance(thing, (bool, int, float)):
         out.constants.setdefault(node.id, (thing, node.span))
+    else:
+        out.others.setdefault(node.span, _unusable(node.id, thing))  # a member may have been noted before
+
+
+def _unusable(name: str, thing: Any) -> str:
+    """Help for who uses something of Python that a body cannot have."""
+    what = "a function of Python" if callable(thing) else f"of Python's type {type(thing).__name__}"
+    return f"`{name}` is {what}: a body captures numbers, dimensions, and functions under @lem.kernel, @lem.task or @lem.fn"

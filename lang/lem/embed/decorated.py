@@ -7,8 +7,8 @@ annotations mean. It must change whenever the program would.
 from __future__ import annotations
 
 import linecache
-from collections.abc import Iterator
-from types import CodeType, FunctionType
+from collections.abc import Iterator, Mapping
+from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING
 
 from lem import texts
@@ -50,14 +50,39 @@ def _parts(d: Decorated, seen: set[FunctionType]) -> Iterator[str | None]:
     yield from (code.co_filename, str(code.co_firstlineno), d.kind, d.signature or "", repr(function.__annotations__))
     around = surroundings(function)
     for name in sorted(_names(code)):
-        thing = around.get(name)
         yield name
-        if isinstance(thing, Function) and thing.decorated is not None:
+        yield from _thing(around.get(name), seen)
+    for module in _modules(code, around):
+        for name in sorted(_names(code) & set(vars(module))):
+            yield name
+            yield from _thing(vars(module)[name], seen)
+
+
+def _thing(thing: object, seen: set[FunctionType]) -> Iterator[str | None]:
+    """What a name stands for, as far as a program can depend on it."""
+    if isinstance(thing, Function):
+        if thing.decorated is not None:
             yield from _parts(thing.decorated, seen)
-        elif isinstance(thing, (bool, int, float)):
-            yield repr(thing)
         else:
-            yield f"{type(thing).__qualname__} {getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"
+            yield thing.engine.key  # of a file of lem
+    elif isinstance(thing, (bool, int, float)):
+        yield repr(thing)
+    else:
+        yield f"{type(thing).__qualname__} {getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"
+
+
+def _modules(code: CodeType, around: Mapping[str, object]) -> Iterator[ModuleType]:
+    """Modules that a function names, and those that it may reach through them by ``package.m.f``."""
+    names = _names(code)
+    todo = [m for n in sorted(names) if isinstance(m := around.get(n), ModuleType) and m.__name__ not in ("lem", "math")]
+    seen: list[ModuleType] = []
+    while todo:
+        module = todo.pop()
+        if all(module is not m for m in seen):
+            seen.append(module)
+            yield module
+            inner = (vars(module).get(n) for n in sorted(names))
+            todo += [m for m in inner if isinstance(m, ModuleType)]
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

@@ -91,6 +91,11 @@ class Engine:
         self.origins: dict[Facts, str] = {}  # of the code: "compiled", or "disk" where it had been kept
 
     @property
+    def key(self) -> str | None:
+        """What its text is in short; see :class:`Source`."""
+        return self._source.key()
+
+    @property
     def compiler(self) -> Compiler:
         """Its checked program, with all that it calls. Raises :class:`errors.CompileError`."""
         with self._lock:

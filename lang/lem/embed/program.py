@@ -7,15 +7,18 @@ the body uses for them, captured numbers become constants.
 from __future__ import annotations
 
 import ast as python
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from lem import pipeline, texts
 from lem.diagnostics import Diagnostic, Diagnostics
-from lem.diagnostics.codes import E0101
+from lem.diagnostics.codes import E0101, E0201
 from lem.embed import capture, errors, head, text
 from lem.embed.around import surroundings
-from lem.embed.function import Decorated
-from lem.source import Span
+from lem.embed.function import Decorated, Function
+from lem.source import SourceFile, Span
 from lem.syntax import ast
 
 
@@ -23,16 +26,18 @@ def analysed(function: Decorated) -> pipeline.Program:
     """The checked program of a decorated function, with all that it calls. Raises :class:`errors.CompileError`."""
     diags = Diagnostics()
     try:
-        items = _with_callees(function, diags)
+        gathered = _Gathered(diags)
+        gathered.add(function)
     except text.NoText as e:
         raise errors.CompileError([Diagnostic(E0101, None, str(e), (), (), ())]) from None
     if diags.has_errors:  # a head without its types would be reported once more
         raise errors.CompileError(diags.items)
+    items = tuple(gathered.items.values())
     source = items[0].span.source
-    tree = ast.Module(Span(source, 0, len(source.text)), None, items)
-    program = pipeline.analyse_tree(source, tree, diags, texts.module_loader(source))
+    tree = ast.Module(Span(source, 0, len(source.text)), None, (*gathered.imports, *items))
+    program = pipeline.analyse_tree(source, tree, diags, gathered.loader(source))
     if program is None:
-        raise errors.CompileError(diags.items)
+        raise errors.CompileError(gathered.explained(d) for d in diags.items)
     return program
 
 
@@ -62,21 +67,94 @@ def item_of(function: Decorated, diags: Diagnostics) -> tuple[ast.Function, capt
     return made, used
 
 
-def _with_callees(first: Decorated, diags: Diagnostics) -> tuple[ast.Item, ...]:
-    """The function's item, then all that it uses, by the names that it uses for them."""
-    items: dict[str, ast.Item] = {}
-    todo: list[tuple[str, Decorated]] = [(first.function.__name__, first)]
-    while todo:
-        name, function = todo.pop()
-        if name in items:
-            continue
-        item, used = item_of(function, diags)
+class _Gathered:
+    """The items of one module: a function and all that it uses, each under one name.
+
+    Functions of several files may use the same name for different things: all but the first get another, which no program
+    can write.
+    """
+
+    def __init__(self, diags: Diagnostics) -> None:
+        self.items: dict[str, ast.Item] = {}
+        self.imports: list[ast.Import] = []
+        self._diags = diags
+        self._names: dict[Any, str] = {}  # of what is there: of a function, of a name with its value
+        self._programs: dict[str, pipeline.Program] = {}  # of `.lem` files, by the name under which they are imported
+        self._todo: list[tuple[str, Decorated]] = []
+        self._others: dict[Span, str] = {}
+
+    def explained(self, d: Diagnostic) -> Diagnostic:
+        """A report of an unknown name, with what Python knows by it."""
+        help = self._others.get(d.span) if d.span is not None and d.code is E0201 else None
+        return d if help is None else replace(d, help=(help,))
+
+    def add(self, first: Decorated) -> None:
+        """A function and what it uses. Raises :class:`text.NoText`."""
+        self._todo.append((self._name(first.function, first.function.__name__), first))
+        while self._todo:
+            name, function = self._todo.pop()
+            self._add_one(name, function)
+
+    def _add_one(self, name: str, function: Decorated) -> None:
+        item, used = item_of(function, self._diags)
+        self._others |= used.others
+        called = {word: self._function(word, thing, item.span) for word, thing in used.functions.items()}
+        for word, (value, span) in used.constants.items():
+            called[word] = self._constant(word, value, span)
+        for node in ast.walk(item):
+            if isinstance(node, ast.Name):
+                node.id = called.get(node.id, node.id)
         item.name.id = name
-        items[name] = item
-        for constant, (value, span) in used.constants.items():
-            items.setdefault(constant, ast.Constant(span, ast.Name(span, constant), _literal(span, value)))
-        todo += [(name, f.decorated) for name, f in used.functions.items() if f.decorated is not None]
-    return tuple(items.values())
+        self.items[name] = item
+
+    def _name(self, key: Any, wanted: str) -> str:
+        """The one name of a thing."""
+        if key not in self._names:
+            taken = set(self._names.values())
+            others = (f"{wanted}~{n}" for n in itertools.count(2))
+            self._names[key] = next(n for n in itertools.chain((wanted,), others) if n not in taken)
+        return self._names[key]
+
+    def _constant(self, word: str, value: int | float | bool, span: Span) -> str:
+        name = self._name((word, type(value), repr(value)), word)
+        self.items.setdefault(name, ast.Constant(span, ast.Name(span, name), _literal(span, value)))
+        return name
+
+    def _function(self, word: str, thing: Function, span: Span) -> str:
+        if thing.decorated is not None:
+            is_new = thing.decorated.function not in self._names
+            name = self._name(thing.decorated.function, word)
+            if is_new:
+                self._todo.append((name, thing.decorated))
+            return name
+        is_new = thing not in self._names
+        name = self._name(thing, word)
+        if is_new:
+            wanted = ast.ImportName(span, thing.__name__, name)
+            self.imports.append(ast.Import(span, self._module(thing.engine.compiler.program), (wanted,), None))
+        return name
+
+    def _module(self, program: pipeline.Program) -> str:
+        """The name under which the file of a program is imported."""
+        for n in itertools.count(1):
+            name = f"{program.bound.name}.lem" if n == 1 else f"{program.bound.name}.lem~{n}"
+            known = self._programs.setdefault(name, program)
+            if known.source is program.source:
+                return name
+        raise AssertionError
+
+    def loader(self, source: SourceFile) -> Callable[[str], SourceFile | None]:
+        """Finds the files of what was captured, and what those import; else as for any file."""
+        beside = texts.module_loader(source)
+
+        def load(name: str) -> SourceFile | None:
+            if name in self._programs:
+                return self._programs[name].source
+            inner = (p.bound.modules[name] for p in self._programs.values() if name in p.bound.modules)
+            scope = next(inner, None)
+            return scope.tree.span.source if scope is not None else beside(name)
+
+        return load
 
 
 def _literal(span: Span, value: int | float | bool) -> ast.Expr:

@@ -1,0 +1,161 @@
+"""What a body may use from around it: functions and numbers of other modules, of Python and of lem."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lem
+import lem.importer  # so that `.lem` files are found
+from lem.dims import N
+
+SOFT = """
+import nn
+
+RATE = 0.5
+
+fn half(x: f32) -> f32:
+    return RATE * nn.relu(x)
+
+kernel copy[N](x: f32[N], y: out f32[N]):
+    for i in grid(N):
+        y[i] = half(x[i])
+"""
+
+OTHER = """
+import lem
+from lem.dims import N
+
+SCALE = 3.0
+
+@lem.fn
+def helper(x: lem.f32) -> lem.f32:
+    return SCALE * x
+
+@lem.fn
+def outer(x: lem.f32) -> lem.f32:
+    return helper(x) + 1.0
+
+@lem.kernel
+def copy(x: lem.f32[N], y: lem.out[lem.f32[N]]) -> None:
+    for i in lem.grid(N):
+        y[i] = 10.0 * x[i]
+"""
+
+MAIN = """
+import lem
+import cap_other
+import cap_soft
+from cap_soft import half
+from lem.dims import N
+
+SCALE = 2.0
+
+@lem.fn
+def helper(x: lem.f32) -> lem.f32:
+    return SCALE * x + 100.0
+
+@lem.kernel
+def both(x: lem.f32[N], y: lem.out[lem.f32[N]]) -> None:
+    for i in lem.grid(N):
+        y[i] = cap_other.outer(x[i]) + helper(x[i]) + cap_other.SCALE
+
+@lem.kernel
+def from_lem(x: lem.f32[N], y: lem.out[lem.f32[N]]) -> None:
+    for i in lem.grid(N):
+        y[i] = half(x[i]) + cap_soft.half(x[i]) + cap_soft.RATE
+
+@lem.task
+def pipeline(x: lem.f32[N], y: lem.inout[lem.f32[N]], z: lem.inout[lem.f32[N]]) -> None:
+    cap_other.copy(x, y)
+    cap_soft.copy(y, z)
+"""
+
+
+@pytest.fixture
+def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    (tmp_path / "cap_soft.lem").write_text(SOFT, encoding="utf-8")
+    (tmp_path / "cap_other.py").write_text(OTHER, encoding="utf-8")
+    (tmp_path / "cap_main.py").write_text(MAIN, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    yield importlib.import_module("cap_main")
+    for name in ("cap_main", "cap_other", "cap_soft"):
+        sys.modules.pop(name, None)
+
+
+def run(kernel: Any, x: float = 2.0) -> float:
+    y = np.zeros(1, np.float32)
+    kernel(np.array([x], np.float32), y)
+    return float(y[0])
+
+
+def test_functions_of_other_modules_keep_their_own_names(main: ModuleType) -> None:
+    # `helper` and `SCALE` mean one thing in each module
+    assert run(main.both) == (3.0 * 2 + 1) + (2.0 * 2 + 100) + 3.0
+
+
+def test_functions_and_numbers_of_lem_files(main: ModuleType) -> None:
+    assert run(main.from_lem) == 1 + 1 + 0.5 and run(main.from_lem, -2.0) == 0.5
+    assert main.half.kind == "fn" and main.cap_soft.RATE == 0.5
+
+
+def test_tasks_call_kernels_of_other_modules(main: ModuleType) -> None:
+    x, y, z = (np.ones(2, np.float32) for _ in range(3))
+    main.pipeline(x, y, z)
+    assert (y.tolist(), z.tolist()) == ([10, 10], [5, 5])
+
+
+@pytest.mark.parametrize("step", [False, True])
+def test_they_are_interpreted_as_well(main: ModuleType, step: bool) -> None:
+    with lem.interpret(step=step):
+        assert run(main.both) == 114.0 and run(main.from_lem) == 2.5
+
+
+def test_a_changed_file_is_another_program(main: ModuleType, tmp_path: Path) -> None:
+    """What is kept on disk belongs to the texts of all that is used."""
+    assert run(main.from_lem) == 2.5 and run(main.both) == 114.0
+    for name in ("cap_main", "cap_other", "cap_soft"):
+        del sys.modules[name]
+    (tmp_path / "cap_soft.lem").write_text(SOFT.replace("RATE = 0.5", "RATE = 0.25"), encoding="utf-8")
+    (tmp_path / "cap_other.py").write_text(OTHER.replace("SCALE = 3.0", "SCALE = 30.0"), encoding="utf-8")
+    importlib.invalidate_caches()
+    again = importlib.import_module("cap_main")
+    assert run(again.from_lem) == 0.5 + 0.5 + 0.25 and run(again.both) == 61 + 104 + 30
+
+
+def test_what_cannot_be_captured_is_said_where_it_stands(main: ModuleType) -> None:
+    main.cap_other.helper.decorated.function.__globals__["SCALE"] = "no number"
+    with pytest.raises(lem.CompileError, match="`SCALE` is of Python's type str: a body captures numbers") as e:
+        main.cap_other.copy.check()
+        main.cap_other.outer.check()
+    assert "cap_other.py:9" in str(e.value)
+
+
+def plain(x: float) -> float:
+    return x
+
+
+@lem.kernel
+def uses_plain(x: lem.f32[N], y: lem.out[lem.f32[N]]) -> None:
+    for i in lem.grid(N):
+        y[i] = plain(x[i])
+
+
+@lem.kernel
+def uses_numpy(x: lem.f32[N], y: lem.out[lem.f32[N]]) -> None:
+    for i in lem.grid(N):
+        y[i] = np.sinc(x[i])
+
+
+@pytest.mark.parametrize(("kernel", "name"), [(uses_plain, "plain"), (uses_numpy, "np.sinc")])
+def test_functions_of_python_are_no_part_of_a_body(kernel: lem.Function, name: str) -> None:
+    with pytest.raises(lem.CompileError, match=f"`{name}` is a function of Python: a body captures numbers"):
+        kernel.check()
