@@ -36,7 +36,10 @@ def _entries(n: int) -> str:
     return "entry" if n == 1 else "entries"
 
 
-_KINDS = {"art": "code", "front": "signature", "core": "core"}
+_KINDS = {
+    "art": "code", "py": "code", "front": "signature", "pyf": "signature", "core": "core", "wrap": "wrapper",
+    "tried": "trial",
+}  # fmt: skip
 
 
 def _list(store: Store, as_json: bool) -> None:
