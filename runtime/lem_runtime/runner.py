@@ -14,10 +14,13 @@ import math
 import os
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any
+
+import numpy as np
 
 from lem_runtime import background, faults, loader, native
 from lem_runtime.abi import layout, sizes
@@ -101,6 +104,7 @@ class Runner:
         on_prints: OnPrints | None = None,
     ) -> RunResult:
         """Run `artifact`; see the module for what it raises. `on_prints` gets the lines also when the run fails."""
+        held = _held(arrays)  # before anybody looks where their elements lie
         bound = bind_call(artifact, arrays, scalars or {}, dims)
         entry = load_entry(artifact)
         core = self._core or native.default_core()
@@ -111,7 +115,7 @@ class Runner:
         started = time.perf_counter_ns()
         try:
             # The loaded code, the arrays and the call belong to the function, so that they outlive a stuck kernel.
-            status = watch.until_done(lambda: (call.run(entry.address, bound.address), entry, bound)[0])
+            status = watch.until_done(lambda: (call.run(entry.address, bound.address), entry, bound, held)[0])
             elapsed = time.perf_counter_ns() - started
             lines, n_printed = _prints(artifact, call, bound)
             if on_prints is not None and n_printed:
@@ -286,6 +290,17 @@ def load_entry(artifact: Artifact) -> Entry:
         if len(_entries) > _KEPT_OBJECTS:
             _entries.popitem(last=False)
     return entry
+
+
+def _held(arrays: Mapping[str, Any]) -> list[weakref.ref[Any]]:
+    """Weak references to the arrays given: while there is one, NumPy refuses to resize an array, which other threads might
+    try. (It does resize one whose buffer is exported.)"""
+    found = []
+    for given in arrays.values():
+        for a in given.values() if isinstance(given, Mapping) else (given,):
+            if isinstance(a, np.ndarray):
+                found.append(weakref.ref(a))
+    return found
 
 
 def _work(artifact: Artifact, known: Mapping[str, int]) -> float:

@@ -330,6 +330,40 @@ def test_a_forked_child_can_call() -> None:
     assert os.waitstatus_to_exitcode(status) == 0
 
 
+@lem.kernel
+def slowly(n: lem.i64, y: lem.inout[lem.i64[N]]) -> None:
+    for t in range(n):
+        for i in lem.grid(N):
+            y[i] = y[i] ^ t
+
+
+@pytest.mark.parametrize("n", [2000, 20_000])
+def test_an_array_in_use_cannot_be_resized(n: int) -> None:
+    """Other threads run while a kernel does; memory must not be taken away from under it. Both ways through the door."""
+    slowly(1, np.zeros(300, np.int64))
+    y = np.zeros(300, np.int64)
+    running = threading.Event()
+    refused = [0]
+
+    def resize() -> None:
+        while running.is_set():
+            try:
+                y.resize(601 - y.size, refcheck=False)  # 300, 301, 300, ... between two calls
+            except ValueError:
+                refused[0] += 1
+
+    running.set()
+    other = threading.Thread(target=resize)
+    other.start()
+    try:
+        while refused[0] < 2:
+            slowly(n, y)
+    finally:
+        running.clear()
+        other.join()
+    assert y.size in (300, 301)
+
+
 INTERRUPTED = """
 import numpy as np
 from tests.embed.test_direct import parity

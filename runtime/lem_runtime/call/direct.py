@@ -49,6 +49,8 @@ class Direct:
         words[wrapper.CTX] = self._alone.context if native.default_threads() == 1 else 0
         words[wrapper.SAVE] = cpython.address_of(ctypes.pythonapi.PyEval_SaveThread)
         words[wrapper.RESTORE] = cpython.address_of(ctypes.pythonapi.PyEval_RestoreThread)
+        words[wrapper.WEAKREF] = cpython.address_of(ctypes.pythonapi.PyWeakref_NewRef)
+        words[wrapper.DECREF] = cpython.address_of(ctypes.pythonapi.Py_DecRef)
         words[wrapper.FAULT] = id(self._fault)
         words[wrapper.LONG], words[wrapper.FLOAT] = id(int), id(float)
         words[wrapper.AS_LONG] = cpython.address_of(ctypes.pythonapi.PyLong_AsLongLongAndOverflow)

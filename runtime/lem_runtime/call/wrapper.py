@@ -29,7 +29,7 @@ from lem_runtime.runner import LITTLE_WORK, SHORT_WORK
 SLOW, NONE, INCREF, NDARRAY, ENTRY, CTX, FAULT, STATUS, LONG, FLOAT, AS_LONG = range(11)
 # One caller at a time is in the code, or looks at a fault, without the GIL: BUSY says so, and is written under the GIL only.
 # ALONE_CTX: of a call with one worker, CTX: with all, null until there are more.
-BUSY, ALONE_CTX, IS_ALONE, SAVE, RESTORE, DTYPE_0 = range(11, 17)
+BUSY, ALONE_CTX, IS_ALONE, SAVE, RESTORE, WEAKREF, DECREF, DTYPE_0 = range(11, 19)
 _LARGEST_SIZE: Final = 1 << 31  # of an axis, so that products of two sizes cannot overflow
 
 
@@ -69,6 +69,7 @@ class _Wrapper:
         self.lines: list[str] = []
         self.n = 0
         self.arrays: list[_Array] = []
+        self.objects: list[str] = []  # of the arrays
         self.scalars: dict[str, str] = {}  # name -> 64 bits of the block
         self.names: dict[str, str] = {}  # dimensions and integers, for sizes
 
@@ -144,9 +145,12 @@ class _Wrapper:
         done = self.op(f"icmp eq i32 {status_alone}, 0")
         self.lines += [f"  br i1 {done}, label %done, label %faulted", "all:"]
         self.set_state(BUSY, "1")
+        # NumPy does not resize an array that somebody refers to weakly; other threads might try while the GIL is given up.
+        held = [self.op(f"call ptr {self.state(WEAKREF)}(ptr {a}, ptr null)") for a in self.objects]
         thread = self.op(f"call ptr {self.state(SAVE)}()")
         status_all = self.op(f"call i32 {entry}(ptr {all_ctx}, ptr %block, i64 0, i64 -1)")
         self.lines.append(f"  call void {self.state(RESTORE)}(ptr {thread})")
+        self.lines += [f"  call void {self.state(DECREF)}(ptr {ref})" for ref in held]
         done = self.op(f"icmp eq i32 {status_all}, 0")
         self.lines += [f"  br i1 {done}, label %free, label %faulted", "free:"]
         self.set_state(BUSY, "0")
@@ -191,6 +195,7 @@ class _Wrapper:
         if self.layouts[len(self.arrays)] == "inner" and p.shape:
             self.need(self.op(f"icmp eq i64 {a.strides[-1]}, {size}"))
         self.arrays.append(a)
+        self.objects.append(arg)
         self.extent(a, size)
 
     def extent(self, a: _Array, size: int) -> None:
