@@ -409,6 +409,40 @@ task main[N](a: f64[N], lo: int, hi: int) -> (s: f64, t: f64) where 0 <= lo and 
     assert (got["s"], got["t"]) == ((a[3:8] ** 2).sum(), (a[:3] ** 2).sum() + a[:3].sum())
 
 
+def test_rule_17_fns_take_parts_without_a_name() -> None:
+    text = FNS + """
+fn both[D](x: f64[D]) -> (f64, f64):
+    return x[0], sum(x[k] for k in D)
+
+kernel seq[N](a: f64[N, N], y: out f64[3]) where N >= 2:
+    y[0] = dot(a[1, :], a[:, 0])
+    first, rest = both(a[1:, 1])
+    y[1] = first
+    y[2] = rest
+
+task main[N](a: f64[N, N], i: int) -> (s: f64, y: f64[3]) where i >= 0 and i < N and N >= 2:
+    s = dot(a[i, 1:], a[1:, i])
+    if i > 0 and dot(a[0, :], a[i, :]) > 0.0:
+        s = -s
+    seq(a, y)
+"""
+    for n in (2, 5, 33):
+        a = np.arange(n * n, dtype=float).reshape(n, n) - 3
+        for i in (0, 1, n - 1):
+            got = run_both(text, "main", a=a, i=i)
+            s = a[i, 1:] @ a[1:, i]
+            assert got["s"] == (-s if i > 0 and a[0] @ a[i] > 0 else s)
+            assert got["y"].tolist() == [a[1] @ a[:, 0], a[1, 1], a[1:, 1].sum()]
+
+
+def test_rule_17_an_element_names_no_parts() -> None:
+    check_error(FNS + """
+kernel rows[M, N](a: f64[M, N], b: f64[N], y: out f64[M]):
+    for i in grid(M):
+        y[i] = dot(a[i, :], b)  #~ E0306: the code of one element names no parts of arrays
+""")
+
+
 def test_rule_17_sizes_of_an_fn_are_known_to_agree() -> None:
     check_error("""
 fn dot[D](x: f64[D], y: f64[D]) -> f64:  #~ E0313: axis 0 of `u` has size p[1], and `y` needs p[0]

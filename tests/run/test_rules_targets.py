@@ -142,3 +142,17 @@ def test_rule_42_no_kernel_runs_where_it_may_not(tmp_path: Path) -> None:
         assert said.code == Exit.PROGRAM
         assert "error[E0501]" in said.err and "`far` is for cuda or opencl" in said.err and "p.lem:3:8" in said.err
     assert run_kernel(ELSEWHERE, "far", target="interp", x=np.zeros(3, np.float32))["x"].tolist() == [1, 1, 1]
+
+
+def test_rule_42_a_variant_has_targets() -> None:
+    check_error("""
+kernel f[N](x: inout f32[N]):
+    for i in grid(N):
+        x[i] = 1
+
+@on(cpu)
+@variant(of=f, on=gpu)  #~ E0501: a variant for targets that its `@on` leaves out
+kernel g[N](x: inout f32[N]):
+    for i in grid(N):
+        x[i] = 1
+""")

@@ -134,7 +134,8 @@ def _several_places(ctx: Ctx, node: ast.Assign, values: list[typed.Expr]) -> lis
 
 def _check_fn_results(ctx: Ctx, node: ast.Assign, call: ast.Call, found: Definition) -> list[typed.Stmt]:
     """``a, b = f(x)``."""
-    made = fns.instantiate_call(ctx, call, found)
+    before: list[typed.Stmt] = []
+    made = fns.instantiate_call(ctx, call, found, before)
     if made is None:
         for t in node.targets:
             if isinstance(t, ast.Name):
@@ -162,4 +163,4 @@ def _check_fn_results(ctx: Ctx, node: ast.Assign, call: ast.Call, found: Definit
                 after.extend(stores.store(ctx, node.span, array, target, ref))
         else:
             refuse_target(ctx, target)
-    return [typed.CallFnStmt(node.span, tuple(targets), instance, args), *after]
+    return [*before, typed.CallFnStmt(node.span, tuple(targets), instance, args), *after]

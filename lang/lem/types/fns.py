@@ -68,7 +68,8 @@ class Binding:
 
 def call_fn(ctx: Ctx, node: ast.Call, found: Definition) -> typed.Expr:
     """A call of an fn with one result."""
-    made = instantiate_call(ctx, node, found)
+    parts: list[typed.Stmt] = []
+    made = instantiate_call(ctx, node, found, parts)
     if made is None:
         return error(node.span)
     instance, args = made
@@ -78,7 +79,8 @@ def call_fn(ctx: Ctx, node: ast.Call, found: Definition) -> typed.Expr:
             help=f"assign them: `a, b = {node.span.text}`",
         )  # fmt: skip
         return error(node.span)
-    return typed.CallFn(node.span, result_type(instance, 0, args), instance, args)
+    call = typed.CallFn(node.span, result_type(instance, 0, args), instance, args)
+    return typed.Having(node.span, call.type, tuple(parts), call) if parts else call
 
 
 def result_type(instance: typed.FnInstance, n: int, args: tuple[typed.Expr | typed.ArrayVar, ...]) -> typed.ValueType:
@@ -102,9 +104,10 @@ def call_library(ctx: Ctx, span: Span, module: str, name: str, values: tuple[typ
 
 
 def instantiate_call(
-    ctx: Ctx, node: ast.Call, found: Definition
+    ctx: Ctx, node: ast.Call, found: Definition, out: list[typed.Stmt]
 ) -> tuple[typed.FnInstance, tuple[typed.Expr | typed.ArrayVar, ...]] | None:
-    """The instance for a call, and its arguments converted. None when anything was reported."""
+    """The instance for a call, and its arguments converted; what makes those that are parts of arrays is added to `out`.
+    None when anything was reported."""
     fn = found.node
     assert isinstance(fn, ast.Function)
     names = [p.name.id for p in fn.params]
@@ -116,24 +119,39 @@ def instantiate_call(
     for param in fn.params:
         arg = given.get(param.name.id, param.default)
         assert arg is not None
-        args.append(_argument(ctx, param, arg))
+        args.append(_argument(ctx, param, arg, out))
     if any(isinstance(a, typed.Expr) and is_error(a) for a in args):
         return None
     return instance(ctx, node.span, found, fn, args)
 
 
-def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr) -> Arg:
+def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr, out: list[typed.Stmt]) -> Arg:
     """An argument: a value, or an array where the parameter is one or says nothing."""
     wants_array = param.type is not None and param.type.sizes is not None
     entity = ctx.find(node.id) if isinstance(node, ast.Name) else None
     if isinstance(entity, Array) and entity.var.shape and (wants_array or param.type is None):
         return _of_some_size(ctx, entity) if subscripts.has_value(ctx, node.span, entity) else error(node.span)
+    if wants_array and ctx.session.handlers.is_part(ctx, node):
+        return _part(ctx, param, node, out)
     x = ctx.expr(node)
     if wants_array and not is_error(x):
         ctx.diags.error(E0306, node.span, f"`{param.name.id}` is an array, and this is one value")
         return error(node.span)
     # "Passed to a function a dimension is i64": only literals still take the parameter's type.
     return settle(x) if isinstance(x, Adaptable) else x
+
+
+def _part(ctx: Ctx, param: ast.Param, node: ast.Expr, out: list[typed.Stmt]) -> Arg:
+    """``dot(a[i, :], b)`` in sequential code. An element has no parts to name."""
+    if ctx.in_sequence:
+        part = ctx.session.handlers.part(ctx, node, out)
+        return error(node.span) if part is None else _of_some_size(ctx, part)
+    ctx.diags.error(
+        E0306, node.span, f"`{param.name.id}` is an array, and the code of one element names no parts of arrays",
+        also=[(param.name.span, "declared here")],
+        help="give the fn the whole array and what picks the part: `fn f(x, i: int)`, and `x[i, k]` inside",
+    )  # fmt: skip
+    return error(node.span)
 
 
 def _of_some_size(ctx: Ctx, array: Array) -> Array:

@@ -179,7 +179,8 @@ def _finish(
     )  # fmt: skip
     first_reads = {a.name: effects.first_read(ctx, a) for a in header.arrays if a.effect == "out"}
     attrs: dict[str, object] = {"decorators": {d.name: d.span.text for d in fn.decorators}}
-    if targets := variants.allowed_targets(fn):
+    targets = variants.allowed_targets(fn)
+    if targets is not None:
         attrs["on"] = targets
     body = (*header.before, *claims.nothing_tested(ctx), *body)
     return typed.Function(
@@ -221,6 +222,8 @@ def check_header(ctx: Ctx, fn: ast.Function, dtypes: Mapping[str, DType]) -> Hea
     if fn.where is not None:
         _where(ctx, header, fn.where)
     decorators.check_decorators(ctx, fn)
+    if variants.allowed_targets(fn) == ():
+        variants.refuse_nowhere(ctx, fn)
     ctx.facts = ctx.facts.checked_at_call()
     ctx.start = ctx.facts
     return header

@@ -65,7 +65,7 @@ def _hints(ctx: Ctx, node: ast.Spawn, callee: ast.Function) -> typed.Spawn | Non
 def _can_run(ctx: Ctx, node: ast.Expr, meant: tuple[str, ...], callee: ast.Function) -> bool:
     """Whether what is spawned may run there at all, by its own ``@on``."""
     allowed = variants.allowed_targets(callee)
-    if allowed and not set(allowed) & set(meant):
+    if allowed is not None and not set(allowed) & set(meant):
         decorator = next(d for d in callee.decorators if d.name in ("on", "variant"))
         ctx.diags.error(
             E0501, node.span, f"`{callee.name.id}` does not run on `{node.span.text}`",

@@ -160,7 +160,7 @@ def _handed_on(ctx: Ctx, node: ast.Expr, before: list[typed.Stmt]) -> list[typed
     found = ctx.module.own.get(node.func.id) or ctx.module.imported.get(node.func.id)
     if found is None or not isinstance(found.node, ast.Function) or found.node.kind != "fn" or len(found.node.results) < 2:
         return None
-    made = fns.instantiate_call(ctx, node, found)
+    made = fns.instantiate_call(ctx, node, found, before)
     if made is None:
         return [error(node.span)]
     types = [fns.result_type(made[0], n, made[1]) for n in range(len(made[0].results))]

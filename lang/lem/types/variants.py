@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from lem.diagnostics import Diagnostics
-from lem.diagnostics.codes import E0324
+from lem.diagnostics.codes import E0324, E0501
 from lem.names import Definition, ModuleScope
 from lem.source import Span
 from lem.syntax import ast
@@ -32,15 +32,24 @@ class Variant:
     function: typed.Function
 
 
-def allowed_targets(fn: ast.Function) -> tuple[str, ...]:
-    """Targets that a function may run on, by its ``@on`` and ``@variant(on=...)``; () where neither says."""
-    out: tuple[str, ...] = ()
-    for decorator in fn.decorators:
+def allowed_targets(fn: ast.Function) -> tuple[str, ...] | None:
+    """Targets that a function may run on, by its ``@on`` and ``@variant(on=...)``; None where neither says."""
+    out: tuple[str, ...] | None = None
+    for decorator in {d.name: d for d in reversed(fn.decorators)}.values():  # the first of each: another one was reported
         named = decorator.args if decorator.name == "on" else tuple(_argument(decorator, "on"))
         here = tuple(t for node in named if isinstance(node, ast.Name) for t in targets_of(node.id))
         if decorator.name in ("on", "variant") and here:
-            out = tuple(t for t in here if t in out) if out else here
+            out = here if out is None else tuple(t for t in here if t in out)
     return out
+
+
+def refuse_nowhere(ctx: Ctx, fn: ast.Function) -> None:
+    """Report a variant for targets that its ``@on`` leaves out."""
+    on, variant = (next(d for d in fn.decorators if d.name == name) for name in ("on", "variant"))
+    ctx.diags.error(
+        E0501, variant.span, f"`{fn.name.id}` is a variant for targets that its `@on` leaves out",
+        also=[(on.span, "it runs there")], help="name the targets once",
+    )  # fmt: skip
 
 
 def of_kernel(
@@ -98,7 +107,7 @@ def _condition(
     session.handlers.header(ctx, fn, dtypes)
     span = decorator.span
     targets = allowed_targets(fn)
-    parts: list[typed.Expr] = [typed.TargetIs(span, BOOL_TYPE, targets)] if targets else []
+    parts: list[typed.Expr] = [] if targets is None else [typed.TargetIs(span, BOOL_TYPE, targets)]
     parts += [expressions.check_condition(ctx, node, "`when`") for node in _argument(decorator, "when")]
     parts += [expressions.size_condition(ctx, span, c.expr) for c in function.signature.conditions]
     if diags.has_errors or is_error(*parts):
