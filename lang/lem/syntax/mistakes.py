@@ -295,6 +295,20 @@ def _print_statement(spot: Spot) -> Mistake | None:
     return spot.mistake(E0101, f"expected `(` after `print`, found {finding(spot)}", help="write `print(...)`")
 
 
+_DECLARING = {"const", "constexpr", "let", "var", "val", "auto", "final", "float", "double", "int", "long", "size_t"}
+
+
+def _declaring_word(spot: Spot) -> Mistake | None:
+    name, sign = spot.text(spot.first + 1), spot.text(spot.first + 2)
+    if spot.head not in _DECLARING or spot.at > spot.first + 1 or not name.isidentifier() or sign not in ("=", ":"):
+        return None
+    help = f"drop it: a name is there once it has a value, `{name} = ...`"
+    at_word = spot.at == spot.first  # else the parser has taken it for a name
+    edit = Edit(spot.first, spot.first + 1, ()) if at_word else None
+    label = f"found `{spot.head}` in front of a name"
+    return Mistake(E0101, spot.span(spot.first), label, (help,), (), (), edit)
+
+
 def _foreign_comment(spot: Spot) -> Mistake | None:
     if spot.found != "//" or spot.at != spot.first:
         return None
@@ -531,6 +545,7 @@ MISTAKES: tuple[Entry, ...] = (
     Entry("kernel k():\n    for i in range(3):\n        pass\n    else:\n        pass\n", _stray_else),
     Entry("kernel k():\n    y = lambda x: x\n", _refused_word),
     Entry("kernel k():\n    print 'text'\n", _print_statement),
+    Entry("kernel k():\n    let x = 1\n", _declaring_word),
     Entry("// text\n", _foreign_comment),
     Entry("kernel k():\n    y = a && b\n", _foreign_operator),
     Entry("kernel k():\n    y = {1: 2}\n", _brace),
