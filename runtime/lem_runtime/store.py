@@ -186,12 +186,18 @@ def default_path() -> str:
     return os.path.join(home, ".cache", "lem")
 
 
+_open: dict[str, Store] = {}  # by folder, so that one object knows what this process has written
+
+
 def open_default() -> Store | None:
     """The user's store, or None when its folder is refused."""
-    try:
-        return Store()
-    except StoreRefused:
-        return None
+    path = default_path()
+    if path not in _open:
+        try:
+            _open[path] = Store(path)
+        except StoreRefused:
+            return None
+    return _open[path]
 
 
 def _encode(key: str, data: bytes) -> bytes:
