@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lem.embed.ahead import compile as compile
     from lem.embed.annotations import Dim as Dim
     from lem.embed.annotations import bf16 as bf16
     from lem.embed.annotations import bool_ as bool_
@@ -71,6 +72,7 @@ _HOME = {
         "Dim bool_ i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64 f8e4m3 f8e5m2 out inout reduce_add reduce_max reduce_min"
         " reduce_or reduce_and grid tiles clamp wrap fill unique where"
     ),
+    "ahead": "compile",
     "errors": "Error CompileError CallError Fault",
     "function": "Function kernel task fn",
     "interpret": "interpret",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import lem
 from lem.dims import K, M, N
 from lem.embed import compiling
+from lem.targets import llvm_workers
 
 
 @lem.kernel
@@ -46,3 +48,23 @@ def test_a_thousand_shapes_are_one_compilation(monkeypatch: pytest.MonkeyPatch) 
     assert len(product.specializations) == 1
     product(np.ones((4, 6), np.float32)[:, ::2], np.ones((3, 2), np.float32), np.ones((4, 2), np.float32))
     assert len(product.specializations) == 2 and len(made) <= 2
+
+
+def test_several_kernels_are_compiled_before_they_are_called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LEM_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(llvm_workers, "_WORTH_S", 0.0)
+    file = tmp_path / "ten.lem"
+    kernel = "kernel k{n}[N](x: f32[N], y: out f32[N]):\n    for i in grid(N):\n        y[i] = x[i] * {n}.0\n\n\n"
+    generic = "kernel any[T: float, N](x: T[N], y: out T[N]):\n    for i in grid(N):\n        y[i] = x[i]\n"
+    file.write_text("".join(kernel.format(n=n) for n in range(10)) + generic)
+    module = lem.load(file)
+    lem.compile(module, product, workers=2)
+    assert [len(getattr(module, f"k{n}").specializations) for n in range(10)] == [1] * 10
+    assert module.any.specializations == ()
+    lem.compile(module.any, dtypes={"T": "f64"})
+    assert len(module.any.specializations) == 1
+    monkeypatch.setattr(compiling.Compiler, "compile", None)  # nobody compiles from here on
+    x, y = np.arange(5, dtype=np.float32), np.zeros(5, np.float32)
+    for n in range(10):
+        getattr(module, f"k{n}")(x, y)
+        assert (y == x * n).all()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from lem import __version__
 from lem.aot.functions import Function, layouts_of
 from lem.targets import llvm
+from lem.targets.llvm_workers import all_of
 from lem_runtime.abi import bundle
 from lem_runtime.abi.artifact import Artifact, encode
 from lem_runtime.abi.bundle import Bundle, Section
@@ -22,17 +24,16 @@ class Texts:
     wrappers: Callable[[Artifact, Sequence[str]], list[str]]
 
 
-def make(functions: Sequence[Function], machines: Sequence[Machine], texts: Texts) -> Bundle:
-    """The bundle of some functions of one program. The same input gives the same bytes."""
+def make(functions: Sequence[Function], machines: Sequence[Machine], texts: Texts, n_processes: int = 1) -> Bundle:
+    """The bundle of some functions of one program. The same input gives the same bytes, by however many processes."""
     signatures = {f.name: f.signature for f in functions}
     machines = list({(m.triple, m.cpu, m.features): m for m in machines}.values())
+    wishes = [(f, m, layouts) for m in machines for f in functions for layouts in layouts_of(f.signature)]
+    artifacts = all_of([partial(f.compile, layouts, m) for f, m, layouts in wishes], n_processes)
     code, wanted = [], []
-    for m in machines:
-        for f in functions:
-            for layouts in layouts_of(f.signature):
-                artifact = f.compile(layouts, m)
-                code.append(bundle.code_section(f.name, "cpu", m, layouts, encode(artifact)))
-                wanted += texts.wrappers(artifact, layouts)
+    for (f, m, layouts), artifact in zip(wishes, artifacts, strict=True):
+        code.append(bundle.code_section(f.name, "cpu", m, layouts, encode(artifact)))
+        wanted += texts.wrappers(artifact, layouts)
     natives = [s for m in _least(machines) for s in _natives([texts.core(_arch(m)), *wanted], m)]
     return Bundle((bundle.signatures_section(signatures), *code, *natives), made_by=f"lem {__version__}")
 

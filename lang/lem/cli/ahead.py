@@ -18,7 +18,7 @@ from lem.diagnostics import Diagnostics, Refused
 from lem.diagnostics.suggest import nearest
 from lem.source import SourceFile
 from lem.targets import cpu
-from lem_runtime import MACHINE_NAMES, c_host_text, core_text, named_machine, wrapper_texts
+from lem_runtime import MACHINE_NAMES, c_host_text, core_text, detect, named_machine, wrapper_texts
 from lem_runtime.abi import bundle
 from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.source import Facts
@@ -54,7 +54,7 @@ def command(args: argparse.Namespace) -> int:
 
 
 def _write_bundle(source: SourceFile, path: str, functions: list[Function], machines: list[Machine]) -> None:
-    data = bundle.encode(bundles.make(functions, machines, bundles.Texts(core_text, wrapper_texts)))
+    data = bundle.encode(bundles.make(functions, machines, bundles.Texts(core_text, wrapper_texts), detect().n_cores))
     write(source, path, data)
     cpus = ", ".join(dict.fromkeys(m.cpu for m in machines))
     print(f"{path}: {len(data):,} bytes, {_listed([f.name for f in functions])} for {cpus}")

@@ -167,6 +167,10 @@ class Engine:
         except RunError as e:
             self._raise(e)
 
+    def prepared(self, facts: Facts) -> Artifact:
+        """Code for these facts, made if it is not there yet."""
+        return self._artifact(facts)
+
     def _artifact(self, facts: Facts) -> Artifact:
         made = self._artifacts.get(facts)
         if made is None:

@@ -1,0 +1,152 @@
+"""LLVM in several processes at once: its own code runs under one lock, and takes most of the time of a compile.
+
+    with workers(n):      llvm.compile_ir, from any thread ──▶ whoever is free: this process, or one of n - 1 others
+
+A worker is a Python that loads llvmlite and nothing of the compiler but its door (:mod:`lem.targets.llvm`). Requests come
+from its standard input, and it ends with that; what kills it (LLVM ends the process on some errors) becomes an
+:class:`InternalError` with the text. Nothing is pickled: a request is JSON and text, an answer JSON and bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import IO, TypeVar
+
+from lem.diagnostics import InternalError
+from lem.targets import llvm
+from lem_runtime.abi.machine import Machine
+
+T = TypeVar("T")
+_WORTH_S = 0.5  # work that is left from which on other processes, which take some 0.2 s to start, are a gain
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from lem.targets.llvm_workers import serve; serve()"
+
+
+def all_of(jobs: Sequence[Callable[[], T]], n: int) -> list[T]:
+    """The results of all jobs, which compile, in their order, by at most `n` processes; only by this one where starting
+    others would gain nothing. The error of the first that fails."""
+    n = min(n, len(jobs))
+    done: list[T] = []
+    if n > 1:
+        started = time.monotonic()
+        done.append(jobs[0]())
+        if (time.monotonic() - started) * (len(jobs) - 1) < _WORTH_S:
+            n = 1
+    rest = jobs[len(done) :]
+    if n < 2:
+        return [*done, *(job() for job in rest)]
+    with workers(n), ThreadPoolExecutor(n + 1) as threads:  # one more: it prepares a text while the others wait for LLVM
+        running = [threads.submit(job) for job in rest]
+        try:
+            return [*done, *(r.result() for r in running)]
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+
+
+@contextlib.contextmanager
+def workers(n: int) -> Iterator[None]:
+    """While this lasts, texts are compiled by `n` processes, this one among them. A process counts once it is up."""
+    free: queue.SimpleQueue[_Worker | None] = queue.SimpleQueue()
+    free.put(None)  # this process
+    others = [_Worker() for _ in range(n - 1)]
+    starts = [threading.Thread(target=_announce, args=(w, free), daemon=True) for w in others]
+    for s in starts:
+        s.start()
+
+    def compile_somewhere(text: str, machine: Machine, passes: tuple[str, ...]) -> bytes:
+        worker = free.get()
+        try:
+            return worker.compile(text, machine, passes) if worker else llvm.compile_here(text, machine, passes)
+        finally:
+            if worker is None or worker.is_alive:
+                free.put(worker)
+
+    try:
+        with llvm.handed_to(compile_somewhere):
+            yield
+    finally:
+        for w in others:
+            w.stop()
+        for s in starts:
+            s.join()
+
+
+def _announce(worker: _Worker, free: queue.SimpleQueue[_Worker | None]) -> None:
+    if worker.is_up():
+        free.put(worker)
+
+
+class _Worker:
+    """Another process. One request at a time."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-c", _START, json.dumps(sys.path)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._to: IO[bytes] = self._process.stdin
+        self._from: IO[bytes] = self._process.stdout
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def is_up(self) -> bool:
+        """Wait until it takes requests; False when it could not be started."""
+        return self._from.readline() == b"ready\n"
+
+    def compile(self, text: str, machine: Machine, passes: tuple[str, ...]) -> bytes:
+        """See :func:`llvm.compile_ir`."""
+        data = text.encode()
+        head = {"machine": asdict(machine), "passes": passes, "bytes": len(data)}
+        try:
+            self._to.write(json.dumps(head).encode() + b"\n" + data)
+            self._to.flush()
+            answer = json.loads(self._from.readline())
+            body = self._from.read(answer["bytes"])
+        except (OSError, ValueError):
+            code = self._process.wait()
+            raise InternalError("llvm", f"the process that compiled it ended ({code})", text) from None
+        if answer["error"]:
+            raise InternalError("llvm", body.decode(), text)
+        return body
+
+    def stop(self) -> None:
+        with contextlib.suppress(OSError):
+            self._to.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        self._process.kill()
+        self._process.wait()
+        self._from.close()
+
+
+def serve() -> None:
+    """What a worker does until its input ends."""
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # whatever prints must not speak to who asks
+    llvm.version()
+    answers.write(b"ready\n")
+    answers.flush()
+    for line in requests:
+        head = json.loads(line)
+        m = head["machine"]
+        machine = Machine(**{**m, "features": tuple(m["features"])})
+        text = requests.read(head["bytes"]).decode()
+        try:
+            error, body = False, llvm.compile_here(text, machine, tuple(head["passes"]))
+        except InternalError as e:
+            error, body = True, e.message.encode()
+        answers.write(json.dumps({"error": error, "bytes": len(body)}).encode() + b"\n" + body)
+        answers.flush()
+
+
+__all__ = ["all_of", "serve", "workers"]
