@@ -15,6 +15,7 @@ import pytest
 import lem
 import lem.importer  # so that `.lem` files are found
 from lem.dims import N
+from lem_stdlib import nn
 
 SOFT = """
 import nn
@@ -32,6 +33,7 @@ kernel copy[N](x: f32[N], y: out f32[N]):
 OTHER = """
 import lem
 from lem.dims import N
+from lem_stdlib import nn
 
 SCALE = 3.0
 
@@ -55,6 +57,7 @@ import cap_other
 import cap_soft
 from cap_soft import half
 from lem.dims import N
+from lem_stdlib import nn
 
 SCALE = 2.0
 
@@ -159,3 +162,40 @@ def uses_numpy(x: lem.f32[N], y: lem.out[lem.f32[N]]) -> None:
 def test_functions_of_python_are_no_part_of_a_body(kernel: lem.Function, name: str) -> None:
     with pytest.raises(lem.CompileError, match=f"`{name}` is a function of Python: a body captures numbers"):
         kernel.check()
+
+
+@lem.kernel
+def double(x: lem.inout[lem.f32[N]]) -> None:
+    for i in lem.grid(N):
+        x[i] = 2.0 * x[i]
+
+
+@lem.task
+def spawns(x: lem.inout[lem.f32[N]]) -> None:
+    spawn(double(x))  # noqa: F821
+    spawn(double(x), priority=2, objective="energy")  # noqa: F821
+
+
+@lem.task
+def spawns_wrongly(x: lem.inout[lem.f32[N]]) -> None:
+    spawn(double(x), when=3)  # noqa: F821
+
+
+def test_spawn_is_spelled_as_a_call() -> None:
+    x = np.ones(2, np.float32)
+    spawns(x)
+    assert x.tolist() == [4, 4]
+    with pytest.raises(lem.CompileError, match="`spawn` takes one call, and says how to run it") as e:
+        spawns_wrongly.check()
+    assert e.value.code == "E0104"
+
+
+@lem.kernel
+def with_library(x: lem.f32[N], y: lem.out[lem.f32[N]]) -> None:
+    for i in lem.grid(N):
+        y[i] = nn.relu(x[i])
+
+
+def test_the_library_is_a_package_of_python() -> None:
+    assert run(with_library, -2.0) == 0.0 and run(with_library, 2.0) == 2.0
+    assert repr(nn).startswith("<lem module nn: ") and not hasattr(nn, "no_such_thing")

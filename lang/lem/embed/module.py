@@ -46,6 +46,17 @@ def load(path: str | os.PathLike[str]) -> LemModule:
     return made
 
 
+def library(name: str) -> LemModule:
+    """A module of lem's library."""
+    source, diags = texts.library_source(name), Diagnostics()
+    program = pipeline.analyse(source, diags) if source is not None else None
+    if program is None:
+        raise errors.CompileError(diags.items)
+    made = LemModule(name)
+    define(made, program)
+    return made
+
+
 def fill(module: ModuleType, path: str) -> None:
     """Give a module what a file defines."""
     diags = Diagnostics()

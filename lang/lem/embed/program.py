@@ -15,7 +15,7 @@ from typing import Any
 from lem import pipeline, texts
 from lem.diagnostics import Diagnostic, Diagnostics
 from lem.diagnostics.codes import E0101, E0201
-from lem.embed import capture, errors, head, text
+from lem.embed import capture, errors, head, spelling, text
 from lem.embed.around import surroundings
 from lem.embed.function import Decorated, Function
 from lem.source import SourceFile, Span
@@ -56,6 +56,7 @@ def item_of(function: Decorated, diags: Diagnostics) -> tuple[ast.Function, capt
     params = {p.name.id for p in found.params} | {r.name.id for r in found.results if r.name is not None}
     params |= {g.name for g in found.generics}
     used = capture.capture(body, params, around)
+    spelling.respell(body, diags)
     extra = tuple(ast.GenericParam(span, name, None) for name, span in used.dims.items())
     whole = written.span(written.node)
     at = whole.source.text.index(plain.__name__, whole.start)
