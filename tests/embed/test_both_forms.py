@@ -20,7 +20,7 @@ from tests.support import ROOT
 from tests.support.doors import python_of
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.lem"))
-SIZES = ((7, 5, 9, 3, 8, 6), (16,) * 6)
+SIZES = ((7, 5, 9, 3, 8, 6), (16,) * 6, (64, 16, 3, 4, 4, 4))
 # What has no form under a decorator yet: structs of a Python module.
 STRUCTS = {"nbody", "wave"}
 

@@ -33,7 +33,6 @@ kernel copy[N](x: f32[N], y: out f32[N]):
 OTHER = """
 import lem
 from lem.dims import N
-from lem_stdlib import nn
 
 SCALE = 3.0
 
@@ -57,7 +56,6 @@ import cap_other
 import cap_soft
 from cap_soft import half
 from lem.dims import N
-from lem_stdlib import nn
 
 SCALE = 2.0
 
