@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ import pytest
 import lem
 from lem.dims import N
 from lem.embed import notebook
+from tests.support import ROOT, notebooks
 
 interactiveshell = pytest.importorskip("IPython.core.interactiveshell", reason="IPython is not installed")
 
@@ -121,3 +126,29 @@ def test_modules_say_what_is_in_them(tmp_path: Path) -> None:
     page = soft._repr_html_()
     assert "halve[N](x: " in page and "Of &lt;things&gt;." in page
     soft.halve(np.ones(1, np.float32), np.zeros(1, np.float32))
+
+
+# ---------------------------------------------------------------- examples
+@pytest.mark.parametrize("book", notebooks.NOTEBOOKS, ids=lambda n: n.example)
+def test_a_notebook_is_made_from_its_example(book: notebooks.Notebook) -> None:
+    path = notebooks.FOLDER / f"{book.example}.ipynb"
+    assert path.read_text(encoding="utf-8") == notebooks.made(book), "`python -m tests.support.notebooks` writes it"
+
+
+@pytest.mark.parametrize("book", notebooks.NOTEBOOKS, ids=lambda n: n.example)
+def test_a_notebook_runs(book: notebooks.Notebook, tmp_path: Path) -> None:
+    """In a process of its own, as Jupyter would."""
+    for package in ("nbclient", "nbformat", "ipykernel"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    program = (
+        "import sys, nbclient, nbformat\n"
+        "book = nbformat.read(sys.argv[1], as_version=4)\n"
+        "nbclient.NotebookClient(book, timeout=120).execute()\n"
+        "shown = [d for c in book.cells for o in c.get('outputs', ()) for d in o.get('data', ())]\n"
+        "print('text/html' in shown)\n"
+    )
+    call = [sys.executable, "-c", program, str(notebooks.FOLDER / f"{book.example}.ipynb")]
+    env = {**os.environ, "IPYTHONDIR": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(call, capture_output=True, text=True, cwd=ROOT, timeout=300, env=env)
+    assert done.returncode == 0 and done.stdout == "True\n", done.stderr[-3000:]
