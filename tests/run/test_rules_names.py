@@ -443,16 +443,33 @@ kernel rows[M, N](a: f64[M, N], b: f64[N], y: out f64[M]):
 """)
 
 
-def test_rule_17_sizes_of_an_fn_are_known_to_agree() -> None:
+SIZES_OF_FN = FNS + """
+kernel main(p: i64[2], y: out f64[1]):
+    n = p[0]
+    t: f64[n] = 1
+    u: f64[p[1]] = 2
+    for i in grid(1):
+        y[i] = dot(t, u) if n > 0 else -1.0
+"""
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rule_17_computed_sizes_are_tested_where_the_call_runs(target: str) -> None:
+    assert run_both(SIZES_OF_FN, "main", p=np.array([4, 4]))["y"] == [8]
+    assert run_both(SIZES_OF_FN, "main", p=np.array([0, 7]))["y"] == [-1]
+    fault = fault_of(SIZES_OF_FN, "main", target=target, p=np.array([4, 5]))
+    assert (fault.code, fault.values) == ("E0605", (5, 4))
+
+
+def test_rule_17_sizes_that_differ_are_refused() -> None:
     check_error("""
-fn dot[D](x: f64[D], y: f64[D]) -> f64:  #~ E0313: axis 0 of `u` has size p[1], and `y` needs p[0]
+fn dot[D](x: f64[D], y: f64[D]) -> f64:  #~ E0313: axis 0 of `u` has size p[0] + 1, and `y` needs p[0]
     return sum(x[k] * y[k] for k in D)
 
 kernel main(p: i64[2], y: out f64[1]):
     n = p[0]
-    m = p[1]
     t: f64[n] = 0
-    u: f64[m] = 0
+    u: f64[n + 1] = 0
     y[0] = dot(t, u)
 """)
 

@@ -21,7 +21,7 @@ from lem.types.linear import Lin
 from lem.types.numbers import ERROR
 from lem.types.prove import Context
 from lem.types.scope import Array, Dim, Local, TypeName
-from lem_runtime.abi.dtypes import F64, I64, DType
+from lem_runtime.abi.dtypes import BOOL, F64, I64, DType
 from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.sizes import Size, show
 
@@ -60,6 +60,7 @@ class Binding:
     type_args: dict[str, list[typed.Expr]] = field(default_factory=dict)
     dims: dict[str, BoundDim] = field(default_factory=dict)
     key: tuple[object, ...] = ()  # of the instance
+    before: list[typed.Stmt] | None = None  # tests of sizes that are not known, where there is a place for them
 
     def dtype_of(self, node: ast.TypeExpr) -> DType | None:
         """The type that the fn's signature names; None when it is none, ERROR when that was reported."""
@@ -122,7 +123,7 @@ def instantiate_call(
         args.append(_argument(ctx, param, arg, out))
     if any(isinstance(a, typed.Expr) and is_error(a) for a in args):
         return None
-    return instance(ctx, node.span, found, fn, args)
+    return instance(ctx, node.span, found, fn, args, out)
 
 
 def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr, out: list[typed.Stmt]) -> Arg:
@@ -161,7 +162,7 @@ def _of_some_size(ctx: Ctx, array: Array) -> Array:
 
 
 def instance(
-    ctx: Ctx, span: Span, found: Definition, fn: ast.Function, args: list[Arg]
+    ctx: Ctx, span: Span, found: Definition, fn: ast.Function, args: list[Arg], out_before: list[typed.Stmt] | None = None
 ) -> tuple[typed.FnInstance, tuple[typed.Expr | typed.ArrayVar, ...]] | None:
     if ctx.session.is_misread(fn):
         return None
@@ -171,7 +172,7 @@ def instance(
             help="write a kernel that makes the array: `kernel f(...) -> y: ...`",
         )  # fmt: skip
         return None
-    binding = Binding(ctx.session, found.scope)
+    binding = Binding(ctx.session, found.scope, before=out_before)
     if not all(_bind_param(ctx, fn, p, a, binding) for p, a in zip(fn.params, args, strict=True)):
         return None
     if not _bind_types(ctx, span, fn, binding):
@@ -261,11 +262,40 @@ def _bind_sizes(ctx: Ctx, fn: ast.Function, param: ast.Param, arg: Array, bindin
                 return False
             forms = {name: dim.form for name, dim in binding.dims.items() if dim.form is not None}
             want = BoundDim(_in_caller(binding, found), ctx.symbols.from_size(found, forms))
-        if not want.is_known_to_be(have, ctx.facts):
+        if not want.is_known_to_be(have, ctx.facts) and not _tested(ctx, binding, param, size, want, have):
             needs = f"axis {axis} of `{arg.name}` has size {have.shown}, and `{param.name.id}` needs {want.shown}"
             ctx.diags.error(E0313, param.name.span, needs)
             return False
     return True
+
+
+def _tested(ctx: Ctx, binding: Binding, param: ast.Param, size: ast.Expr, want: BoundDim, have: BoundDim) -> bool:
+    """Test sizes where the call runs, which only then are known; those of two dimensions are known to agree, or they do
+    not."""
+    known = want.size is not None and have.size is not None
+    differ = want.form is not None and have.form is not None and ctx.facts.prove_ne(want.form, have.form)
+    if known or differ or binding.before is None or have.array is None:
+        return False
+    span, i64 = have.array.span, typed.ValueType(I64)
+    found = type_exprs.size_over(size, lambda name: name.id)
+    values = (typed.ArraySize(span, i64, have.array, have.axis), _size_expr(binding, span, found))
+    same = typed.Compare(span, typed.ValueType(BOOL), "eq", *values)
+    text = f"axis {have.axis} of `{have.array.name}` has size {{0}}, and `{param.name.id}` needs {{1}}"
+    binding.before.append(typed.Require(span, same, "E0605", text, values))
+    return True
+
+
+def _size_expr(binding: Binding, span: Span, size: Size | None) -> typed.Expr:
+    """A size over the fn's dimensions as a value of the caller."""
+    if isinstance(size, str):
+        bound = binding.dims[size]
+        assert bound.array is not None
+        return typed.ArraySize(span, typed.ValueType(I64), bound.array, bound.axis)
+    if not isinstance(size, tuple):
+        return const(span, size or 0, I64)
+    op = {"+": "add", "-": "sub", "*": "mul", "//": "floordiv", "%": "mod"}.get(str(size[0]), str(size[0]))
+    x, y = _size_expr(binding, span, size[1]), _size_expr(binding, span, size[2])
+    return typed.Binary(span, typed.ValueType(I64), op, x, y, check=op in ("floordiv", "mod"))
 
 
 def _in_caller(binding: Binding, size: Size) -> Size | None:
