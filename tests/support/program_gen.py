@@ -73,13 +73,14 @@ class _Programs(Expressions):
     def block(self, head: str, body: Callable[[], None]) -> None:
         """A statement with a block; what is bound in it ends with it."""
         self.line(head)
-        n_locals, n_lines = len(self.locals), len(self.kernel.lines)
+        n_locals, n_lines, n_temporaries = len(self.locals), len(self.kernel.lines), len(self.kernel.temporaries)
         self.indent += 1
         body()
         if len(self.kernel.lines) == n_lines:
             self.line("pass")
         self.indent -= 1
         del self.locals[n_locals:]
+        del self.kernel.temporaries[n_temporaries:]
 
     # ------------------------------------------------------------ programs and kernels
     def program(self) -> Program:
