@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import linalg as reference
 
-from tests.support.stdlib import Array, call, check_examples, uniform
+from tests.support.run import TARGETS, fault_of
+from tests.support.stdlib import Array, call, check_examples, text_of, uniform
 
 VECTORS = [0, 1, 7, 64, 100, 5000]
 PRODUCTS = [(1, 1, 1), (2, 3, 5), (64, 64, 64), (33, 17, 300), (0, 4, 3), (3, 4, 0), (1, 50, 7)]
@@ -155,8 +156,65 @@ def test_potrf(n: int, dtype: Any) -> None:
     assert np.array_equal(np.triu(got, 1), np.triu(a, 1))
 
 
-def test_potrf_of_what_is_not_positive_definite() -> None:
-    assert np.isnan(run("potrf", a=np.array([[1.0, 2.0], [2.0, 1.0]]))["a"]).any()
+@pytest.mark.parametrize("item", ["potrf", "cholesky"])
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("a", "values"), [([[1, 2], [2, 1]], (1, -3.0)), ([[0]], (0, 0.0)), ([[np.nan]], (0, np.nan))])
+def test_what_is_not_positive_definite_faults(item: str, target: str, a: Any, values: tuple[int, float]) -> None:
+    fault = fault_of(text_of("linalg"), item, target=target, name="linalg.lem", a=np.array(a, float))
+    assert fault.code == "E0603"
+    np.testing.assert_equal(fault.values, values)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 9, 64, 65, 130])
+@pytest.mark.parametrize("nb", [1, 7, 64, 1000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cholesky(n: int, nb: int, dtype: Any) -> None:
+    if n // nb > 30:
+        return  # one element at a time
+    a = positive_definite(n, dtype)
+    got = run("cholesky", a=a, nb=nb)["a"]
+    close(np.tril(got), np.linalg.cholesky(a.astype(np.float64)), n, dtype)
+    assert np.array_equal(np.triu(got, 1), np.triu(a, 1))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 9, 64, 65, 130])
+@pytest.mark.parametrize("nb", [1, 7, 64, 1000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lu(n: int, nb: int, dtype: Any) -> None:
+    if n // nb > 30:
+        return
+    a, b = uniform(n, n, dtype=dtype), uniform(n, 3, dtype=dtype, seed=1)
+    got = run("lu", a=a, nb=nb)
+    wide, pivot = reference.lu_factor(a.astype(np.float64)) if n else (a, np.zeros(0))
+    assert np.array_equal(got["pivot"], pivot)
+    assert np.abs(np.tril(got["a"], -1)).max(initial=0) <= 1
+    lower, upper = np.tril(got["a"].astype(np.float64), -1) + np.eye(n), np.triu(got["a"].astype(np.float64))
+    close(lower @ upper, exchanged(a, got["pivot"]), n, dtype)
+    close(got["a"], wide, 30 * n * n, dtype)
+    x = run("lu_solve", a=got["a"], pivot=got["pivot"], b=b)["b"]
+    close(a.astype(np.float64) @ x, b, 30 * n * n, dtype)
+
+
+def exchanged(a: Array, pivot: Array) -> Array:
+    """The rows of `a` in the order that `pivot` leaves them in."""
+    a = a.copy()
+    for k, p in enumerate(pivot):
+        a[[k, p]] = a[[p, k]]
+    return a
+
+
+def test_lu_of_a_singular_matrix_is_no_fault() -> None:
+    a = np.outer([1.0, 2.0, 4.0], [1.0, 3.0, 5.0])
+    got = run("lu", a=a, nb=2)
+    assert got["pivot"].tolist() == [2, 1, 2]
+    assert got["a"].tolist() == [[4, 12, 20], [0.5, 0, 0], [0.25, 0, 0]]
+
+
+@pytest.mark.parametrize("item", ["cholesky", "lu"])
+@pytest.mark.parametrize("n", [0, 5])
+def test_blocks_of_nothing_are_refused(item: str, n: int) -> None:
+    with pytest.raises(Exception, match="nb >= 1"):
+        run(item, a=np.eye(n), nb=0)
 
 
 @pytest.mark.parametrize("size", [(0, 0), (1, 0), (1, 1), (5, 1), (7, 7), (40, 13), (64, 64)])
