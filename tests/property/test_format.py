@@ -86,6 +86,12 @@ def test_any_text_is_formatted_or_refused(text: str) -> None:
             check_formats(candidate)
 
 
+@pytest.mark.parametrize("path", [p for p in FILES if p.parent.name in ("examples", "lem_stdlib")], ids=lambda p: p.name)
+def test_what_people_read_is_laid_out(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert formatted(text) == text, f"run: lem fmt {path.relative_to(ROOT)}"
+
+
 def test_code_of_examples_fits_the_width() -> None:
     for path in (ROOT / "examples").glob("*.lem"):
         code = (formatted(path.read_text(encoding="utf-8")) or "").split('"""')[2]

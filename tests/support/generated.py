@@ -113,7 +113,7 @@ def _head(item: ast.Function | ast.Struct) -> str:
     if isinstance(item, ast.Struct):
         fields = ", ".join(f"{field.name.id}: {field.type.span.text}" for field in item.fields)
         return f"struct {item.name.id}({fields})"
-    return " ".join(item.head_span.text.removesuffix(":").split())
+    return re.sub(r"\( | (?=\))", lambda m: m[0].strip(), " ".join(item.head_span.text.removesuffix(":").split()))
 
 
 def _text(doc: str) -> str:
