@@ -5,8 +5,10 @@ from __future__ import annotations
 from lem.ir.queries import Touch, contractions, grids, work
 from lem.ir.reader import read_module
 from lem.ir.sizing import add, ceil_div, larger, mul, smaller, sub, substitute
+from lem.pipeline import optimised
 from lem_runtime.abi.sizes import show
 from tests.support.ir_samples import sample
+from tests.support.run import program
 
 
 def _work(name: str, function: str = "") -> list[tuple[str, str, str, str]]:
@@ -100,3 +102,17 @@ def test_sizes_have_one_form() -> None:
     assert show(ceil_div(add("N", 1), 4)) == "(N + 4) // 4" and ceil_div(9, 4) == 3
     assert show(sub(0, "N")) == "0 - N"
     assert substitute(("+", "N", ("min", "M", 3)), {"M": 7}) == ("+", "N", ("min", 7, 3))
+
+
+def test_a_sequential_loop_reads_what_its_index_goes_over() -> None:
+    text = """
+kernel f[N](x: f32[N], y: out f32[1]):
+    s = f32(0)
+    for i in range(N):
+        s += x[i]
+    for k in grid(1):
+        y[k] = s
+"""
+    module = optimised(program(text), "f", "cpu")
+    found = {w.label: w.bytes_read for w in work(module.functions["f"], module)}
+    assert found["f"] is not None and show(found["f"]) == "4 * N"

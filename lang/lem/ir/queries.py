@@ -284,9 +284,11 @@ class FunctionFacts:
         spread: Size = 1
         for coef, v in s.terms:
             axis = self.index.get(v)
-            if axis is None and not v.axes:
+            if axis is None and v not in self.loop and not v.axes:
                 continue  # one number, though it may not be known
-            n = self.length(axis) if axis is not None and self._is_fixed(axis) else None
+            n = self.turns(self.loop[v]) if v in self.loop else None
+            if axis is not None and self._is_fixed(axis):
+                n = self.length(axis)
             if n is None:
                 return None
             if len(s.terms) == 1 and abs(coef) >= 1:
