@@ -25,6 +25,7 @@ from lem_runtime.abi.source import Facts
 
 Array = np.ndarray[Any, Any]
 _MAX_BYTES = (1 << 63) - 1
+_NOTICEABLE_BYTES = 1 << 24
 _ALIGNMENT = 64
 _SHARED_WORK = 10_000  # limit of NumPy's exact test for shared elements
 _UNIQUE_LIMIT = 1 << 22  # elements counted one by one where strides alone do not decide
@@ -249,7 +250,7 @@ def _allocate(sig: Signature, taken: dict[str, Array], known: Mapping[str, int],
         text = " * ".join(map(str, shape))
         if n_bytes > _MAX_BYTES or any(n > _MAX_BYTES for n in shape):
             raise CallError("E0615", f"`{p.argument}` would have {text} elements", p.place)
-        free = available_bytes()
+        free = available_bytes() if n_bytes > _NOTICEABLE_BYTES else None  # asking takes as long as a small call
         if free is not None and n_bytes > free:
             raise CallError(
                 "E0614", f"{_called(p)} ({text} of {p.dtype}) needs {_mib(n_bytes)}, available: {_mib(free)}", p.place

@@ -19,6 +19,12 @@ from lem_runtime.faults import RunError
 from lem_runtime.machine import detect
 from lem_runtime.runner import load_entry, raise_for
 
+_FOR_RESULTS = {
+    wrapper.FROM_DOUBLE: "PyFloat_FromDouble", wrapper.FROM_LONG: "PyLong_FromLongLong",
+    wrapper.FROM_UNSIGNED: "PyLong_FromUnsignedLongLong", wrapper.TUPLE: "PyTuple_New", wrapper.SET_ITEM: "PyTuple_SetItem",
+    wrapper.CLEAR: "PyErr_Clear",
+}  # fmt: skip
+
 
 class Direct:
     """A callable joined with the code of one artifact. Keep it as long as the callable may be called."""
@@ -29,6 +35,9 @@ class Direct:
         if known is None or not cpython.is_known_array(np.zeros((3, 5))[:, 1:3], known.head):
             raise wrapper.NotPlain("objects of this interpreter are not known")
         sig = artifact.signature
+        zeros = cpython.zeros_of_numpy() if any(p.effect == "result" and p.is_array for p in sig.params) else 0
+        if zeros is None:
+            raise wrapper.NotPlain("NumPy's C interface is not known")
         self._artifact, self._on_error, self._known = artifact, on_error, known
         layouts = _layouts(artifact)
         text = wrapper.wrapper_text(artifact, layouts, known.head)
@@ -51,6 +60,10 @@ class Direct:
         words[wrapper.RESTORE] = cpython.address_of(ctypes.pythonapi.PyEval_RestoreThread)
         words[wrapper.WEAKREF] = cpython.address_of(ctypes.pythonapi.PyWeakref_NewRef)
         words[wrapper.DECREF] = cpython.address_of(ctypes.pythonapi.Py_DecRef)
+        words[wrapper.ZEROS] = zeros
+        for word, name in _FOR_RESULTS.items():
+            words[word] = cpython.address_of(getattr(ctypes.pythonapi, name))
+        words[wrapper.TRUE], words[wrapper.FALSE] = id(True), id(False)
         words[wrapper.FAULT] = id(self._fault)
         words[wrapper.LONG], words[wrapper.FLOAT] = id(int), id(float)
         words[wrapper.AS_LONG] = cpython.address_of(ctypes.pythonapi.PyLong_AsLongLongAndOverflow)
@@ -88,7 +101,7 @@ class Direct:
         self._on_error(error)
 
     def _error(self, call: native.Call, args: tuple[Any, ...]) -> RunError:
-        params = self._artifact.signature.params
+        params = [p for p in self._artifact.signature.params if p.effect != "result"]
         given = dict(zip((p.name for p in params), args, strict=True))
         arrays = {p.name: given[p.name] for p in params if p.is_array}
         scalars = {p.name: given[p.name] for p in params if not p.is_array}

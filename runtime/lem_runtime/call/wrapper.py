@@ -9,6 +9,8 @@ properly.
     call ──▶ type, dtype, axes, flags ──▶ sizes, conditions ──▶ no overlap ──▶ little work ──▶ entry ──▶ None
                 │                              │                                    └─▶ GIL off ──▶ entry ──▶ GIL on ─┘
                 └──────────────────────────────┴──── any "no" ──▶ the way through Python
+
+Results (``->``) are made here: arrays of zeros by NumPy's C interface, numbers as Python's own.
 """
 
 from __future__ import annotations
@@ -29,8 +31,11 @@ from lem_runtime.runner import LITTLE_WORK, SHORT_WORK
 SLOW, NONE, INCREF, NDARRAY, ENTRY, CTX, FAULT, STATUS, LONG, FLOAT, AS_LONG = range(11)
 # One caller at a time is in the code, or looks at a fault, without the GIL: BUSY says so, and is written under the GIL only.
 # ALONE_CTX: of a call with one worker, CTX: with all, null until there are more.
-BUSY, ALONE_CTX, IS_ALONE, SAVE, RESTORE, WEAKREF, DECREF, DTYPE_0 = range(11, 19)
+BUSY, ALONE_CTX, IS_ALONE, SAVE, RESTORE, WEAKREF, DECREF = range(11, 18)
+# For results.
+ZEROS, FROM_DOUBLE, FROM_LONG, FROM_UNSIGNED, TRUE, FALSE, TUPLE, SET_ITEM, CLEAR, DTYPE_0 = range(18, 28)
 _LARGEST_SIZE: Final = 1 << 31  # of an axis, so that products of two sizes cannot overflow
+_LARGEST_RESULT: Final = 1 << 28  # bytes; whether there is memory for more is asked in Python
 
 
 class NotPlain(Exception):
@@ -41,8 +46,8 @@ def wrapper_text(artifact: Artifact, layouts: Sequence[str], head: int) -> str:
     """Text of the wrapper of an artifact whose arrays have `layouts` ("inner": contiguous last axis). Raises
     :class:`NotPlain`. head: bytes of an object's head."""
     sig = artifact.signature
-    if any(p.effect == "result" or p.struct or p.layout for p in sig.params):
-        raise NotPlain("results are made in Python")
+    if any(p.struct or p.layout for p in sig.params):
+        raise NotPlain("structs and layouts are looked at in Python")
     if "tile.print" in artifact.ir:
         raise NotPlain("it prints")
     if artifact.effort is None:
@@ -70,6 +75,8 @@ class _Wrapper:
         self.n = 0
         self.arrays: list[_Array] = []
         self.objects: list[str] = []  # of the arrays
+        self.results: list[_Array] = []
+        self.made: list[str] = []  # objects of the result arrays
         self.scalars: dict[str, str] = {}  # name -> 64 bits of the block
         self.names: dict[str, str] = {}  # dimensions and integers, for sizes
 
@@ -97,11 +104,14 @@ class _Wrapper:
 
     # -- the function
     def text(self) -> str:
-        params = list(self.sig.params)
+        params = [p for p in self.sig.params if p.effect != "result"]
+        results = [p for p in self.sig.params if p.effect == "result"]  # they stand last
         self.lines += ["define ptr @lem_call(ptr %self, ptr %args, i64 %nargsf, ptr %kwnames) nounwind {", "start:"]
         self.lines.append("  %overflow = alloca i32")
-        n_words = sum(1 + 2 * len(p.shape) if p.shape is not None else 1 for p in params) + len(self.sig.dims)
+        n_words = sum(1 + 2 * len(p.shape or ()) for p in self.sig.params) + len(self.sig.dims)
         self.lines.append(f"  %block = alloca [{max(1, n_words)} x i64], align 16")
+        self.lines += [f"  %shape{n} = alloca [{max(1, len(p.shape or ()))} x i64]" for n, p in enumerate(results)]
+        self.lines += [f"  %cell{n} = alloca i64" for n in range(len(results))]
         self.lines.append(f"  %state.at = getelementptr i8, ptr %self, i64 {self.head + at.METHOD_BYTES + 8}")
         self.lines.append("  %state = load ptr, ptr %state.at")
         n = self.op("and i64 %nargsf, 9223372036854775807")
@@ -120,10 +130,19 @@ class _Wrapper:
         effort = self.amount(self.effort)
         self.need(self.op(f"fcmp olt double {effort}, {SHORT_WORK:.1f}"))
         self.need(self.op(f"icmp eq i64 {self.state(BUSY, 'i64')}, 0"))
-        self.run(params, effort)
+        for p in results:
+            if p.is_array:
+                self.result_sizes(p)
+            elif p.dtype not in ("f32", "f64") and not DTYPES[p.dtype].is_int and p.dtype != "bool":
+                raise NotPlain(f"a result of {p.dtype}")
+        self.run(params, results, effort)
         return "\n".join(self.lines) + "\n"
 
-    def run(self, params: Sequence[Param], effort: str) -> None:
+    def run(self, params: Sequence[Param], results: Sequence[Param], effort: str) -> None:
+        little = self.op(f"fcmp olt double {effort}, {LITTLE_WORK:.1f}")
+        all_ctx = self.state(CTX)
+        self.need(self.op(f"or i1 {little}, {self.op(f'icmp ne ptr {all_ctx}, null')}"))
+        self.make_results(results)
         words: list[str] = []
         arrays = iter(self.arrays)
         for p in params:
@@ -132,18 +151,23 @@ class _Wrapper:
                 words += [self.op(f"ptrtoint ptr {a.data} to i64"), *a.sizes, *a.elements]
             else:
                 words.append(self.scalars[p.name])
+        arrays = iter(self.results)
+        for n, p in enumerate(results):
+            if p.is_array:
+                a = next(arrays)
+                words += [self.op(f"ptrtoint ptr {a.data} to i64"), *a.sizes, *a.elements]
+            else:
+                self.lines.append(f"  store i64 0, ptr %cell{n}")
+                words.append(self.op(f"ptrtoint ptr %cell{n} to i64"))
         words += [self.names[d] for d in self.sig.dims]
         for k, word in enumerate(words):
             place = self.op(f"getelementptr i64, ptr %block, i64 {k}")
             self.lines.append(f"  store i64 {word}, ptr {place}")
         entry = self.state(ENTRY)
-        little = self.op(f"fcmp olt double {effort}, {LITTLE_WORK:.1f}")
-        all_ctx = self.state(CTX)
-        self.need(self.op(f"or i1 {little}, {self.op(f'icmp ne ptr {all_ctx}, null')}"))
         self.lines += [f"  br i1 {little}, label %alone, label %all", "alone:"]
         status_alone = self.op(f"call i32 {entry}(ptr {self.state(ALONE_CTX)}, ptr %block, i64 0, i64 -1)")
         done = self.op(f"icmp eq i32 {status_alone}, 0")
-        self.lines += [f"  br i1 {done}, label %done, label %faulted", "all:"]
+        self.lines += [f"  br i1 {done}, label %{'free' if self.results else 'done'}, label %faulted", "all:"]
         self.set_state(BUSY, "1")
         # NumPy does not resize an array that somebody refers to weakly; other threads might try while the GIL is given up.
         held = [self.op(f"call ptr {self.state(WEAKREF)}(ptr {a}, ptr null)") for a in self.objects]
@@ -155,19 +179,86 @@ class _Wrapper:
         self.lines += [f"  br i1 {done}, label %free, label %faulted", "free:"]
         self.set_state(BUSY, "0")
         self.lines += ["  br label %done", "done:"]
-        none, incref = self.state(NONE), self.state(INCREF)
-        self.lines += [f"  call void {incref}(ptr {none})", f"  ret ptr {none}", "faulted:"]
+        self.lines += [f"  ret ptr {self.answer(results)}", "faulted:"]
         status = self.op(f"phi i32 [ {status_alone}, %alone ], [ {status_all}, %all ]")
         is_alone = self.op("phi i64 [ 1, %alone ], [ 0, %all ]")
         self.set_state(STATUS, self.op(f"sext i32 {status} to i64"))
         self.set_state(IS_ALONE, is_alone)
         self.set_state(BUSY, "1")  # until the fault is read
+        self.lines += [f"  call void {self.state(DECREF)}(ptr {made})" for made in self.made]
         method, call = self.state(FAULT), self.state(SLOW)
         error = self.op(f"call ptr {call}(ptr {method}, ptr %args, i64 {len(params)}, ptr null)")
         self.lines += [f"  ret ptr {error}", "slow:"]
         call = self.state(SLOW)
         answer = self.op(f"call ptr {call}(ptr %self, ptr %args, i64 %nargsf, ptr %kwnames)")
         self.lines += [f"  ret ptr {answer}", "}"]
+
+    # -- results
+    def result_sizes(self, p: Param) -> None:
+        assert p.shape is not None
+        sizes = [self.size(e) for e in p.shape]
+        n_bytes = f"{float(DTYPES[p.dtype].size_bytes)!r}"
+        for n in sizes:
+            self.need(self.op(f"icmp ult i64 {n}, {_LARGEST_SIZE}"))
+            n_bytes = self.op(f"fmul double {n_bytes}, {self.op(f'sitofp i64 {n} to double')}")
+        self.need(self.op(f"fcmp olt double {n_bytes}, {_LARGEST_RESULT:.1f}"))
+        self.results.append(_Array(p, "", sizes, []))
+
+    def make_results(self, results: Sequence[Param]) -> None:
+        """Arrays of zeros; where there is no memory, the way through Python says so. NumPy gives up the GIL for large ones."""
+        if self.results:
+            self.set_state(BUSY, "1")
+        numbers = [n for n, p in enumerate(results) if p.is_array]
+        for k, (n, a) in enumerate(zip(numbers, self.results, strict=True)):
+            for axis, size in enumerate(a.sizes):
+                place = self.op(f"getelementptr i64, ptr %shape{n}, i64 {axis}")
+                self.lines.append(f"  store i64 {size}, ptr {place}")
+            dtype = self.state(DTYPE_0 + len(self.arrays) + k)
+            self.lines.append(f"  call void {self.state(INCREF)}(ptr {dtype})")  # which the next call takes
+            made = self.op(f"call ptr {self.state(ZEROS)}(i32 {len(a.sizes)}, ptr %shape{n}, ptr {dtype}, i32 0)")
+            none = self.op(f"icmp eq ptr {made}, null")
+            self.lines += [f"  br i1 {none}, label %poor{k}, label %rich{k}", f"poor{k}:"]
+            self.lines += [f"  call void {self.state(DECREF)}(ptr {m})" for m in self.made]
+            self.set_state(BUSY, "0")
+            self.lines += [f"  call void {self.state(CLEAR)}()", "  br label %slow", f"rich{k}:"]
+            self.made.append(made)
+            a.data = self.load(made, self.head + at.ARRAY_DATA, "ptr")
+            stride = "1"
+            for size in reversed(a.sizes):
+                a.elements.insert(0, stride)
+                stride = self.op(f"mul i64 {stride}, {size}")
+
+    def answer(self, results: Sequence[Param]) -> str:
+        """What the call gives back: None, an object, or a tuple."""
+        if not results:
+            none = self.state(NONE)
+            self.lines.append(f"  call void {self.state(INCREF)}(ptr {none})")
+            return none
+        made = iter(self.made)
+        objects = [next(made) if p.is_array else self.number(p, f"%cell{n}") for n, p in enumerate(results)]
+        if len(objects) == 1:
+            return objects[0]
+        row = self.op(f"call ptr {self.state(TUPLE)}(i64 {len(objects)})")
+        for n, o in enumerate(objects):
+            self.op(f"call i32 {self.state(SET_ITEM)}(ptr {row}, i64 {n}, ptr {o})")
+        return row
+
+    def number(self, p: Param, cell: str) -> str:
+        """A scalar result as an object of Python."""
+        dtype = DTYPES[p.dtype]
+        if p.dtype == "bool":
+            bit = self.op(f"trunc i8 {self.op(f'load i8, ptr {cell}')} to i1")
+            chosen = self.op(f"select i1 {bit}, ptr {self.state(TRUE)}, ptr {self.state(FALSE)}")
+            self.lines.append(f"  call void {self.state(INCREF)}(ptr {chosen})")
+            return chosen
+        if not dtype.is_int:
+            x = self.op(f"load {'double' if p.dtype == 'f64' else 'float'}, ptr {cell}")
+            x = x if p.dtype == "f64" else self.op(f"fpext float {x} to double")
+            return self.op(f"call ptr {self.state(FROM_DOUBLE)}(double {x})")
+        x = self.op(f"load i{dtype.bits}, ptr {cell}")
+        if dtype.bits < 64:
+            x = self.op(f"{'sext' if dtype.is_signed else 'zext'} i{dtype.bits} {x} to i64")
+        return self.op(f"call ptr {self.state(FROM_LONG if dtype.is_signed else FROM_UNSIGNED)}(i64 {x})")
 
     # -- arguments
     def array(self, p: Param, arg: str) -> None:
