@@ -168,3 +168,30 @@ def test_a_large_result_goes_through_python() -> None:
     with pytest.raises(lem.CallError) as caught:
         zeros(3, N=1 << 50)
     assert caught.value.code == "E0614"
+
+
+@lem.kernel("x: f64[N], a: f64 = 0.5, k: i16 = -3, up: u8 = 200, p: i64 = 0 -> y: f64[N] where k < 5")
+def defaults(x, a, k, up, p):
+    for i in lem.grid(N):
+        y[i] = a * x[i] + f64(k) + f64(up) + x[p]
+
+
+def test_names_and_numbers_left_out() -> None:
+    x = np.arange(5.0)
+    defaults(x)
+    assert is_direct(defaults)
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        ((x,), {}), ((x, 2.0), {}), ((x, 2.0, 4), {}), ((x, 2.0, 4, 7), {}), ((x,), {"k": 2}), ((x,), {"up": 0, "a": 1.0}),
+        ((), {"x": x}), ((), {"k": -32768, "x": x, "a": 0.0}), ((x, 2.0), {"k": 4, "up": 255}), ((x,), {"k": 5}),
+        ((x, 1.0), {"a": 2.0}), ((x,), {"x": x}), ((x,), {"b": 1}), ((), {}), ((), {"a": 1.0}), ((x, 1.0, 1, 1, 1, 1), {}),
+        ((x,), {"k": 40000}), ((x,), {"up": -1}), ((x,), {"a": None}), ((x,), {"p": 9}), ((x, 1.0), {"p": -1}),
+        ((x,), {"N": 5}), ((x,), {"N": 6}), ((x,), {"".join(["u", "p"]): 3}), ((x,), {"like": "numpy"}),
+    ]  # fmt: skip
+    for args, kwargs in calls:
+        found: list[Any] = []
+        for call in (defaults, lambda *a, **k: defaults.engine.call(defaults, a, k)):
+            try:
+                found.append(call(*args, **kwargs))
+            except lem.Error as e:
+                found.append((type(e).__name__, e.code, str(e)))
+        same(*found)

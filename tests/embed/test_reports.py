@@ -24,6 +24,13 @@ def scaled(x: lem.f32) -> lem.f32:
 
 
 @lem.kernel
+def told(x: lem.f32[N]) -> None:
+    for i in lem.grid(N):
+        if i == 0:
+            print("first", x[i])
+
+
+@lem.kernel
 def dense(x: lem.f32[M, K], w: lem.f32[K, N], y: lem.out[lem.f32[M, N]], bias: lem.f32 = 0.0) -> None:
     for i, j in lem.grid(M, N):
         y[i, j] = scaled(bias + sum(x[i, k] * w[k, j] for k in K))
@@ -103,8 +110,10 @@ def test_explain_counts_work_and_shows_code() -> None:
 def test_explain_says_why_calls_go_through_python() -> None:
     total(f4(3))
     report = lem.explain(total)
-    assert not report.is_direct and report.calls == "through Python: results are made in Python"
-    assert "kernel total[N](x: f32[N]) -> s: f32" in str(report)
+    assert report.is_direct and "kernel total[N](x: f32[N]) -> s: f32" in str(report)
+    told(f4(3))
+    report = lem.explain(told)
+    assert not report.is_direct and report.calls == "through Python: it prints"
 
 
 def test_explain_of_what_was_not_called_or_has_no_calls() -> None:
@@ -129,14 +138,15 @@ def test_trace_records_calls() -> None:
     with lem.trace() as t:
         dense(x, w, y)
         s = total(x[0])
-    first, second = t.calls
+        told(x[0])
+    first, second, third = t.calls
     assert s == 4.0 and (y == 10).all()
     assert (first.name, first.arguments) == ("dense", {"x": "f32[8, 4]", "w": "f32[4, 8]", "y": "f32[8, 8]"})
     assert first.flops == 2 * 4 * 64 + 2 * 64 and first.bytes == 4 * (32 + 32 + 64) and first.code == "ready"
-    assert first.is_direct and not second.is_direct and first.elapsed_ns > 0 and first.threads >= 1
+    assert first.is_direct and second.is_direct and not third.is_direct and first.elapsed_ns > 0 and first.threads >= 1
     assert first.gflops == pytest.approx(first.flops / first.elapsed_ns)
     dense(x, w, y)
-    assert len(t.calls) == 2  # over is over
+    assert len(t.calls) == 3  # over is over
 
 
 def test_trace_says_where_code_came_from() -> None:

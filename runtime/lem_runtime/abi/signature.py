@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from lem_runtime.abi import sizes
 from lem_runtime.abi.records import dataclass
@@ -117,7 +118,7 @@ class Condition:
         return sizes.show(self.expr if self.shown is None else self.shown)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what follows from the fields is kept
 class Signature:
     name: str
     kind: str  # "kernel" | "task"
@@ -132,7 +133,7 @@ class Signature:
         """What a caller or compiled code calls `name`: an argument or a field."""
         return next((p for p in (*self.params, *self.arguments) if p.name == name), None)
 
-    @property
+    @cached_property
     def arguments(self) -> tuple[Param, ...]:
         """The parameters as a caller sees them: a struct is one, with the struct's name as its dtype."""
         return arguments_of(self.params)
@@ -141,7 +142,7 @@ class Signature:
         """The fields of a struct argument; none of any other."""
         return tuple(p for p in self.params if p.struct and p.argument == argument)
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Param, ...]:
         """What a caller must hand over: everything but `out` arrays and results."""
         return tuple(p for p in self.arguments if p.effect not in ("out", "result"))

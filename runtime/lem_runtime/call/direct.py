@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -48,7 +49,7 @@ class Direct:
         self._all: native.Call | None = None  # with all workers, who are started for the first call that wants them
         self._fault = self.raise_fault
         self._dtypes = [np.dtype(values.numpy_dtype(p.dtype)) for p in sig.params if p.is_array]
-        words = [0] * (wrapper.DTYPE_0 + len(self._dtypes))
+        words = [0] * wrapper.DTYPE_0
         words[wrapper.SLOW] = known.call_method
         words[wrapper.NONE] = id(None)
         words[wrapper.INCREF] = cpython.address_of(ctypes.pythonapi.Py_IncRef)
@@ -67,7 +68,8 @@ class Direct:
         words[wrapper.FAULT] = id(self._fault)
         words[wrapper.LONG], words[wrapper.FLOAT] = id(int), id(float)
         words[wrapper.AS_LONG] = cpython.address_of(ctypes.pythonapi.PyLong_AsLongLongAndOverflow)
-        words[wrapper.DTYPE_0 :] = [id(d) for d in self._dtypes]
+        self._names = [sys.intern(p.name) for p in sig.params]
+        words[wrapper.DTYPE_0 :] = [*(id(d) for d in self._dtypes), *(id(name) for name in self._names)]
         self._state = (ctypes.c_uint64 * len(words))(*words)
         self._things: weakref.WeakSet[Any] = weakref.WeakSet()
         _all.add(self)
@@ -104,7 +106,7 @@ class Direct:
         params = [p for p in self._artifact.signature.params if p.effect != "result"]
         given = dict(zip((p.name for p in params), args, strict=True))
         arrays = {p.name: given[p.name] for p in params if p.is_array}
-        scalars = {p.name: given[p.name] for p in params if not p.is_array}
+        scalars = {p.name: given[p.name] for p in params if not p.is_array and given[p.name] is not None}  # None: left out
         status = int(self._state[wrapper.STATUS])
         try:
             raise_for(status, self._artifact, call, bind_call(self._artifact, arrays, scalars))

@@ -3,8 +3,8 @@
 Takes a signature and the facts of its code; gives the text of ``lem_call``, which has the interpreter's own calling
 convention (PEP 590). It looks at the arguments where they lie, fills the argument block on its stack and calls the entry. It
 decides nothing: whatever is not plain (another type, strides that the code does not know, arrays that may overlap, a
-condition that does not hold, keywords, work of seconds) goes to the function in Python that says what is wrong or does it
-properly.
+condition that does not hold, names that are no parameters, work of seconds) goes to the function in Python that says what
+is wrong or does it properly.
 
     call ──▶ type, dtype, axes, flags ──▶ sizes, conditions ──▶ no overlap ──▶ little work ──▶ entry ──▶ None
                 │                              │                                    └─▶ GIL off ──▶ entry ──▶ GIL on ─┘
@@ -15,10 +15,12 @@ Results (``->``) are made here: arrays of zeros by NumPy's C interface, numbers 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import field
 from typing import Final
 
+from lem_runtime import values
 from lem_runtime.abi.artifact import Artifact
 from lem_runtime.abi.dtypes import DTYPES
 from lem_runtime.abi.records import dataclass
@@ -27,7 +29,7 @@ from lem_runtime.abi.sizes import Size, names_in
 from lem_runtime.call import cpython as at
 from lem_runtime.runner import LITTLE_WORK, SHORT_WORK
 
-# Words of the state that a callable carries; dtypes of its arrays follow.
+# Words of the state that a callable carries; dtypes of its arrays follow, then the names of its parameters.
 SLOW, NONE, INCREF, NDARRAY, ENTRY, CTX, FAULT, STATUS, LONG, FLOAT, AS_LONG = range(11)
 # One caller at a time is in the code, or looks at a fault, without the GIL: BUSY says so, and is written under the GIL only.
 # ALONE_CTX: of a call with one worker, CTX: with all, null until there are more.
@@ -110,19 +112,23 @@ class _Wrapper:
         self.lines.append("  %overflow = alloca i32")
         n_words = sum(1 + 2 * len(p.shape or ()) for p in self.sig.params) + len(self.sig.dims)
         self.lines.append(f"  %block = alloca [{max(1, n_words)} x i64], align 16")
+        self.lines.append(f"  %given = alloca [{max(1, len(params))} x ptr], align 16")
+        self.lines += [f"  %value{n} = alloca i64" for n in range(len(params))]
         self.lines += [f"  %shape{n} = alloca [{max(1, len(p.shape or ()))} x i64]" for n, p in enumerate(results)]
         self.lines += [f"  %cell{n} = alloca i64" for n in range(len(results))]
         self.lines.append(f"  %state.at = getelementptr i8, ptr %self, i64 {self.head + at.METHOD_BYTES + 8}")
         self.lines.append("  %state = load ptr, ptr %state.at")
-        n = self.op("and i64 %nargsf, 9223372036854775807")
-        self.need(self.op(f"icmp eq i64 {n}, {len(params)}"))
-        self.need(self.op("icmp eq ptr %kwnames, null"))
+        self.sort(len(params))
         for k, p in enumerate(params):
-            arg = self.load("%args", 8 * k, "ptr")
+            arg = self.load("%given", 8 * k, "ptr")
             if p.is_array:
+                self.need(self.op(f"icmp ne ptr {arg}, null"))
                 self.array(p, arg)
-            else:
+            elif p.default is None:
+                self.need(self.op(f"icmp ne ptr {arg}, null"))
                 self.scalar(p, arg)
+            else:
+                self.optional(p, arg, k)
         self.dimensions()
         for condition in self.sig.conditions:
             self.need(self.op(f"icmp ne i64 {self.size(condition.expr)}, 0"))
@@ -137,6 +143,56 @@ class _Wrapper:
                 raise NotPlain(f"a result of {p.dtype}")
         self.run(params, results, effort)
         return "\n".join(self.lines) + "\n"
+
+    def sort(self, n_params: int) -> None:
+        """Arguments by parameter in %given, null where there is none: by position, then by name (names are interned)."""
+        n_arrays = sum(p.is_array for p in self.sig.params)
+        n = self.op("and i64 %nargsf, 9223372036854775807")
+        self.need(self.op(f"icmp ule i64 {n}, {n_params}"))
+        for k in range(n_params):
+            is_given = self.op(f"icmp ugt i64 {n}, {k}")
+            self.lines += [f"  br i1 {is_given}, label %take{k}, label %leave{k}", f"take{k}:"]
+            value = self.load("%args", 8 * k, "ptr")
+            self.lines += [f"  br label %set{k}", f"leave{k}:", f"  br label %set{k}", f"set{k}:"]
+            value = self.op(f"phi ptr [ {value}, %take{k} ], [ null, %leave{k} ]")
+            to = self.op(f"getelementptr i8, ptr %given, i64 {8 * k}")
+            self.lines.append(f"  store ptr {value}, ptr {to}")
+        none = self.op("icmp eq ptr %kwnames, null")
+        names = f"%state.names = getelementptr i8, ptr %state, i64 {8 * (DTYPE_0 + n_arrays)}"
+        self.lines += [f"  {names}", f"  br i1 {none}, label %sorted, label %keywords", "keywords:"]
+        n_names = self.load("%kwnames", self.head)
+        self.lines += ["  br label %name", "name:", "  %j = phi i64 [ 0, %keywords ], [ %j1, %named ]"]
+        more = self.op(f"icmp slt i64 %j, {n_names}")
+        self.lines += [f"  br i1 {more}, label %look, label %sorted", "look:"]
+        items = self.op(f"getelementptr i8, ptr %kwnames, i64 {self.head + 8}")
+        word = self.op(f"load ptr, ptr {self.op(f'getelementptr ptr, ptr {items}, i64 %j')}")
+        at_j = self.op(f"add i64 %j, {n}")
+        value = self.op(f"load ptr, ptr {self.op(f'getelementptr ptr, ptr %args, i64 {at_j}')}")
+        self.lines += ["  br label %find", "find:", "  %k = phi i64 [ 0, %look ], [ %k1, %other ]"]
+        self.lines += [f"  %in = icmp slt i64 %k, {n_params}", "  br i1 %in, label %compare, label %slow", "compare:"]
+        known = self.op(f"load ptr, ptr {self.op('getelementptr ptr, ptr %state.names, i64 %k')}")
+        self.lines += ["  %k1 = add i64 %k, 1", f"  %hit = icmp eq ptr {known}, {word}"]
+        self.lines += ["  br i1 %hit, label %found, label %other", "other:", "  br label %find", "found:"]
+        to = self.op("getelementptr ptr, ptr %given, i64 %k")
+        twice = self.op(f"icmp ne ptr {self.op(f'load ptr, ptr {to}')}, null")
+        self.lines += [f"  br i1 {twice}, label %slow, label %named", "named:", f"  store ptr {value}, ptr {to}"]
+        self.lines += ["  %j1 = add i64 %j, 1", "  br label %name", "sorted:"]
+
+    def optional(self, p: Param, arg: str, k: int) -> None:
+        """A number that may be left out."""
+        assert p.default is not None
+        missing = self.op(f"icmp eq ptr {arg}, null")
+        (default,) = struct.unpack("<q", values.encode(p.default, p.dtype))
+        self.lines += [f"  br i1 {missing}, label %default{k}, label %told{k}", f"told{k}:"]
+        self.scalar(p, arg)
+        self.lines += [f"  store i64 {self.scalars[p.name]}, ptr %value{k}", f"  br label %both{k}"]
+        self.lines += [f"default{k}:", f"  store i64 {default}, ptr %value{k}", f"  br label %both{k}", f"both{k}:"]
+        self.scalars[p.name] = word = self.op(f"load i64, ptr %value{k}")
+        if p.name in self.names:
+            bits, signed = DTYPES[p.dtype].bits, DTYPES[p.dtype].is_signed
+            narrow = word if bits == 64 else self.op(f"trunc i64 {word} to i{bits}")
+            wide = word if bits == 64 else self.op(f"{'sext' if signed else 'zext'} i{bits} {narrow} to i64")
+            self.names[p.name] = wide
 
     def run(self, params: Sequence[Param], results: Sequence[Param], effort: str) -> None:
         little = self.op(f"fcmp olt double {effort}, {LITTLE_WORK:.1f}")
@@ -186,8 +242,14 @@ class _Wrapper:
         self.set_state(IS_ALONE, is_alone)
         self.set_state(BUSY, "1")  # until the fault is read
         self.lines += [f"  call void {self.state(DECREF)}(ptr {made})" for made in self.made]
+        none = self.state(NONE)
+        for k in range(len(params)):
+            place = self.op(f"getelementptr ptr, ptr %given, i64 {k}")
+            value = self.op(f"load ptr, ptr {place}")
+            shown = self.op(f"select i1 {self.op(f'icmp eq ptr {value}, null')}, ptr {none}, ptr {value}")
+            self.lines.append(f"  store ptr {shown}, ptr {place}")
         method, call = self.state(FAULT), self.state(SLOW)
-        error = self.op(f"call ptr {call}(ptr {method}, ptr %args, i64 {len(params)}, ptr null)")
+        error = self.op(f"call ptr {call}(ptr {method}, ptr %given, i64 {len(params)}, ptr null)")
         self.lines += [f"  ret ptr {error}", "slow:"]
         call = self.state(SLOW)
         answer = self.op(f"call ptr {call}(ptr %self, ptr %args, i64 %nargsf, ptr %kwnames)")
@@ -205,7 +267,7 @@ class _Wrapper:
         self.results.append(_Array(p, "", sizes, []))
 
     def make_results(self, results: Sequence[Param]) -> None:
-        """Arrays of zeros; where there is no memory, the way through Python says so. NumPy gives up the GIL for large ones."""
+        """Arrays of zeros (NumPy gives up the GIL for large ones). Without memory, the way through Python says so."""
         if self.results:
             self.set_state(BUSY, "1")
         numbers = [n for n, p in enumerate(results) if p.is_array]
