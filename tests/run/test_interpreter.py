@@ -176,7 +176,8 @@ def test_results_that_depend_on_blocks_are_found() -> None:
 
 
 def test_every_op_has_a_meaning() -> None:
-    assert set(MEANINGS) == set(OPS.values())
+    # Stepping through a body adds an op of its own, which no text has.
+    assert {o for o in MEANINGS if o.__module__.startswith("lem.ir.")} == set(OPS.values())
 
 
 def test_mandelbrot_stops_element_by_element() -> None:
