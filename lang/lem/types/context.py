@@ -165,6 +165,8 @@ class Ctx:
     expects_fault: the call at hand shall fail when it runs: what certainly fails is no mistake.
     mask:    value axes that the conditions around depend on.
     blocks:  axes of the `tiles` loops around, outermost first.
+    turns:   of each `range` statement, by what facts its first turn is told: that its variable has its first value.
+             None where its bounds are known only when it runs.
     claims, elements: what ``unique`` says, by the symbol of the element it was said of, and these symbols by their loads.
     tested:  for claims about what the function never changes, the flag that says that they hold.
     """
@@ -181,6 +183,7 @@ class Ctx:
     flow: Flow = field(default_factory=Flow)
     grid: Grid | None = None
     loops: tuple[ast.Stmt, ...] = ()
+    turns: dict[ast.Stmt, tuple[Lin, ...] | None] = field(default_factory=dict)
     branches: int = 0
     axes: frozenset[typed.ValueAxis] = frozenset()
     mask: frozenset[typed.ValueAxis] = frozenset()

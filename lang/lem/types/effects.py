@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0327, E0404, E0408, E0410
 from lem.source import Span
+from lem.syntax import ast
 from lem.types import typed
 from lem.types.context import Ctx, Touch, place_of
 from lem.types.races import Access, SubForm, covers_whole_array
@@ -23,33 +24,42 @@ def check_results(ctx: Ctx, diags: Diagnostics, arrays: Sequence[typed.ArrayVar]
     for var in arrays:
         touches = ctx.touches.get(var, [])
         if var.effect == "out":
-            _check_out(diags, var, touches)
+            _check_out(ctx, diags, var, touches)
         elif var.effect == "result" and var.shape and not touches:
             diags.error(E0408, var.span, f"`{var.name}` is never written", help=f"store its elements: `{var.name}[i] = ...`")
         elif var.effect == "result" and not var.shape:
             _check_scalar_result(ctx, diags, var)
 
 
-def _check_out(diags: Diagnostics, var: typed.ArrayVar, touches: Sequence[Touch]) -> None:
+def _check_out(ctx: Ctx, diags: Diagnostics, var: typed.ArrayVar, touches: Sequence[Touch]) -> None:
     if not any(t.kind == "write" for t in touches):
         diags.error(
             E0410, var.span, f"`{var.name}` is `out`, and nothing is stored into it",
             help="store into it, or drop the `out`",
         )  # fmt: skip
         return
-    if touches[0].kind == "read" and not _may_follow_write(touches):
+    if touches[0].kind == "read" and not _may_follow_write(ctx, touches):
         diags.error(
             E0404, touches[0].span, f"`{var.name}` is `out`, and nothing was written to it yet",
             also=[(var.span, f"`{var.name}` is declared here")], help=f"declare it `{var.name}: inout ...`",
         )  # fmt: skip
 
 
-def _may_follow_write(touches: Sequence[Touch]) -> bool:
-    """Whether the first read in the text can come after a write when it runs: guarded, in a loop that also writes."""
+def _may_follow_write(ctx: Ctx, touches: Sequence[Touch]) -> bool:
+    """Whether the first read in the text can come after a write when it runs: in a loop that also writes, it is guarded,
+    or the loop's first turn does not come to it."""
     first = touches[0]
-    return first.is_guarded and any(
-        t.kind == "write" and any(loop in t.loops for loop in first.loops) for t in touches
-    )
+    shared = [loop for loop in first.loops if any(loop in t.loops for t in touches if t.kind == "write")]
+    return any(first.is_guarded or _may_skip_first_turn(ctx, first, loop) for loop in shared)
+
+
+def _may_skip_first_turn(ctx: Ctx, read: Touch, loop: ast.Stmt) -> bool:
+    """Whether loops inside of this one may be empty in its first turn."""
+    inner = read.loops[read.loops.index(loop) + 1 :]
+    if any(ctx.turns.get(each, ()) is None for each in inner):
+        return True
+    start = ctx.turns.get(loop)
+    return start is not None and read.access.ctx.assume(*start).is_impossible()
 
 
 def _check_scalar_result(ctx: Ctx, diags: Diagnostics, var: typed.ArrayVar) -> None:

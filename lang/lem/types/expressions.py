@@ -275,10 +275,14 @@ def _is_positive(e: typed.Expr) -> bool:
 
 
 def _refuse_whole(ctx: Ctx, node: ast.Name, array: Array) -> None:
-    if ctx.in_sequence and ctx.grid is None and array.var.shape:
-        help = f"for all of them write `{node.id}[{', '.join(':' for _ in array.var.shape)}]`"
+    shape = array.var.shape
+    whole, one = f"{node.id}[{', '.join(':' for _ in shape)}]", f"{node.id}[{some_indices(ctx, array)}]"
+    if ctx.in_sequence and ctx.grid is None and shape:
+        help = f"for all of them write `{whole}`"
+    elif array.var.kind == "local" and all(isinstance(size, str) for size in shape) and len(set(shape)) == len(shape):
+        help = f"write `{whole}` for all of its elements, `{one}` for one"
     else:
-        help = f"write its element: `{node.id}[{some_indices(ctx, array)}]`"
+        help = f"write its element: `{one}`"
     ctx.diags.error(E0315, node.span, f"`{node.id}` is a whole array, and a value of one element is needed", help=help)
 
 

@@ -10,7 +10,7 @@ from lem.syntax import ast
 from lem.types import carried, claims, domains, expressions, flow, integers, subscripts, typed
 from lem.types.context import Ctx, Flow, Grid
 from lem.types.convert import const, is_error
-from lem.types.linear import Lin
+from lem.types.linear import Lin, equal
 from lem.types.races import Access, Conflict, find_conflicts
 from lem.types.scope import Dim, Index
 from lem.types.targets import named_targets
@@ -77,11 +77,18 @@ def _check_range(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt
         index = domains.bind(ctx, target, "loop", made)
         if index is None:
             domains.poison(ctx, target)
+        else:
+            ctx.turns[node] = equal(index.value, made.lo) if _is_known(made) else None
         body, breaks = _body(ctx, node, node.body)
     ctx.facts = outer
     flow.forget(ctx, changed)
     ctx.flow = _after_range(ctx, made, before, breaks)
     return [] if index is None else [typed.ForRange(node.span, index.var, made.domain, body)]
+
+
+def _is_known(made: domains.Range) -> bool:
+    """Whether its bounds follow from sizes, scalars and other loops alone."""
+    return all(s.kind != "fresh" for bound in (made.lo, made.hi) for s, _ in bound.terms)
 
 
 def _plain(ctx: Ctx, call: ast.Call, made: domains.Range) -> bool:

@@ -77,10 +77,11 @@ def arithmetic(a: DType, b: DType) -> DType | None:
 
 def accepts_store(dst: DType, src: DType) -> bool:
     """Whether a value of `src` may be stored into `dst` without a written conversion: exact widening, or the one
-    rounding of a store into a narrow float."""
+    rounding of a store into a narrow float (LANGUAGE 24), of any float."""
     if holds(dst, src):
         return True
-    return dst.is_float and compute_type(dst) != dst and holds(compute_type(dst), src)
+    is_narrow = dst.is_float and compute_type(dst) != dst
+    return is_narrow and (src.is_float or holds(compute_type(dst), src))
 
 
 def fits(value: int | float, t: DType) -> bool:
