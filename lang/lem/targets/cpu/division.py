@@ -3,6 +3,10 @@
 ``x % y`` is exact (it has the divisor's sign, as in Python); ``x // y`` is made from it as NumPy does. The remainder is
 found by subtracting multiples n * (y * 2^k) with n below 2^23 (2^52 for f64): each step is one FMA without rounding, and
 where n is one too large the next line takes it back. A quotient beyond the range of the type is scaled by exponents.
+
+Without FMA n stays below 2^12 (2^26): then its products with both halves of y * 2^k are exact, and so are the differences
+(the first one leaves a multiple of a last place, the second one less than y * 2^k). There n is never rounded up, because a
+product beyond the largest number would be infinite.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ def division_text(name: str, kind: str, vt: VType, intrinsics: set[str], has_fma
     t, b, s = llvm_type(vt), llvm_type(vt.of(TRUTH.dtype)), suffix(vt)
     single = vt.dtype == F32
     i = llvm_type(vt.of(I32 if single else I64))
-    mantissa, bias, step = (23, 127, 22) if single else (52, 1023, 51)
+    mantissa, bias, step = (23, 127, 22 if has_fma else 11) if single else (52, 1023, 51 if has_fma else 25)
     scalar, whole = ("float", "i32") if single else ("double", "i64")
 
     def num(v: str) -> str:
@@ -35,11 +39,22 @@ def division_text(name: str, kind: str, vt: VType, intrinsics: set[str], has_fma
         any_ = f"%lanes = bitcast {b} %active to i{vt.lanes}\n  %go = icmp ne i{vt.lanes} %lanes, 0"
     whole_from = f"{float(1 << mantissa):.1f}"  # floats from here on are whole numbers
     inf, nan, big = "0x7FF0000000000000", "0x7FF8000000000000", f"{float(1 << step):.1f}"
-    less = (
-        f"%rest = call {t} @llvm.fma.{s}({t} %minus, {t} %scaled, {t} %r)"
-        if has_fma
-        else f"%part = fmul {t} %minus, %scaled\n  %rest = fadd {t} %part, %r"
-    )
+    if has_fma:
+        less = f"""%minus = fneg {t} %n
+  %rest = call {t} @llvm.fma.{s}({t} %minus, {t} %scaled, {t} %r)"""
+    else:
+        upper = int_(-(1 << (12 if single else 27)))  # of 24 (53) bits the first 12 (26)
+        less = f"""%is_up = fcmp ogt {t} %n, %quotient
+  %n.less = fsub {t} %n, {num("1.0")}
+  %n.down = select {b} %is_up, {t} %n.less, {t} %n
+  %scaled.bits = bitcast {t} %scaled to {i}
+  %high.bits = and {i} %scaled.bits, {upper}
+  %high = bitcast {i} %high.bits to {t}
+  %low = fsub {t} %scaled, %high
+  %by.high = fmul {t} %n.down, %high
+  %first = fsub {t} %r, %by.high
+  %by.low = fmul {t} %n.down, %low
+  %rest = fsub {t} %first, %by.low"""
     return f"""define internal {t} {name}({t} %x, {t} %y) nounwind noinline {{
 start:
   %a = call {t} @llvm.fabs.{s}({t} %x)
@@ -86,7 +101,6 @@ next:
   %quotient = fdiv {t} %r, %scaled
   %n.up = fadd {t} %quotient, {num(whole_from)}
   %n = fsub {t} %n.up, {num(whole_from)}
-  %minus = fneg {t} %n
   {less}
   %below = fcmp olt {t} %rest, {num("0.0")}
   %again = fadd {t} %rest, %scaled
