@@ -58,11 +58,16 @@ if TYPE_CHECKING:
     from lem.embed.function import fn as fn
     from lem.embed.function import kernel as kernel
     from lem.embed.function import task as task
+    from lem.embed.function import test as test
     from lem.embed.interpret import interpret as interpret
     from lem.embed.module import load as load
     from lem.embed.notebook import load_ipython_extension as load_ipython_extension
     from lem.embed.notebook import unload_ipython_extension as unload_ipython_extension
     from lem.embed.report import explain as explain
+    from lem.embed.structs import aos as aos
+    from lem.embed.structs import array as array
+    from lem.embed.structs import soa as soa
+    from lem.embed.structs import struct as struct
     from lem.embed.trace import trace as trace
 
 __version__ = "0.1.0"
@@ -74,9 +79,10 @@ _HOME = {
     ),
     "ahead": "compile",
     "errors": "Error CompileError CallError Fault",
-    "function": "Function kernel task fn",
+    "function": "Function kernel task fn test",
     "interpret": "interpret",
     "report": "explain",
+    "structs": "struct array soa aos",
     "trace": "trace",
     "module": "load",
     "notebook": "load_ipython_extension unload_ipython_extension",

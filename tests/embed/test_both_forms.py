@@ -6,7 +6,6 @@ Both are called with the same made-up arguments and have to give the same bits, 
 from __future__ import annotations
 
 import importlib.util
-import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,18 +20,11 @@ from tests.support.doors import python_of
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.lem"))
 SIZES = ((7, 5, 9, 3, 8, 6), (16,) * 6, (64, 16, 3, 4, 4, 4))
-# What has no form under a decorator yet: structs of a Python module.
-STRUCTS = {"nbody", "wave"}
-
-
-def without_tests(text: str) -> str:
-    """Tests are run by ``lem test``: they are no part of what Python calls."""
-    return re.sub(r"^test \"[^\n]*\n(?:[ \t]+[^\n]*\n|\n)*", "", text, flags=re.MULTILINE)
 
 
 def decorated(path: Path, folder: Path) -> ModuleType:
     """The example as a module of Python."""
-    made, problems = python_of(without_tests(path.read_text(encoding="utf-8")))
+    made, problems = python_of(path.read_text(encoding="utf-8"))
     assert made is not None, problems
     file = folder / f"{path.stem}.py"
     file.write_text(made, encoding="utf-8")
@@ -71,8 +63,6 @@ def arguments(signature: Any, sizes: tuple[int, ...], largest: int) -> Any:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_an_example_is_the_same_program_in_python(path: Path, tmp_path: Path) -> None:
-    if path.stem in STRUCTS:
-        pytest.skip("structs are not read from a Python module yet")
     written, turned = lem.load(path), decorated(path, tmp_path)
     kernels = [f for f in vars(written).values() if isinstance(f, lem.Function) and f.kind != "fn"]
     assert kernels
@@ -85,4 +75,7 @@ def test_an_example_is_the_same_program_in_python(path: Path, tmp_path: Path) ->
             if made is not None:
                 assert outcome(kernel, made) == outcome(other, made), kernel.__name__
                 n_run += 1
+    for test in vars(turned).values():
+        if isinstance(test, lem.Function) and test.kind == "test":
+            test()
     assert n_run, "no made-up arguments suit it"

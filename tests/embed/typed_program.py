@@ -33,6 +33,35 @@ def interior(x: lem.f32[Rows], y: lem.inout[lem.f32[Rows]], scale: float = 0.5) 
         y[i] = x[i - 1] + lem.f32(scale) * s if s > 0.0 else lem.where(x[i] > 1.0, x[i], -x[i])
 
 
+@lem.struct
+class Place:
+    x: lem.f64
+    y: lem.f64
+
+
+@lem.struct
+class Body:
+    at: Place
+    mass: lem.f64
+
+
+@lem.fn
+def moved(p: Place, dx: lem.f64) -> Place:
+    return Place(p.x + dx, y=2.0 * p.y)
+
+
+@lem.kernel
+def move(b: lem.array[Body, N], c: lem.out[lem.soa[Body, N]], dx: lem.f64) -> None:
+    for i in lem.grid(N):
+        c[i] = Body(moved(b[i].at, dx), b[i].mass)
+
+
+@lem.test("places add up")
+def test_moved() -> None:
+    p = Place(1.0, 2.0)
+    assert moved(p, 0.5).x == 1.5
+
+
 @lem.kernel("a: f32[2 * M], c: out f32[M]")
 def pairs(a: lem.f32[M], c: lem.out[lem.f32[M]]) -> None:
     for i in lem.grid(M):

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from lem import pipeline
-from lem.cli import testing
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.text import render_all
+from lem.embed import testing
 from lem.source import SourceFile
 from tests.support.programs import check_error
 from tests.support.run import TARGETS

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from lem import pipeline
-from lem.cli import testing
 from lem.diagnostics.text import render_all
+from lem.embed import testing
 from tests.support.run import program, run_kernel
 
 Array = np.ndarray[Any, Any]

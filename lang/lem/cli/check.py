@@ -44,6 +44,9 @@ def lem_files(arguments: Sequence[str]) -> list[str]:
     """The .lem files that arguments name; folders stand for all below them. Stops when one names nothing."""
     found: list[str] = []
     for a in arguments:
+        if a.endswith(".py"):
+            help = "run its `@lem.test` functions with pytest; `lem fmt --to lem` makes a .lem file of it"
+            output.fail("E0620", f"`{a}` is a module of Python, and this takes .lem files", help=help)
         if not os.path.isdir(a):
             found.append(a)
             continue

@@ -7,13 +7,14 @@ import sys
 import time
 
 from lem import pipeline, texts
-from lem.cli import output, testing
+from lem.cli import output
 from lem.cli.check import lem_files
 from lem.cli.codes import Exit
 from lem.cli.report import duration
 from lem.cli.session import offer_compiler
 from lem.diagnostics import Diagnostic, Diagnostics
 from lem.diagnostics.as_json import to_json
+from lem.embed import testing
 from lem_runtime.abi.records import dataclass
 
 

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from lem import ir, pipeline
-from lem.cli.output import span_of
 from lem.cli.tried import Trial
-from lem.diagnostics import CODES, Diagnostic
-from lem.ir import interpreter, ops, queries
+from lem.embed.block_trials import depends_on_blocks
+from lem.ir import interpreter, ops
 from lem.ir.interpreter import formats
 from lem_runtime import numpy_dtype
 from lem_runtime.abi import signature as sig
@@ -25,17 +24,6 @@ from lem_runtime.abi.dtypes import DTYPES
 _SIZES = ((7, 5, 9, 3, 8, 6), (6,) * 6, (16,) * 6, (1, 2, 1, 3, 2, 1))  # of the dimensions, in their order
 _LARGEST_INTS = (4, 1)  # of made-up integers, exclusive: they may be indices
 _SCALARS: Mapping[str, Any] = {"bool": True, "int": 2, "float": 0.75}
-_MOST_NUMBERS = 100_000  # in the arrays of a real call that is tried again in other blocks
-
-
-def depends_on_blocks(
-    program: pipeline.Program, name: str, arrays: Mapping[str, Any], scalars: Mapping[str, Any], dims: Mapping[str, int]
-) -> Diagnostic | None:
-    """What is wrong with a call of kernel `name` when its `tiles` loops are cut in other ways. Large calls are let be."""
-    if not queries.has_tiles(program.ir, name) or sum(a.size for a in arrays.values()) > _MOST_NUMBERS:
-        return None
-    found = interpreter.block_dependence(program.ir, name, arrays, scalars, dims)
-    return _problem(program, name, found[0]) if found else None
 
 
 def run_trial(program: pipeline.Program, name: str, shown: str) -> Trial:
@@ -94,13 +82,3 @@ def _array(rng: np.random.Generator, dtype: str, shape: tuple[int, ...], largest
     if t.is_float:
         return formats.cast(rng.standard_normal(shape), DTYPES["f64"], t)
     return rng.integers(0, 2 if t.is_bool else largest, shape).astype(numpy_dtype(dtype))
-
-
-def _problem(program: pipeline.Program, name: str, found: interpreter.BlockDependence) -> Diagnostic:
-    functions = program.ir.closure(name).functions.values()
-    loop = next(o for f in functions for o in ir.walk_ops(f.body) if isinstance(o, ops.Tiles))
-    cut = "as one block" if found.size == 0 else f"in blocks of {found.size}"
-    label = f"`{name}` run with this cut {cut}: `{found.array}` differs by {found.error:.2g} of its greatest element"
-    span = span_of(loop.loc, list(program.files)) or program.typed.functions[name].span
-    help = "combine what is carried with values reduced over the whole block, in the same way as inside of the block"
-    return Diagnostic(CODES["E0326"], span, label, (), (), (help,))

@@ -7,13 +7,14 @@ that the module needs beside it. Names of parameters and locals are the body's o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, fields
 from types import ModuleType
 from typing import Any
 
 from lem.embed import annotations as an
 from lem.embed.function import Function
+from lem.embed.structs import StructType
 from lem.source import Span
 from lem.syntax import ast
 from lem_runtime.abi.records import dataclass
@@ -24,15 +25,15 @@ class Captured:
     """What a body uses from around it, in the order of first use."""
 
     functions: dict[str, Function] = field(default_factory=dict)
+    structs: dict[str, StructType] = field(default_factory=dict)
     constants: dict[str, tuple[int | float | bool, Span]] = field(default_factory=dict)
     dims: dict[str, Span] = field(default_factory=dict)
     others: dict[Span, str] = field(default_factory=dict)  # what is there and cannot be used, by the place that names it
 
 
-def capture(body: tuple[ast.Stmt, ...], params: set[str], around: Mapping[str, Any]) -> Captured:
-    """Rewrite `body` in place; gives what it uses. params: names that its head binds."""
+def capture(body: tuple[ast.Stmt, ...], params: set[str], around: Mapping[str, Any], out: Captured) -> None:
+    """Rewrite `body` in place; adds what it uses to `out`. params: names that its head binds."""
     own = params | set(_assigned(body))
-    out = Captured()
     known = {name: thing for name, thing in around.items() if name not in own}
     members: dict[str, Any] = {}
     for stmt in body:
@@ -41,10 +42,9 @@ def capture(body: tuple[ast.Stmt, ...], params: set[str], around: Mapping[str, A
     for stmt in body:
         for node in ast.walk(stmt):
             if isinstance(node, ast.TypeExpr):
-                _retype(node, around)
+                _retype(out, node, around)
             elif isinstance(node, ast.Name) and (node.id in known or node.id in members):
                 _note(out, node, members[node.id] if node.id in members else known[node.id])
-    return out
 
 
 def _assigned(body: tuple[ast.Stmt, ...]) -> Iterator[str]:
@@ -83,7 +83,7 @@ def _plain(node: ast.Attribute, known: Mapping[str, Any], members: dict[str, Any
     if _is_namespace(root):
         return ast.Name(node.span, node.name.rstrip("_") if node.name == "bool_" else node.name)
     thing = getattr(root, node.name, None)
-    if not isinstance(thing, (Function, bool, int, float)):
+    if not isinstance(thing, (Function, StructType, bool, int, float)):
         if thing is not None:
             out.others[node.value.span] = _unusable(node.span.text, thing)
         return node
@@ -109,19 +109,35 @@ def _is_namespace(thing: Any) -> bool:
     return thing is math or (isinstance(thing, ModuleType) and thing.__name__ == "lem")
 
 
-def _retype(node: ast.TypeExpr, around: Mapping[str, Any]) -> None:
-    """``acc: lem.f32[D]`` in a body."""
-    root, dot, rest = node.name.partition(".")
-    if dot and _is_namespace(around.get(root)):
-        node.name = rest
-    elif root in around and around[root] in an.DTYPES:
-        node.name = an.DTYPES[around[root]]
+def capture_types(nodes: Iterable[ast.Node], around: Mapping[str, Any], out: Captured) -> None:
+    """The types of a head, as those of a body."""
+    for outer in nodes:
+        for node in ast.walk(outer):
+            if isinstance(node, ast.TypeExpr):
+                _retype(out, node, around)
+
+
+def _retype(out: Captured, node: ast.TypeExpr, around: Mapping[str, Any]) -> None:
+    """``acc: lem.f32[D]``, ``s: State[D]`` in a body or a head: rewritten, and noted where it is a struct."""
+    root, *members = node.name.split(".")
+    if members and _is_namespace(around.get(root)):
+        node.name = ".".join(members)
+        return
+    thing = around.get(root)
+    for name in members:
+        thing = getattr(thing, name, None) if isinstance(thing, ModuleType) else None
+    if isinstance(thing, StructType):
+        out.structs.setdefault(node.name, thing)
+    elif isinstance(thing, type) and thing in an.DTYPES:
+        node.name = an.DTYPES[thing]
 
 
 # ---------------------------------------------------------------- what a name stands for
 def _note(out: Captured, node: ast.Name, thing: Any) -> None:
     if isinstance(thing, type) and issubclass(thing, an.Dim):
         out.dims.setdefault(node.id, node.span)
+    elif isinstance(thing, StructType):
+        out.structs.setdefault(node.id, thing)
     elif isinstance(thing, Function):
         out.functions.setdefault(node.id, thing)
     elif isinstance(thing, type) and thing in an.DTYPES:
@@ -137,4 +153,5 @@ def _note(out: Captured, node: ast.Name, thing: Any) -> None:
 def _unusable(name: str, thing: Any) -> str:
     """Help for who uses something of Python that a body cannot have."""
     what = "a function of Python" if callable(thing) else f"of Python's type {type(thing).__name__}"
-    return f"`{name}` is {what}: a body captures numbers, dimensions, and functions under @lem.kernel, @lem.task or @lem.fn"
+    can = "numbers, dimensions, structs, and functions under @lem.kernel, @lem.task or @lem.fn"
+    return f"`{name}` is {what}: a body captures {can}"

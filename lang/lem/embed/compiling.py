@@ -36,6 +36,8 @@ class Compiler:
         generic = self.program.typed.generics.get(self._name)
         if generic is not None:
             return generic.signature, tuple(name for name, _ in generic.params)
+        if self._name not in self.program.typed.functions and self.program.typed.tests:
+            return self.program.typed.tests[0].signature, ()
         return self.program.typed.functions[self._name].signature, ()
 
     def compile(self, facts: Facts) -> Artifact:

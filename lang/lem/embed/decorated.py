@@ -7,16 +7,22 @@ annotations mean. It must change whenever the program would.
 from __future__ import annotations
 
 import linecache
+import re
 from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING
 
 from lem import texts
+from lem.embed import records
 from lem.embed.around import surroundings
 from lem.embed.function import Decorated, Function
+from lem.embed.structs import StructType
 
 if TYPE_CHECKING:
     from lem.embed.compiling import Compiler
+
+
+_WORD = re.compile(r"[^\W\d]\w*")
 
 
 class DecoratedSource:
@@ -49,6 +55,7 @@ def _parts(d: Decorated, seen: set[FunctionType]) -> Iterator[str | None]:
     yield "".join(lines[code.co_firstlineno - 1 : last]) if lines else None
     yield from (code.co_filename, str(code.co_firstlineno), d.kind, d.signature or "", repr(function.__annotations__))
     around = surroundings(function)
+    yield from _structs(d, "".join(lines[code.co_firstlineno - 1 : last]), around)
     for name in sorted(_names(code)):
         yield name
         yield from _thing(around.get(name), seen)
@@ -56,6 +63,24 @@ def _parts(d: Decorated, seen: set[FunctionType]) -> Iterator[str | None]:
         for name in sorted(_names(code) & set(vars(module))):
             yield name
             yield from _thing(vars(module)[name], seen)
+
+
+def _structs(d: Decorated, text: str, around: Mapping[str, object]) -> Iterator[str | None]:
+    """The structs that a function names: also in its annotations and in types that are text."""
+    written = f"{text} {d.signature or ''} {d.function.__annotations__}"
+    for name in sorted(set(_WORD.findall(written))):
+        thing = around.get(name)
+        inner = vars(thing).values() if isinstance(thing, ModuleType) and thing.__name__ not in ("lem", "math") else ()
+        for struct in (thing, *inner):
+            if isinstance(struct, StructType):
+                yield f"{name} {struct.__name__} {_described(struct)}"
+
+
+def _described(struct: StructType) -> str:
+    try:
+        return repr(list(records.leaves_of(struct)))
+    except (NameError, TypeError, AttributeError):
+        return ""  # no program, which is said where it is read
 
 
 def _thing(thing: object, seen: set[FunctionType]) -> Iterator[str | None]:

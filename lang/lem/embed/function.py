@@ -24,7 +24,7 @@ class Decorated:
 
 
 class _Methods:
-    """A kernel, task or fn of lem, written in Python. Kernels and tasks can be called."""
+    """A kernel, task, fn or test of lem, written in Python. All but fns can be called."""
 
     kind: str
     decorated: Decorated | None = None  # where it comes from a function of Python
@@ -74,6 +74,8 @@ class _Methods:
         made = "not compiled yet" if not n else f"{n} specialisation{'s' if n > 1 else ''}"
         if self.kind == "fn":
             made = "inlined where kernels call it"
+        if self.kind == "test":
+            made = "call it to run it"
         return f"<lem {self.kind} {self.__name__}: {made}>"
 
     def _repr_html_(self) -> str:
@@ -109,6 +111,10 @@ def _decorated(function: Any, kind: str, signature: str | None) -> Function:
     decorated = Decorated(function, kind, signature)
 
     def make() -> Engine:
+        if kind == "test":
+            from lem.embed import test_engine
+
+            return test_engine.TestEngine(function.__name__, kind, text.DecoratedSource(decorated))
         return engine.Engine(function.__name__, kind, text.DecoratedSource(decorated))
 
     made = Function(function.__name__, kind, make)
@@ -142,3 +148,16 @@ def fn(what: str | None = None, /) -> _Decorator: ...
 def fn(what: Callable[..., Any] | str | None = None, /) -> Any:
     """``@lem.fn``: the body of the function is code for one element, called from kernels."""
     return _decorate("fn", what)
+
+
+@overload
+def test(what: Callable[..., Any], /) -> Function: ...
+@overload
+def test(what: str | None = None, /) -> _Decorator: ...
+def test(what: Callable[..., Any] | str | None = None, /) -> Any:
+    """``@lem.test("what it shows")``: the body is a test block. A call runs it and raises :class:`lem.Fault` where a check
+    does not hold; pytest finds it by its name."""
+    return _decorate("test", what)
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # pytest: this is no test itself

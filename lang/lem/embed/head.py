@@ -15,7 +15,8 @@ from typing import Annotated, Any, get_args, get_origin
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0104, E0305
 from lem.embed import annotations as an
-from lem.embed.text import Written
+from lem.embed import structs
+from lem.embed.text import File, Written
 from lem.source import SourceFile, Span
 from lem.syntax import ast, parse, parse_range
 from lem_runtime.abi.records import dataclass
@@ -74,51 +75,12 @@ def _dims_of(fn: ast.Function) -> Iterator[ast.GenericParam]:
 
 
 # ---------------------------------------------------------------- as annotations
-class _Reader:
-    def __init__(self, written: Written, meaning: Meaning, diags: Diagnostics) -> None:
-        self.written, self.meaning, self.diags = written, meaning, diags
+class TypeReader:
+    """Reads types where Python's annotations stand. `dims`: names in sizes."""
+
+    def __init__(self, file: File, meaning: Meaning, diags: Diagnostics) -> None:
+        self.file, self.meaning, self.diags = file, meaning, diags
         self.dims: dict[str, Span] = {}
-
-    def params(self) -> Iterator[ast.Param]:
-        args = self.written.node.args
-        for odd in (args.vararg, args.kwarg, *args.posonlyargs):
-            if odd is not None:
-                self.diags.error(E0104, self.written.span(odd), "a parameter of lem has a name and one value")
-        plain = [*args.args, *args.kwonlyargs]
-        defaults: list[python.expr | None] = [None] * (len(args.args) - len(args.defaults))
-        for arg, default in zip(plain, [*defaults, *args.defaults, *args.kw_defaults], strict=True):
-            yield self.param(arg, default)
-
-    def param(self, arg: python.arg, default: python.expr | None) -> ast.Param:
-        span = self.written.span(arg)
-        name = ast.Name(Span(span.source, span.start, span.start + len(arg.arg)), arg.arg)
-        effect, op, ty = self.effect(arg.annotation) if arg.annotation is not None else ("", "", None)
-        value = None if default is None else self.expr(default)
-        return ast.Param(span, name, effect, op, ty, value)
-
-    def results(self, kind: str) -> Iterator[ast.Result]:
-        node = self.written.node.returns
-        node = self.unquoted(node) if node is not None else None
-        if node is None or (isinstance(node, python.Constant) and node.value is None):
-            return
-        several = isinstance(node, python.Subscript) and self.named(node.value) is tuple
-        for part in _parts(node) if several and isinstance(node, python.Subscript) else [node]:
-            yield self.result(part, kind)
-
-    def result(self, node: python.expr, kind: str) -> ast.Result:
-        span = self.written.span(node)
-        if isinstance(node, python.Subscript) and self.named(node.value) is Annotated and len(_parts(node)) == 2:
-            inner, name = _parts(node)
-            if isinstance(name, python.Constant) and isinstance(name.value, str):
-                place = self.written.span(name)
-                return ast.Result(span, ast.Name(place, name.value), self.type(inner))
-        if kind != "fn":
-            self.diags.error(
-                E0305, span, "a result has a name, which the body assigns to",
-                help=f'write `Annotated[{span.text}, "y"]`',
-            )  # fmt: skip
-            return ast.Result(span, ast.Name(span, "result"), self.type(node))
-        return ast.Result(span, None, self.type(node))
 
     def effect(self, node: python.expr) -> tuple[str, str, ast.TypeExpr]:
         """``lem.out[T]`` as (effect, operator of a reduce, T)."""
@@ -131,19 +93,33 @@ class _Reader:
         return "", "", self.type(node)
 
     def type(self, node: python.expr) -> ast.TypeExpr:
-        """``lem.f32`` or ``lem.f32[M, N]``."""
+        """``lem.f32``, ``lem.f32[M, N]``, ``Body[N].aos`` or ``lem.aos[Body, N]``."""
         node = self.unquoted(node)
-        span = self.written.span(node)
+        span = self.file.span(node)
+        suffixes: tuple[ast.TypeSuffix, ...] = ()
+        if isinstance(node, python.Attribute) and isinstance(node.value, python.Subscript):
+            end = span.end - len(node.attr)
+            suffixes = (ast.TypeSuffix(Span(span.source, end, span.end), node.attr, ()),)
+            node = node.value
         head = node.value if isinstance(node, python.Subscript) else node
-        name = an.DTYPES.get(self.named(head))
+        parts = _parts(node) if isinstance(node, python.Subscript) else None
+        layout = structs.LAYOUTS.get(self.named(head))
+        if layout is not None and parts and not suffixes:
+            suffixes = (ast.TypeSuffix(self.file.span(head), layout, ()),) if layout else ()
+            head, parts = parts[0], parts[1:]
+        name = self._name_of(head)
         if name is None:
             self.diags.error(
-                E0305, self.written.span(head), f"`{self.written.span(head).text}` is no type of lem",
+                E0305, self.file.span(head), f"`{self.file.span(head).text}` is no type of lem",
                 help="write `lem.f32[M, N]`, or give the signature as text: `@lem.kernel(\"a: f32[2 * M]\")`",
             )  # fmt: skip
             return ast.TypeExpr(span, "", None, ())
-        sizes = tuple(self.size(s) for s in _parts(node)) if isinstance(node, python.Subscript) else None
-        return ast.TypeExpr(span, name, sizes, ())
+        return ast.TypeExpr(span, name, None if parts is None else tuple(map(self.size, parts)), suffixes)
+
+    def _name_of(self, node: python.expr) -> str | None:
+        """The name of an element type in lem, or of a struct as it is written here."""
+        meant = self.named(self.unquoted(node))
+        return self.file.span(node).text if isinstance(meant, structs.StructType) else an.DTYPES.get(meant)
 
     def size(self, node: python.expr) -> ast.Expr:
         made = self.expr(node)
@@ -153,7 +129,7 @@ class _Reader:
         return made
 
     def expr(self, node: python.expr) -> ast.Expr:
-        span = self.written.span(node)
+        span = self.file.span(node)
         return parse_range(span.source, span.start, span.end, self.diags)
 
     def named(self, node: python.expr) -> Any:
@@ -177,6 +153,53 @@ class _Reader:
                 assert part.end_col_offset is not None
                 part.end_col_offset += node.col_offset + 1
         return inner
+
+
+class _Reader(TypeReader):
+    def __init__(self, written: Written, meaning: Meaning, diags: Diagnostics) -> None:
+        super().__init__(written.file, meaning, diags)
+        self.node = written.node
+
+    def params(self) -> Iterator[ast.Param]:
+        args = self.node.args
+        for odd in (args.vararg, args.kwarg, *args.posonlyargs):
+            if odd is not None:
+                self.diags.error(E0104, self.file.span(odd), "a parameter of lem has a name and one value")
+        plain = [*args.args, *args.kwonlyargs]
+        defaults: list[python.expr | None] = [None] * (len(args.args) - len(args.defaults))
+        for arg, default in zip(plain, [*defaults, *args.defaults, *args.kw_defaults], strict=True):
+            yield self.param(arg, default)
+
+    def param(self, arg: python.arg, default: python.expr | None) -> ast.Param:
+        span = self.file.span(arg)
+        name = ast.Name(Span(span.source, span.start, span.start + len(arg.arg)), arg.arg)
+        effect, op, ty = self.effect(arg.annotation) if arg.annotation is not None else ("", "", None)
+        value = None if default is None else self.expr(default)
+        return ast.Param(span, name, effect, op, ty, value)
+
+    def results(self, kind: str) -> Iterator[ast.Result]:
+        node = self.node.returns
+        node = self.unquoted(node) if node is not None else None
+        if node is None or (isinstance(node, python.Constant) and node.value is None):
+            return
+        several = isinstance(node, python.Subscript) and self.named(node.value) is tuple
+        for part in _parts(node) if several and isinstance(node, python.Subscript) else [node]:
+            yield self.result(part, kind)
+
+    def result(self, node: python.expr, kind: str) -> ast.Result:
+        span = self.file.span(node)
+        if isinstance(node, python.Subscript) and self.named(node.value) is Annotated and len(_parts(node)) == 2:
+            inner, name = _parts(node)
+            if isinstance(name, python.Constant) and isinstance(name.value, str):
+                place = self.file.span(name)
+                return ast.Result(span, ast.Name(place, name.value), self.type(inner))
+        if kind != "fn":
+            self.diags.error(
+                E0305, span, "a result has a name, which the body assigns to",
+                help=f'write `Annotated[{span.text}, "y"]`',
+            )  # fmt: skip
+            return ast.Result(span, ast.Name(span, "result"), self.type(node))
+        return ast.Result(span, None, self.type(node))
 
 
 def _parts(node: python.expr) -> list[python.expr]:

@@ -14,10 +14,11 @@ from typing import Any
 
 from lem import pipeline, texts
 from lem.diagnostics import Diagnostic, Diagnostics
-from lem.diagnostics.codes import E0101, E0201
+from lem.diagnostics.codes import E0101, E0104, E0201
 from lem.embed import capture, errors, head, spelling, text
 from lem.embed.around import surroundings
 from lem.embed.function import Decorated, Function
+from lem.embed.structs import StructType
 from lem.source import SourceFile, Span
 from lem.syntax import ast
 
@@ -33,7 +34,7 @@ def analysed(function: Decorated) -> pipeline.Program:
     if diags.has_errors:  # a head without its types would be reported once more
         raise errors.CompileError(diags.items)
     items = tuple(gathered.items.values())
-    source = items[0].span.source
+    source = text.find(function.function).source
     tree = ast.Module(Span(source, 0, len(source.text)), None, (*gathered.imports, *items))
     program = pipeline.analyse_tree(source, tree, diags, gathered.loader(source))
     if program is None:
@@ -41,7 +42,7 @@ def analysed(function: Decorated) -> pipeline.Program:
     return program
 
 
-def item_of(function: Decorated, diags: Diagnostics) -> tuple[ast.Function, capture.Captured]:
+def item_of(function: Decorated, diags: Diagnostics) -> tuple[ast.Function | ast.Test, capture.Captured]:
     """The tree of one function, and what that needs from around it. Raises :class:`text.NoText`."""
     plain = function.function
     written = text.find(plain)
@@ -51,14 +52,19 @@ def item_of(function: Decorated, diags: Diagnostics) -> tuple[ast.Function, capt
         code = compile(python.Expression(node), "<annotation>", "eval")
         return eval(code, dict(around))  # a name of a type, as Python itself would read it there
 
-    found = head.read_head(written, function.signature, meaning, function.kind, diags)
+    is_test = function.kind == "test"
+    found = head.read_head(written, None if is_test else function.signature, meaning, function.kind, diags)
     body, doc = text.body_of(written, diags)
+    used = capture.Captured()
+    capture.capture_types((*found.params, *found.results), around, used)
     params = {p.name.id for p in found.params} | {r.name.id for r in found.results if r.name is not None}
     params |= {g.name for g in found.generics}
-    used = capture.capture(body, params, around)
-    spelling.respell(body, diags)
+    capture.capture(body, params, around, used)
+    body = spelling.respell(body, diags, in_test=is_test)
+    whole = written.file.span(written.node)
+    if is_test:
+        return ast.Test(whole, function.signature or plain.__name__, body), used
     extra = tuple(ast.GenericParam(span, name, None) for name, span in used.dims.items())
-    whole = written.span(written.node)
     at = whole.source.text.index(plain.__name__, whole.start)
     name = ast.Name(Span(whole.source, at, at + len(plain.__name__)), plain.__name__)
     generics = (*found.generics, *extra)
@@ -66,6 +72,29 @@ def item_of(function: Decorated, diags: Diagnostics) -> tuple[ast.Function, capt
         whole, function.kind, name, generics, found.params, found.results, found.where, body, doc, (), name.span
     )
     return made, used
+
+
+def struct_item(struct: StructType, diags: Diagnostics) -> tuple[ast.Struct, capture.Captured]:
+    """The tree of a struct, and what its fields need from around it. Raises :class:`text.NoText`."""
+    module, inner = struct.lem_names
+    file, node = text.find_class(struct.__name__, struct.lem_place, module)
+    types = head.TypeReader(
+        file, lambda e: eval(compile(python.Expression(e), "", "eval"), dict(module), dict(inner)), diags
+    )
+    fields = []
+    for part in node.body:
+        if isinstance(part, python.AnnAssign) and isinstance(part.target, python.Name) and part.value is None:
+            name = ast.Name(file.span(part.target), part.target.id)
+            fields.append(ast.StructField(file.span(part), name, types.type(part.annotation)))
+        elif not isinstance(part, python.Pass) and not (
+            isinstance(part, python.Expr) and isinstance(part.value, python.Constant)
+        ):
+            diags.error(E0104, file.span(part), "a struct has fields, one `name: type` per line, and nothing else")
+    used = capture.Captured()
+    capture.capture_types(fields, {**module, **inner}, used)
+    at = file.source.text.index(struct.__name__, file.offset(node.lineno, node.col_offset) + len("class"))
+    place = Span(file.source, at, at + len(struct.__name__))
+    return ast.Struct(place, ast.Name(place, struct.__name__), tuple(fields), struct.__doc__), used
 
 
 class _Gathered:
@@ -98,15 +127,34 @@ class _Gathered:
 
     def _add_one(self, name: str, function: Decorated) -> None:
         item, used = item_of(function, self._diags)
+        if isinstance(item, ast.Function):
+            item.name.id = name
+        self._rename(item, used)
+        self.items[name] = item
+
+    def _rename(self, item: ast.Item, used: capture.Captured) -> None:
+        """Give what an item uses its one name, here and there."""
         self._others |= used.others
         called = {word: self._function(word, thing, item.span) for word, thing in used.functions.items()}
         for word, (value, span) in used.constants.items():
             called[word] = self._constant(word, value, span)
+        structs = {word: self._struct(thing) for word, thing in used.structs.items()}
+        called |= structs
         for node in ast.walk(item):
             if isinstance(node, ast.Name):
                 node.id = called.get(node.id, node.id)
-        item.name.id = name
-        self.items[name] = item
+            elif isinstance(node, ast.TypeExpr):
+                node.name = structs.get(node.name, node.name)
+
+    def _struct(self, thing: StructType) -> str:
+        is_new = thing not in self._names
+        name = self._name(thing, thing.__name__)
+        if is_new:
+            item, used = struct_item(thing, self._diags)
+            self._rename(item, used)
+            item.name.id = name
+            self.items[name] = item
+        return name
 
     def _name(self, key: Any, wanted: str) -> str:
         """The one name of a thing."""

@@ -40,7 +40,7 @@ def _written(function: Function) -> str:
         written = text.find(function.decorated.function)
     except text.NoText:
         return ""
-    return written.span(written.node).text
+    return written.file.span(written.node).text
 
 
 def error_block(e: errors.Error) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast as python
 import linecache
+from collections.abc import Mapping
 from types import FunctionType
+from typing import Any
 
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0104
@@ -24,11 +26,11 @@ class NoText(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A function as it stands in its file. `lines`: offset of the start of each line of the file."""
+class File:
+    """A file of Python. `lines`: offset of the start of each line."""
 
     source: SourceFile
-    node: python.FunctionDef
+    tree: python.Module
     lines: tuple[int, ...]
 
     def offset(self, line: int, column: int) -> int:
@@ -47,45 +49,76 @@ class Written:
         )
 
 
-_files: dict[str, tuple[str, SourceFile, python.Module]] = {}
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A function as it stands in its file."""
+
+    file: File
+    node: python.FunctionDef
+
+    @property
+    def source(self) -> SourceFile:
+        return self.file.source
+
+
+_files: dict[str, File] = {}
 
 
 def find(function: FunctionType) -> Written:
     """Where a function is written. Raises :class:`NoText`."""
     code = function.__code__
-    text = "".join(linecache.getlines(code.co_filename, function.__globals__))
-    if not text:
-        raise NoText(f"the text of `{function.__name__}` cannot be found: lem reads what is written in a file or notebook")
-    known = _files.get(code.co_filename)
-    if known is None or known[0] != text:
-        try:
-            tree = python.parse(text)
-        except SyntaxError:
-            raise NoText(f"`{code.co_filename}` has changed since `{function.__name__}` was imported") from None
-        known = _files[code.co_filename] = (text, SourceFile(code.co_filename, text), tree)
-    source = known[1]
-    for node in python.walk(known[2]):
+    file = _file(code.co_filename, function.__globals__, function.__name__)
+    for node in python.walk(file.tree):
         is_named = isinstance(node, python.FunctionDef) and node.name == function.__name__
         if isinstance(node, python.FunctionDef) and is_named and _first_line(node) == code.co_firstlineno:
-            return Written(source, node, tuple(source.line_starts))
+            return Written(file, node)
     raise NoText(f"`{code.co_filename}` has changed since `{function.__name__}` was imported")
 
 
-def _first_line(node: python.FunctionDef) -> int:
+def find_class(name: str, place: tuple[str, int], names: Mapping[str, Any]) -> tuple[File, python.ClassDef]:
+    """Where a class is written: one of this name around a line of a file. Raises :class:`NoText`."""
+    file = _file(place[0], names, name)
+    for node in python.walk(file.tree):
+        if (
+            isinstance(node, python.ClassDef)
+            and node.name == name
+            and _first_line(node) <= place[1] <= (node.end_lineno or 0)
+        ):
+            return file, node
+    raise NoText(f"`{place[0]}` has changed since `{name}` was imported")
+
+
+def _file(path: str, names: Mapping[str, Any], wanted: str) -> File:
+    """A file, read once as long as it does not change; names: of the module that it is. Raises :class:`NoText`."""
+    text = "".join(linecache.getlines(path, dict(names)))
+    if not text:
+        raise NoText(f"the text of `{wanted}` cannot be found: lem reads what is written in a file or notebook")
+    known = _files.get(path)
+    if known is None or known.source.text != text:
+        try:
+            tree = python.parse(text)
+        except SyntaxError:
+            raise NoText(f"`{path}` has changed since `{wanted}` was imported") from None
+        source = SourceFile(path, text)
+        known = _files[path] = File(source, tree, tuple(source.line_starts))
+    return known
+
+
+def _first_line(node: python.FunctionDef | python.ClassDef) -> int:
     return node.decorator_list[0].lineno if node.decorator_list else node.lineno
 
 
 def body_of(written: Written, diags: Diagnostics) -> tuple[tuple[ast.Stmt, ...], str | None]:
     """The statements of a function and its documentation; reports what lem's grammar does not know."""
-    node, text = written.node, written.source.text
+    file, node, text = written.file, written.node, written.source.text
     assert node.end_lineno is not None
-    start = written.offset(node.lineno, node.col_offset)
-    end = written.lines[node.end_lineno] if node.end_lineno < len(written.lines) else len(text)
-    first = written.offset(node.body[0].lineno, node.body[0].col_offset)
-    colon = text.rindex(":", start, first)
+    start = file.offset(node.lineno, node.col_offset)
+    end = file.lines[node.end_lineno] if node.end_lineno < len(file.lines) else len(text)
+    first = file.offset(node.body[0].lineno, node.body[0].col_offset)
+    colon = _colon(written, start)
     shown = [c if c == "\n" else " " for c in text]
     shown[colon + 1 : end] = text[colon + 1 : end]
-    head = written.lines[node.lineno - 1]
+    head = file.lines[node.lineno - 1]
     shown[head : head + len(_HEAD)] = _HEAD
     if "\n" in text[start:colon] and "\n" not in text[colon:first]:
         diags.error(
@@ -97,3 +130,13 @@ def body_of(written: Written, diags: Diagnostics) -> tuple[tuple[ast.Stmt, ...],
     item = parse_blanked(written.source, "".join(shown), diags)
     return (item.body, item.doc) if isinstance(item, ast.Function) else ((), None)
 
+
+def _colon(written: Written, start: int) -> int:
+    """Where the head of a function ends: the first colon behind all that it holds, comments left out."""
+    args, file, text = written.node.args, written.file, written.source.text
+    known = [*args.posonlyargs, *args.args, *args.kwonlyargs, *args.defaults, args.vararg, args.kwarg, written.node.returns]
+    known += [*args.kw_defaults, *getattr(written.node, "type_params", ())]
+    at = max((file.span(node).end for node in known if node is not None), default=start)
+    while text[at] != ":":
+        at = text.index("\n", at) if text[at] == "#" else at + 1
+    return at

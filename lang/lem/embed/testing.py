@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from lem import ir, pipeline
-from lem.cli.trials import depends_on_blocks
 from lem.diagnostics import CODES, Diagnostic, InternalError, Refused
+from lem.embed.block_trials import depends_on_blocks
 from lem.ir import interpreter
 from lem.ir.interpreter import formats
 from lem.lower import lower_function
