@@ -23,25 +23,33 @@ if TYPE_CHECKING:
     from lem.embed.annotations import Dim as Dim
     from lem.embed.annotations import bf16 as bf16
     from lem.embed.annotations import bool_ as bool_
+    from lem.embed.annotations import check as check
     from lem.embed.annotations import clamp as clamp
+    from lem.embed.annotations import cpu as cpu
+    from lem.embed.annotations import cuda as cuda
     from lem.embed.annotations import f8e4m3 as f8e4m3
     from lem.embed.annotations import f8e5m2 as f8e5m2
     from lem.embed.annotations import f16 as f16
     from lem.embed.annotations import f32 as f32
     from lem.embed.annotations import f64 as f64
     from lem.embed.annotations import fill as fill
+    from lem.embed.annotations import gpu as gpu
     from lem.embed.annotations import grid as grid
     from lem.embed.annotations import i8 as i8
     from lem.embed.annotations import i16 as i16
     from lem.embed.annotations import i32 as i32
     from lem.embed.annotations import i64 as i64
     from lem.embed.annotations import inout as inout
+    from lem.embed.annotations import interp as interp
+    from lem.embed.annotations import opencl as opencl
     from lem.embed.annotations import out as out
     from lem.embed.annotations import reduce_add as reduce_add
     from lem.embed.annotations import reduce_and as reduce_and
     from lem.embed.annotations import reduce_max as reduce_max
     from lem.embed.annotations import reduce_min as reduce_min
     from lem.embed.annotations import reduce_or as reduce_or
+    from lem.embed.annotations import spu as spu
+    from lem.embed.annotations import spawn as spawn
     from lem.embed.annotations import tiles as tiles
     from lem.embed.annotations import u8 as u8
     from lem.embed.annotations import u16 as u16
@@ -50,6 +58,10 @@ if TYPE_CHECKING:
     from lem.embed.annotations import unique as unique
     from lem.embed.annotations import where as where
     from lem.embed.annotations import wrap as wrap
+    from lem.embed.decorators import on as on
+    from lem.embed.decorators import prefer as prefer
+    from lem.embed.decorators import variant as variant
+    from lem.embed.decorators import within as within
     from lem.embed.errors import CallError as CallError
     from lem.embed.errors import CompileError as CompileError
     from lem.embed.errors import Error as Error
@@ -75,9 +87,11 @@ __version__ = "0.1.0"
 _HOME = {
     "annotations": (
         "Dim bool_ i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64 f8e4m3 f8e5m2 out inout reduce_add reduce_max reduce_min"
-        " reduce_or reduce_and grid tiles clamp wrap fill unique where"
+        " reduce_or reduce_and grid tiles clamp wrap fill unique where spawn check"
+        " cpu gpu spu cuda opencl interp"
     ),
     "ahead": "compile",
+    "decorators": "on prefer within variant",
     "errors": "Error CompileError CallError Fault",
     "function": "Function kernel task fn test",
     "interpret": "interpret",

@@ -33,6 +33,13 @@ def interior(x: lem.f32[Rows], y: lem.inout[lem.f32[Rows]], scale: float = 0.5) 
         y[i] = x[i - 1] + lem.f32(scale) * s if s > 0.0 else lem.where(x[i] > 1.0, x[i], -x[i])
 
 
+@lem.variant(of=matmul, on=lem.cpu, when=M % 32 == 0 and N > 1)
+@lem.kernel
+def matmul32(a: lem.f32[M, K], b: lem.f32[K, N], c: lem.out[lem.f32[M, N]]) -> None:
+    for i, j in lem.grid(M, N):
+        c[i, j] = sum(a[i, k] * b[k, j] for k in K)
+
+
 @lem.struct
 class Place:
     x: lem.f64
@@ -56,10 +63,16 @@ def move(b: lem.array[Body, N], c: lem.out[lem.soa[Body, N]], dx: lem.f64) -> No
         c[i] = Body(moved(b[i].at, dx), b[i].mass)
 
 
+@lem.task
+def twice(a: lem.f32[M, K], b: lem.f32[K, N], c: lem.inout[lem.f32[M, N]]) -> None:
+    lem.spawn(matmul(a, b, c), on=lem.cpu)
+    matmul(a, b, c)
+
+
 @lem.test("places add up")
 def test_moved() -> None:
     p = Place(1.0, 2.0)
-    assert moved(p, 0.5).x == 1.5
+    lem.check(moved(p, 0.5).x == 1.5, within=0.1)
 
 
 @lem.kernel("a: f32[2 * M], c: out f32[M]")
@@ -72,6 +85,7 @@ def main() -> None:
     a = np.ones((2, 3), np.float32)
     c = np.zeros((2, 2), np.float32)
     matmul(a, a.T, c)
+    twice(a, a.T, c)
     print(c.sum(), matmul.specializations, matmul.inspect("ir"))
 
 

@@ -144,6 +144,10 @@ class _DimType(_Named):
     def _size(cls, other: object) -> Any:
         return cls  # the size itself is read from the text
 
+    def __lt__(self, other: object) -> bool:
+        return True  # in `when=N > 1000`, which is read from the text, too
+
+    __gt__ = __le__ = __ge__ = __lt__
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = __rfloordiv__ = __mod__ = _size
 
     def __repr__(cls) -> str:
@@ -152,6 +156,21 @@ class _DimType(_Named):
 
 class Dim(metaclass=_DimType):
     """A dimension: ``class Batch(lem.Dim): ...`` makes one, ``from lem.dims import M, N`` finds those of one letter."""
+
+
+# ---------------------------------------------------------------- targets
+class Target:
+    """Where a function may run: a kind (``cpu``, ``gpu``, ``spu``) or one target."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"lem.{self.name}"
+
+
+cpu, gpu, spu = Target("cpu"), Target("gpu"), Target("spu")
+cuda, opencl, interp = Target("cuda"), Target("opencl"), Target("interp")
 
 
 # ---------------------------------------------------------------- effects
@@ -220,4 +239,14 @@ def where(cond: object, a: object, b: object) -> Value:
     _outside("where(...)")
 
 
-WORDS = frozenset({"grid", "tiles", "clamp", "wrap", "fill", "unique", "where"})
+def spawn(call: object, *, on: Any = None, near: Any = None, priority: object = 0, objective: str = "time") -> Any:
+    """``spawn(f(x), on=gpu)`` in a task: the call runs beside what follows."""
+    _outside("spawn(...)")
+
+
+def check(holds: object, *, within: object = None, fails: str = "") -> None:
+    """``check(a == b, within=1e-6)`` in a test."""
+    _outside("check(...)")
+
+
+WORDS = frozenset({"grid", "tiles", "clamp", "wrap", "fill", "unique", "where", "spawn", "check"})

@@ -31,16 +31,19 @@ class Captured:
     others: dict[Span, str] = field(default_factory=dict)  # what is there and cannot be used, by the place that names it
 
 
-def capture(body: tuple[ast.Stmt, ...], params: set[str], around: Mapping[str, Any], out: Captured) -> None:
-    """Rewrite `body` in place; adds what it uses to `out`. params: names that its head binds."""
+def capture(
+    body: tuple[ast.Stmt, ...], params: set[str], around: Mapping[str, Any], out: Captured, above: tuple[ast.Node, ...] = ()
+) -> None:
+    """Rewrite `body`, and the decorators `above` it, in place; adds what they use to `out`. params: names that its head
+    binds."""
     own = params | set(_assigned(body))
     known = {name: thing for name, thing in around.items() if name not in own}
     members: dict[str, Any] = {}
-    for stmt in body:
-        for node in ast.walk(stmt):
+    for part in (*body, *above):
+        for node in ast.walk(part):
             _rewrite_children(node, known, members, out)
-    for stmt in body:
-        for node in ast.walk(stmt):
+    for part in (*body, *above):
+        for node in ast.walk(part):
             if isinstance(node, ast.TypeExpr):
                 _retype(out, node, around)
             elif isinstance(node, ast.Name) and (node.id in known or node.id in members):

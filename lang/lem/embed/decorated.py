@@ -63,6 +63,8 @@ def _parts(d: Decorated, seen: set[FunctionType]) -> Iterator[str | None]:
         for name in sorted(_names(code) & set(vars(module))):
             yield name
             yield from _thing(vars(module)[name], seen)
+    for variant in d.variants:
+        yield from _parts(variant, seen)
 
 
 def _structs(d: Decorated, text: str, around: Mapping[str, object]) -> Iterator[str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import field
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, overload
 
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Decorated:
-    """A function of Python and what its decorator says. signature: where it was given as text."""
+    """A function of Python and what its decorator says. signature: where it was given as text, of a test its title.
+    variants: other bodies of a kernel."""
 
     function: FunctionType
     kind: str
     signature: str | None
+    variants: list[Decorated] = field(default_factory=list)
 
 
 class _Methods:

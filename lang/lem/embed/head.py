@@ -16,6 +16,7 @@ from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0104, E0305
 from lem.embed import annotations as an
 from lem.embed import structs
+from lem.embed.decorators import DECORATORS
 from lem.embed.text import File, Written
 from lem.source import SourceFile, Span
 from lem.syntax import ast, parse, parse_range
@@ -42,6 +43,14 @@ def read_head(written: Written, text: str | None, meaning: Meaning, kind: str, d
     params = tuple(reader.params())
     results = tuple(reader.results(kind))
     return Head(params, results, None, tuple(ast.GenericParam(span, name, None) for name, span in reader.dims.items()))
+
+
+def read_decorators(written: Written, meaning: Meaning, diags: Diagnostics) -> tuple[ast.Decorator, ...]:
+    """What stands above ``@lem.kernel``, as ``.lem`` files have it."""
+    reader = _Reader(written, meaning, diags)
+    calls = [node for node in written.node.decorator_list if isinstance(node, python.Call)]
+    named = ((node, DECORATORS.get(reader.named(node.func))) for node in calls)
+    return tuple(reader.decorator(node, name) for node, name in named if name is not None)
 
 
 # ---------------------------------------------------------------- as text
@@ -132,6 +141,13 @@ class TypeReader:
         span = self.file.span(node)
         return parse_range(span.source, span.start, span.end, self.diags)
 
+    def text(self, node: python.expr) -> ast.Expr:
+        """The same, or in quotes what Python cannot evaluate."""
+        span = self.file.span(node)
+        if isinstance(node, python.Constant) and isinstance(node.value, str) and len(node.value) == len(span.text) - 2:
+            return parse_range(span.source, span.start + 1, span.end - 1, self.diags)
+        return self.expr(node)
+
     def named(self, node: python.expr) -> Any:
         """What a name of the head means in Python; None where it means nothing."""
         try:
@@ -159,6 +175,14 @@ class _Reader(TypeReader):
     def __init__(self, written: Written, meaning: Meaning, diags: Diagnostics) -> None:
         super().__init__(written.file, meaning, diags)
         self.node = written.node
+
+    def decorator(self, node: python.Call, name: str) -> ast.Decorator:
+        keywords = []
+        for k in node.keywords:
+            start = self.file.offset(k.lineno, k.col_offset)
+            value = self.text(k.value) if k.arg == "when" else self.expr(k.value)
+            keywords.append(ast.Keyword(value.span, k.arg or "**", value, Span(value.span.source, start, value.span.start)))
+        return ast.Decorator(self.file.span(node), name, tuple(map(self.expr, node.args)), tuple(keywords))
 
     def params(self) -> Iterator[ast.Param]:
         args = self.node.args

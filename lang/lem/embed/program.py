@@ -55,11 +55,12 @@ def item_of(function: Decorated, diags: Diagnostics) -> tuple[ast.Function | ast
     is_test = function.kind == "test"
     found = head.read_head(written, None if is_test else function.signature, meaning, function.kind, diags)
     body, doc = text.body_of(written, diags)
+    decorators = head.read_decorators(written, meaning, diags)
     used = capture.Captured()
     capture.capture_types((*found.params, *found.results), around, used)
     params = {p.name.id for p in found.params} | {r.name.id for r in found.results if r.name is not None}
     params |= {g.name for g in found.generics}
-    capture.capture(body, params, around, used)
+    capture.capture(body, params, around, used, decorators)
     body = spelling.respell(body, diags, in_test=is_test)
     whole = written.file.span(written.node)
     if is_test:
@@ -69,7 +70,7 @@ def item_of(function: Decorated, diags: Diagnostics) -> tuple[ast.Function | ast
     name = ast.Name(Span(whole.source, at, at + len(plain.__name__)), plain.__name__)
     generics = (*found.generics, *extra)
     made = ast.Function(
-        whole, function.kind, name, generics, found.params, found.results, found.where, body, doc, (), name.span
+        whole, function.kind, name, generics, found.params, found.results, found.where, body, doc, decorators, name.span
     )
     return made, used
 
@@ -131,6 +132,9 @@ class _Gathered:
             item.name.id = name
         self._rename(item, used)
         self.items[name] = item
+        for variant in function.variants:
+            if variant.function not in self._names:
+                self._todo.append((self._name(variant.function, variant.function.__name__), variant))
 
     def _rename(self, item: ast.Item, used: capture.Captured) -> None:
         """Give what an item uses its one name, here and there."""

@@ -256,7 +256,14 @@ class _Reader:
             self.refuse(own.first, own.last, "this decorator is none of lem's for what follows", help)
         for other in decorators[:-1]:
             self.strip(other.first, other.last)
+            self._condition(other)
         return end
+
+    def _condition(self, decorator: _Decorator) -> None:
+        """``when="n > 3"`` without its quotes."""
+        for i in range(decorator.first, decorator.last - 2):
+            if self.text(i) == "when" and self.text(i + 1) == "=" and self.kinds[i + 2] == STRING:
+                self.put(i + 2, strings.value_of(self.span(i + 2, i + 2), self.diags))
 
     def _test(self, own: _Decorator, at: int, newline: int, end: int) -> None:
         opener = at + 2

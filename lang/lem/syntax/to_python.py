@@ -9,6 +9,7 @@ Takes a :class:`SourceFile`; gives Python text, or None and reports. Bodies keep
     kernel h[N](x: f32[2 * N]) -> s: f32:           @lem.kernel("[N](x: f32[2 * N]) -> s: f32")
                                                     def h(x):
     @on(cpu)                                        @lem.on(lem.cpu)
+    @variant(of=f, when=n > 3)                      @lem.variant(of=f, when="n > 3")  (n: a parameter)
     struct Body:    x: f32                          @lem.struct  class Body:    x: lem.f32
     test "it works":                                @lem.test("it works")  def test_it_works():
     y = spawn f(x) on gpu for energy                y = spawn(f(x), on=gpu, objective="energy")
@@ -232,15 +233,27 @@ class _Writer:
     # ------------------------------------------------------------ functions
     def _function(self, item: ast.Function) -> None:
         for decorator in item.decorators:
-            self.made.insert(self.tokens.starts[self.token_at(decorator.span.start) + 1], "lem.")
-            for node in ast.walk(decorator):
-                if isinstance(node, ast.Name) and node.id in TARGETS:
-                    self.made.insert(node.span.start, "lem.")
+            self._decorator(decorator, item)
         if _has_annotations(item, self.dims, self.ordered):
             self._annotated_head(item)
         else:
             self._head_as_text(item)
         self._body(item)
+
+    def _decorator(self, decorator: ast.Decorator, item: ast.Function) -> None:
+        """Python runs it: names of targets are lem's, and a condition on parameters is text."""
+        self.made.insert(self.tokens.starts[self.token_at(decorator.span.start) + 1], "lem.")
+        for node in (n for part in (*decorator.args, *decorator.keywords) for n in ast.walk(part)):
+            if isinstance(node, ast.Name) and node.id in TARGETS:
+                self.made.insert(node.span.start, "lem.")
+        for keyword in decorator.keywords:
+            names = [n for n in ast.walk(keyword.value) if isinstance(n, ast.Name)]
+            if keyword.name == "when" and any(n.id in {p.name.id for p in item.params} for n in names):
+                self.made.insert(keyword.value.span.start, '"')
+                self.made.insert(keyword.value.span.end, '"')
+            for n in names if keyword.name == "of" else ():
+                if n.id in self.defined and self.defined[n.id].start > item.span.start:
+                    self.refuse(n.span, f"`{n.id}` is defined below, and Python reads this first", "move it above")
 
     def _annotated_head(self, item: ast.Function) -> None:
         tokens = self.tokens
