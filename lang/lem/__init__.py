@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from lem.embed.annotations import reduce_max as reduce_max
     from lem.embed.annotations import reduce_min as reduce_min
     from lem.embed.annotations import reduce_or as reduce_or
-    from lem.embed.annotations import spu as spu
     from lem.embed.annotations import spawn as spawn
+    from lem.embed.annotations import spu as spu
     from lem.embed.annotations import tiles as tiles
     from lem.embed.annotations import u8 as u8
     from lem.embed.annotations import u16 as u16

@@ -380,15 +380,17 @@ class _Lowering:
             for start in starts:  # they are needed after the chains, and come from far
                 b.add(lp.Prefetch(array, start))
                 b.add(lp.Prefetch(array, lb.add(start, tile.nr - 1)))
-            sums = self._sums(chunk, part, tile.mr, 2)
+            sums = self._sums(chunk, part, tile.mr, 2, lb.not_(chunk.rows_in_place))
             self._add_in_place(chunk, array, starts, sums)
         with b.orelse(node):
             self._small_tile(at, panels, region, chunk, part)
 
-    def _sums(self, chunk: _Chunk, part: _Part, rows: int, unroll: int) -> list[list[lp.Var]]:
+    def _sums(
+        self, chunk: _Chunk, part: _Part, rows: int, unroll: int, packed: Expr | None = None
+    ) -> list[list[lp.Var]]:
         return microkernel.product(
             self.b, self.tiles[chunk.product], rows, part.rows, part.row_step, part.columns, part.step, chunk.n,
-            part.height, unroll,
+            part.height, unroll, packed, _ROW,
         )  # fmt: skip
 
     def _add_in_place(
