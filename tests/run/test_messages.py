@@ -177,3 +177,36 @@ kernel main[N](z: {struct}[N], w: inout {struct}[N]) -> y: {struct}[N]:
     y, w = np.load(tmp_path / "y.npy"), np.load(tmp_path / "w.npz")["w"]
     assert y.dtype == w.dtype == dtype and np.array_equal(y, z * z) and np.array_equal(w, z.conj())
     assert lem("run", "c.lem", "z=y.npy", "w=w.npz", cwd=tmp_path).code == 0
+
+
+# ---------------------------------------------------------------- many values in one text
+
+
+def test_rule_39_a_text_shows_all_of_its_values(tmp_path: Path) -> None:
+    fields = "{x[i]} {x[i]:.1f} {n[i]:03d} {n[i]:x} {n[i]} {i} {N} {x[i] > 0.0} {2.0 * x[i]} {n[i] + 1}"
+    text = f"""
+kernel shows[N](x: f64[N], n: i32[N], y: out f64[N]):
+    for i in grid(N):
+        print(f"{fields}")
+        y[i] = x[i]
+
+kernel asserts[N](x: f64[N], n: i32[N], y: out f64[N]):
+    for i in grid(N):
+        assert x[i] < 2.0, f"{fields}"
+        y[i] = x[i]
+"""
+    (tmp_path / "f.lem").write_text(text)
+    np.save(tmp_path / "x.npy", np.array([1.5, 2.5]))
+    np.save(tmp_path / "n.npy", np.array([7, -20], np.int32))
+    said = lem("run", "f.lem:shows", "x=x.npy", "n=n.npy", cwd=tmp_path)
+    first, second = "1.5 1.5 007 7 7 0 2 True 3.0 8", "2.5 2.5 -20 -14 -20 1 2 True 5.0 -19"
+    assert said.out.splitlines()[:2] == [f"shows[i=0]: {first}", f"shows[i=1]: {second}"]
+    said = lem("run", "f.lem:asserts", "x=x.npy", "n=n.npy", cwd=tmp_path)
+    assert said.code == 3 and f"{second} (in asserts[i=1])" in said.err
+
+
+@pytest.mark.parametrize(("statement", "most"), [("assert x[i] > 0.0, f'{}'", 16), ("print(f'{}')", 32)])
+def test_rule_39_a_text_has_a_largest_number_of_values(statement: str, most: int) -> None:
+    shown = statement.replace("{}", "{x[i]}" * (most + 1))
+    (report,) = reports(f"kernel f[N](x: f32[N]):\n    for i in grid(N):\n        {shown}\n")
+    assert f"{most + 1} values, and at most {most} can be shown at once" in report

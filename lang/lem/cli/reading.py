@@ -271,7 +271,8 @@ def _read_csv(path: str, name: str, wanted: Wanted) -> tuple[Array, str]:
     if wanted.dtype in NARROW:
         raise FileProblem("E0610", f"`{path}`: .csv cannot be read as {wanted.dtype}", "use .safetensors")
     with open(path, encoding="utf-8-sig") as f:
-        header = int(_is_header(f.readline()))
+        names = f.readline()
+        header = int(_is_header(names))
     dtype = numpy_dtype(wanted.dtype) if wanted.dtype else np.dtype(float)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "input contained no data": an empty array is one
@@ -279,7 +280,9 @@ def _read_csv(path: str, name: str, wanted: Wanted) -> tuple[Array, str]:
             made = np.loadtxt(path, delimiter=",", skiprows=header, dtype=dtype, ndmin=2, encoding="utf-8-sig")
         except ValueError as e:
             raise _table_problem(path, header, dtype) or _Damaged(reason(e)) from None
-    if wanted.rank == 1 and 1 in made.shape:
+    if header and made.size == 0:
+        made = made.reshape(0, len(names.split(",")))  # the names tell how many columns have no rows
+    if wanted.rank == 1 and (1 in made.shape or made.size == 0):
         made = made.reshape(-1)
     return made, ""
 

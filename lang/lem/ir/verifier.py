@@ -22,6 +22,7 @@ from lem.diagnostics import InternalError
 from lem.ir import ops
 from lem.ir.core import Affine, Array, Axis, Block, Function, Module, Op, Value, op_fields, union_axes
 from lem.ir.printer import print_function, value_names
+from lem_runtime.abi import layout
 from lem_runtime.abi.dtypes import BOOL, I64, DType
 from lem_runtime.abi.records import dataclass
 
@@ -334,8 +335,9 @@ def _site(v: _Verifier, o: ops.Assert | ops.Print) -> None:
         v.say(f"site {o.site} of {len(v.fn.sites)}")
     if isinstance(o, ops.Assert):
         v._typed(o.cond, BOOL, "condition")
-        if len(o.values) > 4:
-            v.say("records more than four values")
+    most = layout.FAULT_MAX_VALUES if isinstance(o, ops.Assert) else layout.PRINT_MAX_VALUES
+    if len(o.values) > most:
+        v.say(f"records {len(o.values)} values, of at most {most}")
 
 
 def _within(v: _Verifier, axis: Axis, xs: Iterable[Value]) -> None:

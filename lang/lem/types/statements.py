@@ -5,6 +5,8 @@ Takes AST statements; gives typed statements, keeping track of what is assigned 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lem.diagnostics.codes import E0301, E0307, E0310, E0318, E0319, E0321
 from lem.names import Definition
 from lem.source import Span
@@ -13,9 +15,8 @@ from lem.types import calls, expressions, flow, fns, integers, kernel_calls, spa
 from lem.types.context import Ctx
 from lem.types.convert import coerce, error, is_error, settle
 from lem.types.scope import Array, Held, Local
+from lem_runtime.abi import layout
 from lem_runtime.abi.dtypes import DType
-
-MOST_SHOWN = 4  # values that a fault can record
 
 
 # ---------------------------------------------------------------- branches
@@ -205,10 +206,11 @@ def check_assert(ctx: Ctx, node: ast.Assert) -> list[typed.Stmt]:
         if found is None:
             return []
         text, values = found
+        _check_count(ctx, node.message.span, values, layout.FAULT_MAX_VALUES)
     if is_error(cond):
         return []
     ctx.facts = integers.assume(ctx, ctx.facts, cond)
-    return [typed.Assert(node.span, cond, text, values[:MOST_SHOWN])]
+    return [typed.Assert(node.span, cond, text, values)]
 
 
 def format_text(ctx: Ctx, node: ast.Expr) -> tuple[str, tuple[typed.Expr, ...]] | None:
@@ -270,11 +272,18 @@ def check_print(ctx: Ctx, node: ast.Call, span: Span) -> list[typed.Stmt]:
         values.extend(found[1])
     for value in values:
         if value.type.axes:
-            ctx.diags.error(
-                E0310, value.span, "`print` shows one value, and this has an axis", help="reduce it first"
-            )
+            ctx.diags.error(E0310, value.span, "`print` shows one value, and this has an axis", help="reduce it first")
             return []
+    _check_count(ctx, span, values, layout.PRINT_MAX_VALUES)
     return [typed.Print(span, " ".join(texts), tuple(values))]
+
+
+def _check_count(ctx: Ctx, span: Span, values: Sequence[typed.Expr], most: int) -> None:
+    """What the code reports of an element has a fixed size. The fields of a struct count one by one."""
+    if len(values) > most:
+        ctx.diags.error(
+            E0307, span, f"{len(values)} values, and at most {most} can be shown at once", help="show fewer of them"
+        )
 
 
 def check_breakpoint(ctx: Ctx, node: ast.Call, span: Span) -> list[typed.Stmt]:

@@ -5,4 +5,4 @@ them; ``layout`` the bytes a compiled kernel sees (context, arguments, faults); 
 runtime must know about it; ``machine`` what a processor is; ``targets`` names; ``source`` who delivers code.
 """
 
-ABI_VERSION = 3
+ABI_VERSION = 4

@@ -36,15 +36,15 @@ Function table: function pointers, 8 bytes each, in the order of ``TABLE``.
                                         same memory: one call per body. null: out of memory
     alloc(ctx, bytes, zeroed) -> ptr    64-byte aligned, zeroed if asked (i32), lives until freed; null: out of memory
     free(ctx, ptr)                      what is not freed when the entry returns (a fault) is freed by the runtime
-    print(ctx, site, order, n, values)  queue a line: `n` 8-byte values, at most 8 (site, n: i32; order: i64)
+    print(ctx, site, order, n, values)  queue a line: `n` 8-byte values, at most 32 (site, n: i32; order: i64)
     mark(ctx, site, phase)              a called kernel begins (0) or ends (1), for reports (i32, i32)
 
-Fault record: 64 bytes. The first fault stops its worker's piece; of several the smallest `order` stays. A writer
+Fault record: 192 bytes. The first fault stops its worker's piece; of several the smallest `order` stays. A writer
 takes `lock` with an atomic exchange (spinning), compares, writes, releases.
 
     0   lock   i32      4  code   i32  (0: none; E0601 is 601)     8  site  i32    12  n_values i32
     16  order  i64  (flattened element number, -1 in sequential code)
-    24  values i64[4]   (index values and offending values, as the site says)
+    24  values i64[16]  (index values and offending values, as the site says)
 """
 
 from __future__ import annotations
@@ -70,8 +70,10 @@ FAULT_SITE: Final = 8
 FAULT_N_VALUES: Final = 12
 FAULT_ORDER: Final = 16
 FAULT_VALUES: Final = 24
-FAULT_MAX_VALUES: Final = 4
-FAULT_BYTES: Final = 64
+FAULT_MAX_VALUES: Final = 16
+FAULT_BYTES: Final = 192
+
+PRINT_MAX_VALUES: Final = 32
 
 # What tasks that call each other may use of a stack; who runs them (`Artifact.is_deep`) provides half as much again.
 TASK_STACK_BYTES: Final = 160 << 20

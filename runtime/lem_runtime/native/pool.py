@@ -69,7 +69,7 @@ MAX_WORKERS: Final = 1024
 POOL_BYTES: Final = POOL_ARENAS + ARENA_BYTES * MAX_WORKERS
 
 MAX_PRINTS: Final = 1000
-PRINT_VALUES: Final = 8
+PRINT_VALUES: Final = layout.PRINT_MAX_VALUES
 PRINT_WORDS: Final = 5 + PRINT_VALUES  # epoch, order, number of the line, site, n, values
 MAX_MARKS: Final = 65536
 MARK_BYTES: Final = 16  # i32 site, i32 phase, i64 ns

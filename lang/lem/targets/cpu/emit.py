@@ -24,8 +24,9 @@ from lem_runtime.abi.machine import Machine
 _ALIGN = 64
 _UNROLLED_TEST = 24  # a loop's test of at most so many statements is repeated at the bottom, which saves a jump
 
-_FAULT_ARGS = "ptr %ctx, i32 %code, i32 %site, i64 %order, i32 %n, i64 %a, i64 %b, i64 %c, i64 %d"
-_FAULT = f"""define internal void @lem.fault({_FAULT_ARGS}) cold noinline nounwind {{
+_FAULT_FEW = 4  # so many values of a fault are passed one by one, more of them as a block
+_FAULT_ARGS = "ptr %ctx, i32 %code, i32 %site, i64 %order, i32 %n"
+_FAULT_HEAD = f""") cold noinline nounwind {{
 start:
   %at = getelementptr i8, ptr %ctx, i64 {layout.CTX_FAULT}
   %rec = load ptr, ptr %at
@@ -50,7 +51,14 @@ write:
   store i32 %site, ptr %site.at
   %n.at = getelementptr i8, ptr %rec, i64 {layout.FAULT_N_VALUES}
   store i32 %n, ptr %n.at
-  %a.at = getelementptr i8, ptr %rec, i64 {layout.FAULT_VALUES}
+  %a.at = getelementptr i8, ptr %rec, i64 {layout.FAULT_VALUES}"""
+_FAULT_TAIL = """
+done:
+  store atomic i32 0, ptr %rec release, align 4
+  ret void
+}
+"""
+_FAULT = f"""define internal void @lem.fault({_FAULT_ARGS}, i64 %a, i64 %b, i64 %c, i64 %d{_FAULT_HEAD}
   store i64 %a, ptr %a.at
   %b.at = getelementptr i8, ptr %a.at, i64 8
   store i64 %b, ptr %b.at
@@ -58,12 +66,19 @@ write:
   store i64 %c, ptr %c.at
   %d.at = getelementptr i8, ptr %a.at, i64 24
   store i64 %d, ptr %d.at
-  br label %done
-done:
-  store atomic i32 0, ptr %rec release, align 4
-  ret void
-}}
-"""
+  br label %done{_FAULT_TAIL}"""
+# Volatile, or LLVM would call `memcpy`: code refers to nothing outside of it.
+_FAULT_BLOCK = f"""define internal void @lem.fault.block({_FAULT_ARGS}, ptr %values{_FAULT_HEAD}
+  br label %copy
+copy:
+  %i = phi i32 [ 0, %write ], [ %i1, %copy ]
+  %from = getelementptr i64, ptr %values, i32 %i
+  %to = getelementptr i64, ptr %a.at, i32 %i
+  %v = load i64, ptr %from
+  store volatile i64 %v, ptr %to
+  %i1 = add i32 %i, 1
+  %more = icmp ult i32 %i1, %n
+  br i1 %more, label %copy, label %done{_FAULT_TAIL}"""
 
 
 # A counted temporary begins with a line that holds how many names it has.
@@ -103,6 +118,8 @@ def emit_module(module: lp.Module, machine: Machine, codes: Sequence[int]) -> st
     parts = [head, *shared.texts, *shared.helpers.values()]
     if shared.uses_fault:
         parts.append(_FAULT)
+    if shared.uses_fault_block:
+        parts.append(_FAULT_BLOCK)
     if shared.uses_release:
         parts.append(_RELEASE)
     parts.extend(sorted(shared.intrinsics))
@@ -127,6 +144,7 @@ class _Shared:
         self.helpers: dict[str, str] = {}
         self.intrinsics: set[str] = set()
         self.uses_fault = False
+        self.uses_fault_block = False
         self.uses_release = False
         self.n_bodies = 0
         wide = machine.vector_bits >= 512
@@ -182,9 +200,7 @@ class _Function:
     # -- frame of the text
     def open(self, name: str, second: str, is_public: bool) -> tuple[str, str]:
         linkage = "" if is_public else "internal "
-        self.head = (
-            f"define {linkage}i32 {name}(ptr %ctx, ptr {second}, i64 %lo, i64 %hi) {self.shared.attributes} {{"
-        )
+        self.head = f"define {linkage}i32 {name}(ptr %ctx, ptr {second}, i64 %lo, i64 %hi) {self.shared.attributes} {{"
         zeros = "%zeros"
         self.v.zeros = zeros
         return "%lo", "%hi"
@@ -525,9 +541,13 @@ class _Function:
         if lanes and s.order_step is not None:
             order = self.v.op(f"add i64 {order}, {self.v.op(f'mul i64 {lane}, {self.e(s.order_step)}')}")
         values = [self.as_slot(self.at_lane(x, lane)) for x in s.values]
-        rest = "".join(f", i64 {v}" for v in [*values, "0", "0", "0", "0"][: layout.FAULT_MAX_VALUES])
-        code = self.shared.codes[s.site]
-        self.line(f"call void @lem.fault(ptr %ctx, i32 {code}, i32 {s.site}, i64 {order}, i32 {len(values)}{rest})")
+        args = f"ptr %ctx, i32 {self.shared.codes[s.site]}, i32 {s.site}, i64 {order}, i32 {len(values)}"
+        if len(values) > _FAULT_FEW:
+            self.shared.uses_fault_block = True
+            self.line(f"call void @lem.fault.block({args}, ptr {self.value_block(values)})")
+        else:
+            rest = "".join(f", i64 {v}" for v in [*values, "0", "0", "0", "0"][:_FAULT_FEW])
+            self.line(f"call void @lem.fault({args}{rest})")
         if self.again is not None and s.order_step is not None:
             self.line(f"store i64 {lane}, ptr {self.v.names[self.again[0].uid]}")
             self.line(f"br label %{self.again[1]}")
@@ -596,12 +616,17 @@ class _Function:
             self.guarded(self.e(s.cond), lambda: self.print_(lp.Print(s.site, s.order, s.values)))
             return
         n = len(s.values)
-        block = self.slot(f"[{max(n, 1)} x i64]")
-        for k, x in enumerate(s.values):
-            place = self.v.op(f"getelementptr i64, ptr {block}, i64 {k}")
-            self.line(f"store i64 {self.as_slot(x)}, ptr {place}")
+        block = self.value_block([self.as_slot(x) for x in s.values])
         fn = self.table("print")
         self.line(f"call void {fn}(ptr %ctx, i32 {s.site}, i64 {self.e(s.order)}, i64 {n}, ptr {block})")
+
+    def value_block(self, values: Sequence[str]) -> str:
+        """A pointer to values for a report, one after the other."""
+        block = self.slot(f"[{max(len(values), 1)} x i64]")
+        for k, value in enumerate(values):
+            place = self.v.op(f"getelementptr i64, ptr {block}, i64 {k}")
+            self.line(f"store i64 {value}, ptr {place}")
+        return block
 
     def mark(self, s: lp.Mark) -> None:
         self.line(f"call void {self.table('mark')}(ptr %ctx, i32 {s.site}, i32 {s.phase})")
