@@ -20,6 +20,7 @@ from tests.support.run import run_kernel
 Array = np.ndarray[Any, Any]
 Values = dict[str, Any]
 PROGRAMS = Path(__file__).resolve().parents[1] / "programs" / "polybench"
+LOOPS = PROGRAMS.parent / "polybench_loops"
 SIZES = (0, 1, 2, 7, 16, 33)
 
 F64 = 1e-13  # a handful of roundings, relative to the largest value of the result
@@ -127,6 +128,20 @@ def test_polybench(name: str, n: int) -> None:
         again = run_kernel(program(name), entry(name), target=target, threads=threads, **given)
         for result, exact in got.items():
             assert bits(again[result]) == bits(exact), f"{result} on {target}, threads={threads}"
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 16])
+@pytest.mark.parametrize("name", sorted(path.stem for path in LOOPS.glob("*.lem")))
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_polybench_in_the_loops_of_c(name: str, n: int) -> None:
+    """The same results where sums, rows and columns are spelled as loops over elements."""
+    case, text = CASES[name], (LOOPS / f"{name}.lem").read_text()
+    given = case.inputs(n)
+    for target in ("cpu", "interp"):
+        got = run_kernel(text, target=target, **given)
+        for result, exact in case.expected(**given).items():
+            if result in got:
+                assert_near(got[result], exact, case.within)
 
 
 def bits(a: Array) -> bytes:

@@ -10,6 +10,7 @@ what is asked for is read: ``math`` is parsed when a name is found nowhere neare
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import field
 
@@ -128,10 +129,22 @@ def unknown_name(
 ) -> None:
     """Report E0201 with what lem says instead; else the nearest name among `near` (locals, builtins) and the module's;
     else the help `otherwise`."""
+    if _is_misread_import(scope.session.diags, span.source, name):
+        return  # the import has been reported, and this is no second mistake
     help = habits.name_help(name)
     guess = "" if help else nearest(name, {*near, *scope.visible(), *_LITERALS})
     help = f"did you mean `{guess}`?" if guess else help or otherwise
     diags.error(E0201, span, f"`{name}` is not defined", help=help or ())
+
+
+def _is_misread_import(diags: Diagnostics, source: SourceFile, name: str) -> bool:
+    """Whether the parser reported an import that names it."""
+    lines = (
+        source.line_text(source.line_of(d.span.start))
+        for d in diags.items
+        if d.code.id.startswith("E01") and d.span is not None and d.span.source is source
+    )
+    return any(line.startswith(("import ", "from ")) and name in re.findall(r"\w+", line) for line in lines)
 
 
 def _module_name(source: SourceFile) -> str:

@@ -31,6 +31,7 @@ _NAMES: dict[str, str] = {
     "maximum": "write `max(a, b)`",
     "minimum": "write `min(a, b)`",
     "power": "write `x ** y`",
+    "spawn": "the call follows, and its hints follow that: `spawn f(x) on cpu priority 2`",
     "str": _TEXT,
     "format": _TEXT,
 }
