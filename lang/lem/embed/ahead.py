@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 
+from lem.embed.boundary import boundary
 from lem.embed.function import Function
 from lem.targets.llvm_workers import all_of
 from lem_runtime import detect
@@ -12,6 +13,7 @@ from lem_runtime.abi.artifact import Artifact
 from lem_runtime.abi.source import Facts
 
 
+@boundary
 def compile(*things: Function | ModuleType, dtypes: Mapping[str, str] | None = None, workers: int | None = None) -> None:
     """Make the code of kernels and tasks, and of all that modules define, for contiguous arrays; several at once.
 

@@ -8,6 +8,7 @@ from dataclasses import field
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, overload
 
+from lem.embed.boundary import boundary, trim
 from lem_runtime import begin, callable_type
 from lem_runtime.abi.records import dataclass
 
@@ -54,8 +55,13 @@ class _Methods:
         Raises :class:`lem.CompileError`, :class:`lem.CallError`, :class:`lem.Fault`; Ctrl-C interrupts.
         """
         __tracebackhide__ = True  # pytest and IPython begin at the caller
-        return self.engine.call(self, args, kwargs)
+        try:
+            return self.engine.call(self, args, kwargs)
+        except Exception as e:
+            trim(e)
+            raise
 
+    @boundary
     def check(self) -> None:
         """Check it without running anything. Raises :class:`lem.CompileError`."""
         self.engine.compiler  # noqa: B018  # made where it is not there yet
@@ -65,6 +71,7 @@ class _Methods:
         """The facts (dtypes, contiguous arrays) that code was made for so far."""
         return self._engine.specializations() if self._engine is not None else ()
 
+    @boundary
     def inspect(self, what: str = "ir") -> str:
         """What the compiler makes of it: "ir", "schedule", "loops", "llvm" or "asm", for contiguous arguments.
 

@@ -12,6 +12,7 @@ from types import ModuleType
 from lem import pipeline, texts
 from lem.diagnostics import Diagnostics
 from lem.embed import errors, literals, wording
+from lem.embed.boundary import boundary
 from lem.embed.compiling import Compiler
 from lem.embed.engine import Engine
 from lem.embed.function import Function
@@ -38,6 +39,7 @@ def _head(function: Function) -> str:
     return wording.signature_text(function.engine.compiler.signature()[0])
 
 
+@boundary
 def load(path: str | os.PathLike[str]) -> LemModule:
     """What a file defines, as attributes: kernels, tasks, fns, constants. Raises :class:`errors.CompileError`."""
     name = os.path.splitext(os.path.basename(os.fspath(path)))[0]

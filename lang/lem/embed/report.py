@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lem.embed.boundary import boundary
 from lem.embed.function import Function
 
 if TYPE_CHECKING:
     from lem.embed.explaining import Explanation
 
 
+@boundary
 def explain(function: Function) -> Explanation:
     """What lem knows of a kernel, task or fn: signature, captured constants, conditions, effects, work, schedule, code.
 

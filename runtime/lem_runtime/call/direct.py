@@ -100,7 +100,11 @@ class Direct:
         finally:
             self._core.renew_call(call, len(self._artifact.sites))
             self._state[wrapper.BUSY] = 0
-        self._on_error(error)
+        try:
+            self._on_error(error)
+        except Exception as e:
+            e.__traceback__ = None  # it begins where the kernel was called: a `raise` by itself adds no frame
+            raise
 
     def _error(self, call: native.Call, args: tuple[Any, ...]) -> RunError:
         params = [p for p in self._artifact.signature.params if p.effect != "result"]
