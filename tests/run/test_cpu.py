@@ -59,6 +59,53 @@ def test_no_schedule_changes_a_bit(name: str) -> None:
             assert_same(want, {**result.outputs, **result.scalars}, str(plan))
 
 
+ROWS = """
+kernel sums[M, N](ptr: i64[M + 1], x: f64[N], y: out f64[M]):
+    for r in grid(M):
+        s = 0.0
+        for k in range(ptr[r], ptr[r + 1]):
+            s += x[k]
+        y[r] = s
+
+kernel dots[M, N](ptr: i64[M + 1], at: i64[N], x: f64[N], y: out f64[M]):
+    for r in grid(M):
+        y[r] = sum(x[k] * x[at[k]] for k in N[ptr[r]:ptr[r + 1]])
+
+kernel wide[M, N, K](ptr: i64[M + 1], at: i64[N], x: f64[K, K], y: out f64[M, K]):
+    for r, j in grid(M, K):
+        y[r, j] = sum(x[at[k], j] for k in N[ptr[r]:ptr[r + 1]])
+
+kernel costly[M, N](ptr: i64[M + 1], x: f64[N], y: out f64[M]):
+    for r in grid(M):
+        s = 0.0
+        for k in range(ptr[r], ptr[r + 1]):
+            s += sin(x[k])
+        y[r] = s
+
+kernel scaled[M, N](ptr: i64[M + 1], x: f64[N], y: out f64[M]) -> total: f64:
+    total = sum(x[k] for k in N)
+    for r in grid(M):
+        y[r] = sum(x[k] * x[N - 1 - k] for k in N[ptr[r]:ptr[r + 1]]) / total
+
+kernel fixed[M, N](first: i64[1], x: f64[N], y: out f64[M]):
+    for r in grid(M):
+        s = 0.0
+        for k in range(first[0], N):
+            s += x[k] * f64(r)
+        y[r] = s
+"""
+
+
+@pytest.mark.parametrize(
+    ("entry", "vector"), [("sums", ""), ("dots", ""), ("scaled", ""), ("wide", "j"), ("costly", "r"), ("fixed", "r")]
+)
+def test_rows_that_begin_anywhere_are_read_one_after_the_other(entry: str, vector: str) -> None:
+    module = pipeline.optimised(program(ROWS), entry)
+    facts = Facts(("inner",) * sum(p.is_array for p in module.functions[entry].signature.params))
+    plan = cpu.propose(module, facts, detect())[entry].grids[0]
+    assert dict(plan.settings)["vector"] == vector
+
+
 # ---- faults, lines -----------------------------------------------------------------------------------------------
 
 GATHER = """

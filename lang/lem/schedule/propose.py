@@ -15,6 +15,7 @@ from lem.ir.core import Affine, Axis, Value
 from lem.ir.faults import run_one_by_one
 from lem.ir.updates import shared_updates
 from lem.schedule.core import MAX_LANES, GridPlan, Schedule, Setting
+from lem.schedule.rows import reads_own_rows
 from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.source import Facts
@@ -168,7 +169,9 @@ class _Spmd:
         choices = long or choices
         best = max(reversed(choices), key=self.score)
         inner = self.inner_score()
-        return None if inner is not None and inner > self.score(best) else best
+        if reads_own_rows(self.grid, best, self.defs) or (inner is not None and inner > self.score(best)):
+            return None
+        return best
 
     def _by_lanes(self, array: ir.Array) -> bool:
         """May all lanes of a vector update the array before the next op does? Sums of floats keep the elements' order."""
