@@ -38,7 +38,7 @@ def test_examples() -> None:
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("n", [0, 1, 2, 4, 8, 64, 2048])
+@pytest.mark.parametrize("n", [0, 1, 2, 4, 8, 32, 64, 128, 2048, 65536])
 def test_fft_and_back(n: int, dtype: Any) -> None:
     re, im = uniform(n, dtype=dtype), uniform(n, dtype=dtype, seed=1)
     exact = spectrum(re + 1j * im.astype(np.float64))
