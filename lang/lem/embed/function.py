@@ -8,6 +8,7 @@ from dataclasses import field
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, overload
 
+from lem.embed.annotations import NotInLem
 from lem.embed.boundary import boundary, trim
 from lem_runtime import begin, callable_type
 from lem_runtime.abi.records import dataclass
@@ -79,6 +80,10 @@ class _Methods:
         """
         return self.engine.inspect(what)
 
+    def __reduce__(self) -> str:
+        """By its name, as functions of Python are pickled: other processes import the module that defines it."""
+        return self.__qualname__
+
     def __repr__(self) -> str:
         n = len(self.specializations)
         made = "not compiled yet" if not n else f"{n} specialisation{'s' if n > 1 else ''}"
@@ -118,6 +123,9 @@ def _decorated(function: Any, kind: str, signature: str | None) -> Function:
     from lem.embed import decorated as text
     from lem.embed import engine
 
+    if signature is None and function.__code__.co_varnames[:1] in (("self",), ("cls",)):
+        first = function.__code__.co_varnames[0]
+        raise NotInLem(f"`{function.__qualname__}` has a `{first}`: a {kind} is no method; define it outside of the class")
     decorated = Decorated(function, kind, signature)
 
     def make() -> Engine:
