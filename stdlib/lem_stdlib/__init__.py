@@ -5,12 +5,13 @@ In Python ``from lem_stdlib import signal`` gives a module of it, whose kernels 
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Any
 
 
 def __getattr__(name: str) -> Any:
     """A module of the library, loaded when it is first named."""
+    from importlib.resources import files  # slow to import: kernels that use nothing of the library do without
+
     if name.startswith("_") or not (files(__name__) / f"{name}.lem").is_file():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from lem.embed.module import library  # the compiler, which a program that only runs does not need
