@@ -268,4 +268,8 @@ def _compile_core(text: str) -> bytes:
 
 use_compiler(_compile_core)
 
+# What the first call would ask for, and what stays the same in a process: asked while it loads.
+texts.compiler_stamp()
+detect()
+
 __all__ = ["Engine", "Front", "Source"]
