@@ -98,7 +98,7 @@ def test_annotations_may_be_evaluated(tmp_path: Path) -> None:
     done = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert done.stdout == "[2.0, 2.0] <lem struct P> P[...]\n", done.stderr
     (tmp_path / "points.py").write_text(
-        "import lem\n@lem.struct\nclass P:\n    x: lem.f64\n", encoding="utf-8"
+        "import lem\n@lem.struct\nclass P:\n    x: lem.f64  # another size: Python looks at that\n", encoding="utf-8"
     )  # the code that was kept is of another program
     done = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert "field `x` of `p` is f64, found f32" in done.stderr
