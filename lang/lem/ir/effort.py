@@ -12,7 +12,7 @@ from typing import Final
 from lem.ir import ops
 from lem.ir.core import Axis, Block, Function, Module, Op
 from lem.ir.queries import FunctionFacts
-from lem.ir.sizing import add, mul, substitute
+from lem.ir.sizing import add, larger, mul, substitute
 from lem_runtime.abi.sizes import Size, names_in
 
 _GATHER: Final = 20  # operations that an access at a loaded place stands for: its line of memory is likely elsewhere
@@ -56,16 +56,17 @@ class _Counter:
     def op(self, o: Op, times: Size, counts: _Counts) -> None:
         if isinstance(o, ops.Call):
             self.call(o, times, counts)
-        elif not isinstance(o, _FREE) and not o.blocks:
-            self.count(_axes(o), self.weight(o), times, counts)
         elif isinstance(o, ops.Alloc):
             self.whole(o, times, counts)
+        elif not isinstance(o, _FREE) and not o.blocks:
+            self.count(_axes(o), self.weight(o), times, counts)
         for inner in o.blocks:
-            turns = self.known(self.facts.turns(o))
-            self.block(inner, mul(times, turns), counts)
+            self.block(inner, mul(times, self.known(self.facts.turns(o))), counts)
 
     def count(self, axes: Iterable[Axis], weight: int, times: Size, counts: _Counts) -> None:
-        size = mul(self.known(self.facts.volume(axes)), times)
+        size = times
+        for a in sorted(axes, key=lambda a: a.uid):
+            size = mul(size, self.known(self.facts.length(a)))
         counts[size] = counts.get(size, 0) + weight
 
     def whole(self, o: ops.Alloc, times: Size, counts: _Counts) -> None:
@@ -91,9 +92,10 @@ class _Counter:
         return 1 if next(computed, None) is None else _GATHER
 
     def known(self, size: Size | None) -> Size:
+        """A length, which is none where it would be negative: one loop must not make up for another one."""
         if size is None:
             raise _Unknown
-        return size
+        return size if size in self.facts.fn.dims else larger(size, 0)
 
 
 def _in_terms_of(size: Size, given: Mapping[str, Size | None]) -> Size:
