@@ -51,4 +51,6 @@ def _writes_all(o: Op, made: ops.Alloc, module: Module, constants: dict[Value, o
 def _call_covers(o: ops.Call, array: Array, module: Module) -> bool:
     callee = module.functions[o.callee]
     given = [p for p, a in zip(callee.arrays, o.arrays, strict=True) if a is array]
-    return len(given) == 1 and given[0].name in callee.attrs.get("covers", ())
+    if len(given) != 1 or given[0].name in callee.attrs.get("reads_first", ()):
+        return False
+    return given[0].name in callee.attrs.get("covers", ())
