@@ -157,6 +157,29 @@ def test_more_work_from_several_threads() -> None:
     assert not wrong
 
 
+def test_first_calls_from_many_threads() -> None:
+    """Each new kernel is made direct, and given all workers, by whoever comes first; nobody's code is taken away."""
+    x = np.arange(MIDDLING, dtype=np.float32)
+    wrong: list[int] = []
+    for _ in range(6):
+        f = lem.kernel("x: f32[N], a: f32 -> y: f32[N + 1]")(longer.decorated.function)  # type: ignore[union-attr]
+        begin = threading.Barrier(6)
+
+        def work(f: lem.Function = f, begin: threading.Barrier = begin) -> None:
+            begin.wait()
+            for n in range(20):
+                if f(x, 3.0)[7] != 21 or f(x[:n], 2.0)[: max(n, 1)].sum() != n * (n - 1):
+                    wrong.append(n)
+
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert is_direct(f)
+    assert not wrong
+
+
 def test_a_large_result_goes_through_python() -> None:
     @lem.kernel("n: int -> s: i64[2 * N] where N > 0")
     def zeros(n):

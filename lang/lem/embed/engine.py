@@ -201,11 +201,15 @@ class Engine:
         """Once, for the first code that is made: other layouts and dtypes go on through Python."""
         if self._direct is not None or self.not_direct:
             return
-        try:
-            self._direct = Direct(artifact, self._raise)
-            modes.join(thing, self._direct)
-        except NotPlain as e:
-            self.not_direct = str(e)
+        with self._lock:  # one that another thread replaced would be freed while calls are in it
+            if self._direct is not None or self.not_direct:
+                return
+            try:
+                direct = Direct(artifact, self._raise)
+                modes.join(thing, direct)
+                self._direct = direct
+            except NotPlain as e:
+                self.not_direct = str(e)
 
     @property
     def is_direct(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -47,6 +48,7 @@ class Direct:
         self._core = native.default_core()
         self._alone = self._core.call(1, len(artifact.sites))
         self._all: native.Call | None = None  # with all workers, who are started for the first call that wants them
+        self._lock = threading.Lock()
         self._fault = self.raise_fault
         self._dtypes = [np.dtype(values.numpy_dtype(p.dtype)) for p in sig.params if p.is_array]
         words = [0] * wrapper.DTYPE_0
@@ -83,9 +85,12 @@ class Direct:
 
     def has_run(self, n_workers: int) -> None:
         """A call has gone through Python: when it had many workers, such calls go straight to the code from now on."""
-        if self._all is None and n_workers > 1:
-            self._all = self._core.call(native.default_threads(), len(self._artifact.sites))
-            self._state[wrapper.CTX] = self._all.context
+        if self._all is not None or n_workers == 1:
+            return
+        with self._lock:  # a call that is replaced would be freed while somebody may be in it
+            if self._all is None:
+                self._all = self._core.call(native.default_threads(), len(self._artifact.sites))
+                self._state[wrapper.CTX] = self._all.context
 
     def remove(self) -> None:
         """Calls go through Python again."""
