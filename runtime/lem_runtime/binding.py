@@ -229,7 +229,8 @@ def _is_regular(a: Array) -> bool:
 
 
 def _fact(p: Param, a: Array | None) -> str:
-    is_inner = p.layout != "aos" if a is None else _is_inner(p, a)
+    is_like = isinstance(a, np.ndarray) and a.ndim == len(p.shape or ())  # where not, that is said when the call is bound
+    is_inner = _is_inner(p, a) if a is not None and is_like else p.layout != "aos"
     return "inner" if is_inner else "any"
 
 

@@ -299,3 +299,33 @@ def test_inspect_shows_each_stage() -> None:
     with pytest.raises(ValueError, match="no stage"):
         copy.inspect("wasm")
     assert "kernel copy" in repr(copy)
+
+
+@lem.kernel
+def weighted(x: lem.f32[N, M], y: lem.out[lem.f32[N]], k: lem.i32 = 1) -> None:
+    for i in lem.grid(N):
+        y[i] = sum(x[i, j] for j in M) * f32(k)
+
+
+X, Y = np.ones((3, 4), np.float32), np.zeros(3, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "code"),
+    [
+        ((1.0, Y), {}, "E0607"), ((None, Y), {}, "E0607"), (([[1.0]], Y), {}, "E0607"), (({"a": X}, Y), {}, "E0607"),
+        ((np.float32(1), Y), {}, "E0607"), ((np.zeros((), np.float32), Y), {}, "E0606"), ((Y, Y), {}, "E0606"),
+        ((np.ones((2, 3, 4), np.float32), Y), {}, "E0606"), ((X, np.zeros((3, 1), np.float32)), {}, "E0606"),
+        ((X, np.zeros(4, np.float32)), {}, "E0606"), ((X.astype("f8"), Y), {}, "E0607"), ((X.astype(">f4"), Y), {}, "E0607"),
+        ((X.astype("c8"), Y), {}, "E0607"), ((np.array([[None]]), Y), {}, "E0607"), ((X.astype("M8[s]"), Y), {}, "E0607"),
+        ((X, np.broadcast_to(np.float32(0), (3,))), {}, "E0607"), ((X, X[:, 0]), {}, "E0619"), ((X, Y, "a"), {}, "E0607"),
+        ((X, Y, 1.5), {}, "E0607"), ((X, Y, 2**40), {}, "E0607"), ((X, Y), {"N": -1}, "E0615"), ((X, Y), {"N": 5}, "E0606"),
+        ((X, Y), {"y": Y}, "E0607"), ((X, Y), {"z": 1}, "E0609"), ((X,), {}, "E0608"), ((X, Y, 1, 1), {}, "E0607"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_a_call_are_told(args: tuple[Any, ...], kwargs: dict[str, Any], code: str) -> None:
+    for _ in range(2):  # the way through Python, and beside code that is there
+        with pytest.raises(lem.CallError) as caught:
+            weighted(*args, **kwargs)
+        assert caught.value.code == code
+        weighted(X, Y)
