@@ -84,5 +84,11 @@ def start(function: Callable[[], T], stack_bytes: int = 0) -> Job[T]:
     return job
 
 
+def _after_fork() -> None:
+    global _stack_size
+    _stack_size = threading.Lock()  # another thread may have held it
+    _idle.clear()  # threads do not survive a fork
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle.clear)  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_after_fork)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import platform
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -148,6 +149,11 @@ class _Methods:
         self._direct: Direct | None = None
         self._is_indirect = False
         begin(self)
+        _all.add(self)
+
+    def after_fork(self) -> None:
+        """In a new process: whoever held the lock is not here."""
+        self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it on NumPy arrays, or any with ``__dlpack__``: they are read and written where they lie.
@@ -174,9 +180,14 @@ class _Methods:
         return convention.returned(self.signature, result, given.like)
 
     def _make_direct(self, artifact: Artifact) -> None:
-        """Once, for the code of the first call: calls like it then go straight to the code."""
+        """Once, for the code of the first call: calls like it then go straight to the code. After a fork once more."""
+        if self._is_indirect or (self._direct is not None and not self._direct.is_left):
+            return
         with self._lock:
-            if self._direct is not None or self._is_indirect:
+            if self._direct is not None:
+                if self._direct.is_left:
+                    self._direct.renew()
+                    self._direct.install(self)
                 return
             try:
                 self._direct = Direct(artifact, _raise)
@@ -186,6 +197,18 @@ class _Methods:
 
     def __repr__(self) -> str:
         return f"<lem {self.signature.kind} {self.__name__} of {self._source.path}>"
+
+
+_all: weakref.WeakSet[_Methods] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for thing in _all:
+        thing.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _raise(e: CallError | RunError) -> NoReturn:

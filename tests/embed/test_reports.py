@@ -172,6 +172,21 @@ def test_trace_records_what_fails_and_what_is_interpreted() -> None:
     assert u.calls[0].code == "interpreted" and "interpreted" in u._repr_html_()
 
 
+def test_interpreted_calls_are_recorded_whichever_with_stands_outside() -> None:
+    with lem.trace() as outer:
+        with lem.interpret(), lem.trace() as inner:
+            assert total(x=f4(3)) == 3.0
+            with pytest.raises(lem.CallError):
+                total(f4(3).astype(np.float64))
+        assert total(f4(3)) == 3.0
+    assert [(c.code, c.arguments, c.error) for c in inner.calls] == [
+        ("interpreted", {"x": "f32[3]"}, ""),
+        ("", {"x": "f64[3]"}, "E0607"),
+    ]
+    assert [c.code for c in outer.calls[:2]] == ["interpreted", ""]
+    assert outer.calls[2].code in ("ready", "disk", "compiled") and len(outer.calls) == 3
+
+
 def test_trace_prints_and_is_kept(tmp_path: Path) -> None:
     with lem.trace() as t:
         dense(f4(2, 3), f4(3, 2), f4(2, 2))

@@ -134,6 +134,7 @@ def test_run_loads_no_compiler(files: Path) -> None:
 
 # ---------------------------------------------------------------- lem_runtime.load
 _ALONE = """
+import os
 import sys
 import numpy as np
 import lem_runtime
@@ -150,6 +151,13 @@ a = np.arange(12.0).reshape(3, 4)
 assert np.array_equal(m.transpose(a), a.T)
 assert np.array_equal(m.transpose(a[:, ::2]), a[:, ::2].T)  # strides that the special code does not take
 assert not {"lem", "llvmlite", "lark", "rich"} & {name.partition(".")[0] for name in sys.modules}
+child = os.fork()
+if child == 0:  # after its first call there, the child goes straight to the code again
+    m.axpy(x, y, 0.5)
+    run, lem_runtime.bundle.run = lem_runtime.bundle.run, None
+    m.axpy(x, y, 0.5)
+    os._exit(0 if np.array_equal(y, 1 + 2.5 * x) else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
 
 

@@ -70,6 +70,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 # Imports of lem's own modules inside functions, each with the reason why it is not at the top of its file.
 LAZY: dict[tuple[str, str], str] = {
     ("lem", "lem.embed"): "`import lem` stays within its time budget; the compiler loads at the first kernel",
+    ("lem.embed.compiling", "lem.targets.llvm_workers"): "only a child forked from a thread's compile starts a process",
     ("lem.cli", "lem"): "a command loads only what it uses, so `lem --help` answers at once; nothing imports cli",
     ("lem.cli", "lem_runtime"): "the same",
 }

@@ -21,7 +21,7 @@ def test_other_processes_give_the_same_bytes() -> None:
     worker = llvm_workers._Worker()
     try:
         assert worker.is_up()
-        assert [worker.compile(text(n), detect(), llvm.PASSES) for n in range(12)] == here
+        assert [worker.made("object", text(n), detect(), llvm.PASSES) for n in range(12)] == here
     finally:
         worker.stop()
 
@@ -29,7 +29,7 @@ def test_other_processes_give_the_same_bytes() -> None:
 def test_jobs_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llvm_workers, "_WORTH_S", 0.0)
     made = llvm_workers.all_of([lambda n=n: (n, llvm.compile_ir(text(n), detect())) for n in range(20)], 3)  # type: ignore[misc]
-    assert made == [(n, llvm.compile_here(text(n), detect())) for n in range(20)]
+    assert made == [(n, llvm.made_here("object", text(n), detect())) for n in range(20)]
     assert llvm._elsewhere == []
 
 
@@ -43,9 +43,9 @@ def test_an_error_is_that_of_this_process(monkeypatch: pytest.MonkeyPatch) -> No
     try:
         assert worker.is_up()
         with pytest.raises(InternalError, match="expected") as caught:
-            worker.compile("define nonsense", detect(), llvm.PASSES)
+            worker.made("object", "define nonsense", detect(), llvm.PASSES)
         assert caught.value.ir == "define nonsense"
-        assert worker.compile(text(1), detect(), llvm.PASSES) == llvm.compile_here(text(1), detect())
+        assert worker.made("object", text(1), detect(), llvm.PASSES) == llvm.made_here("object", text(1), detect())
     finally:
         worker.stop()
 
@@ -57,7 +57,7 @@ def test_a_worker_that_dies_is_told_with_its_text() -> None:
         assert worker.is_up()
         os.kill(worker._process.pid, signal.SIGKILL)
         with pytest.raises(InternalError, match="ended") as caught:
-            worker.compile(text(1), detect(), llvm.PASSES)
+            worker.made("object", text(1), detect(), llvm.PASSES)
         assert caught.value.ir == text(1) and not worker.is_alive
     finally:
         worker.stop()

@@ -13,6 +13,7 @@ from lem.source import SourceFile
 from lem.targets import cpu, llvm
 from lem_runtime import detect
 from lem_runtime.abi.artifact import Artifact
+from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.signature import Signature
 from lem_runtime.abi.source import Facts
 
@@ -74,5 +75,13 @@ def compile_text(text: str) -> bytes:
     """Object code of LLVM IR, for the runtime's own core and wrappers."""
     return llvm.compile_ir(text, detect())
 
+
+def _elsewhere(what: str, text: str, machine: Machine, passes: tuple[str, ...]) -> bytes:
+    from lem.targets import llvm_workers
+
+    return llvm_workers.made_alone(what, text, machine, passes)
+
+
+llvm.use_where_unusable(_elsewhere)
 
 __all__ = ["Compiler", "compile_text"]

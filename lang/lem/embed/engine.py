@@ -9,8 +9,10 @@ the compiler being loaded at all.
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -89,6 +91,7 @@ class Engine:
         self._direct: Direct | None = None
         self.not_direct = ""  # why calls go through Python, where they always will
         self.origins: dict[Facts, str] = {}  # of the code: "compiled", or "disk" where it had been kept
+        _all.add(self)
 
     @property
     def key(self) -> str | None:
@@ -117,14 +120,16 @@ class Engine:
                         store.put(f"pyf-{key}", _written(self._front))
             return self._front
 
+    def parameters(self) -> list[str]:
+        """Names of what a call gives, where they were asked for already."""
+        sig = self._front.signature if self._front is not None else None
+        return [p.name for p in sig.arguments if p.effect != "result"] if sig is not None else []
+
     # -- calling
     def call(self, thing: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run it; see :meth:`Function.__call__`. thing: what was called: plain calls like this one go straight to the code
         from then on."""
-        mode = modes.current()
-        if mode is not None:
-            return mode.run(self, thing, args, kwargs)
-        return self.run_compiled(thing, args, kwargs)
+        return modes.run(self, thing, args, kwargs)
 
     def run_compiled(
         self, thing: Any, args: tuple[Any, ...], kwargs: dict[str, Any], seen: Callable[[Ran], None] | None = None
@@ -198,11 +203,14 @@ class Engine:
         return made
 
     def _make_direct(self, thing: Any, artifact: Artifact) -> None:
-        """Once, for the first code that is made: other layouts and dtypes go on through Python."""
-        if self._direct is not None or self.not_direct:
+        """Once, for the first code that is made: other layouts and dtypes go on through Python. After a fork once more."""
+        if self.not_direct or (self._direct is not None and not self._direct.is_left):
             return
         with self._lock:  # one that another thread replaced would be freed while calls are in it
-            if self._direct is not None or self.not_direct:
+            if self._direct is not None:
+                if self._direct.is_left:
+                    self._direct.renew()
+                    modes.join(thing, self._direct)
                 return
             try:
                 direct = Direct(artifact, self._raise)
@@ -215,6 +223,10 @@ class Engine:
     def is_direct(self) -> bool:
         """Whether plain calls go straight into compiled code."""
         return self._direct is not None
+
+    def after_fork(self) -> None:
+        """In a new process: whoever held the lock is not here."""
+        self._lock = threading.RLock()
 
     # -- errors
     def _raise(self, e: RunError) -> NoReturn:
@@ -247,6 +259,18 @@ class Engine:
         n_arrays = sum(p.is_array for p in front.signature.params)
         dtypes = facts.dtypes if facts is not None and front.type_params else ()
         return self.compiler.show(Facts(("inner",) * n_arrays, (), dtypes), what)
+
+
+_all: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for engine in _all:
+        engine.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 # ---------------------------------------------------------------- what a text is, on disk

@@ -50,7 +50,7 @@ class Interpret:
         return interpreted
 
     def run(self, engine: Engine, thing: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """One call. See :class:`lem.embed.modes.Mode`."""
+        """One call. See :class:`lem.embed.modes.Way`."""
         from lem.embed import interpreting
 
         def how(facts: Facts, given: Arguments) -> tuple[Signature, RunResult]:

@@ -28,8 +28,9 @@ _NUMBERS = frozenset({2, 3, 4, 5})
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call. arguments: dtype and shape of each array. elapsed_ns: of its code, without Python's part; flops, bytes: by
-    the static count, None where that is not known. code: "ready" (in memory), "disk" (the cache), "compiled" (took made_ns).
-    is_direct: whether a plain call goes straight into the code when it is not recorded. error: code of what it raised."""
+    the static count, None where that is not known. code: "ready" (in memory), "disk" (the cache), "compiled" (took made_ns),
+    "interpreted". is_direct: whether a plain call goes straight into the code when it is not recorded. error: code of what
+    it raised."""
 
     name: str
     kind: str
@@ -78,10 +79,8 @@ class Trace:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self._open: list[AbstractContextManager[None]] = []
-        self._outer: modes.Mode | None = None
 
     def __enter__(self) -> Trace:
-        self._outer = modes.current()
         entered = modes.on(self)
         entered.__enter__()
         self._open.append(entered)
@@ -90,21 +89,23 @@ class Trace:
     def __exit__(self, *exc: Any) -> None:
         self._open.pop().__exit__(*exc)
 
-    def run(self, engine: Engine, thing: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """One call. See :class:`lem.embed.modes.Mode`."""
+    def record(
+        self, run: modes.Run, seen: modes.Seen, engine: Engine, thing: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """One call. See :class:`lem.embed.modes.Recorder`."""
         start = time.perf_counter_ns()
         ran: list[Ran] = []
+
+        def compiled(how: Ran) -> None:
+            ran.append(how)
+            seen(how)
+
         try:
-            if self._outer is not None:  # recorded around another mode: that one says how it runs
-                with modes.outside(self._outer):
-                    result = self._outer.run(engine, thing, args, kwargs)
-            else:
-                result = engine.run_compiled(thing, args, kwargs, ran.append)
+            result = run(compiled)
         except errors.Error as e:
-            self.calls.append(_failed(engine, thing, args, start, e.code))
+            self.calls.append(_other(engine, thing, args, kwargs, start, error=e.code))
             raise
-        end = time.perf_counter_ns()
-        self.calls.append(_done(engine, thing, start, ran[0]) if ran else _other(engine, thing, args, start, end))
+        self.calls.append(_done(engine, thing, start, ran[0]) if ran else _other(engine, thing, args, kwargs, start))
         return result
 
     # ------------------------------------------------------------ showing
@@ -149,7 +150,7 @@ class Trace:
 def trace() -> Trace:
     """Records calls of kernels and tasks: ``with lem.trace() as t: ...``, then ``print(t)``, ``t.calls``, ``t.save(path)``.
 
-    Calls of other threads are not recorded. Inside of ``lem.interpret()`` it records what is interpreted.
+    Calls of other threads are not recorded. Calls under ``lem.interpret()`` are recorded as "interpreted".
     """
     return Trace()
 
@@ -168,22 +169,24 @@ def _done(engine: Engine, thing: Any, start: int, ran: Ran) -> Call:
     )  # fmt: skip
 
 
-def _other(engine: Engine, thing: Any, args: tuple[Any, ...], start: int, end: int) -> Call:
+def _other(
+    engine: Engine, thing: Any, args: tuple[Any, ...], kwargs: dict[str, Any], start: int, *, error: str = ""
+) -> Call:
+    """A call that was interpreted, or one that failed."""
+    named = {**dict(zip(_names(engine, len(args)), args, strict=False)), **kwargs}
+    shown = {n: _array(a) for n, a in named.items() if hasattr(a, "shape") and hasattr(a, "dtype")}
+    code = "" if error else "interpreted"
+    elapsed = time.perf_counter_ns() - start
     return Call(
-        thing.__name__, engine.kind, _shown(args), start, end - start, None, None, 1, "interpreted", 0, False,
-        thread=threading.get_ident(),
-    )  # fmt: skip
-
-
-def _failed(engine: Engine, thing: Any, args: tuple[Any, ...], start: int, code: str) -> Call:
-    return Call(
-        thing.__name__, engine.kind, _shown(args), start, time.perf_counter_ns() - start, None, None, 0, "", 0, False, code,
+        thing.__name__, engine.kind, shown, start, elapsed, None, None, 0 if error else 1, code, 0, False, error,
         threading.get_ident(),
     )  # fmt: skip
 
 
-def _shown(args: tuple[Any, ...]) -> dict[str, str]:
-    return {f"{n}": _array(a) for n, a in enumerate(args) if hasattr(a, "shape")}
+def _names(engine: Engine, n: int) -> list[str]:
+    """Of the parameters, as far as they are known."""
+    names = engine.parameters()
+    return [*names, *(str(k) for k in range(len(names), n))]
 
 
 def _array(a: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
@@ -36,18 +37,47 @@ _ADD = {
     "globaldce": "add_global_dead_code_eliminate_pass",
 }
 _lock = threading.Lock()
+Door = Callable[[str, str, Machine, tuple[str, ...]], bytes]  # what is wanted ("object", "asm", "ir"), the text, for whom
 
 
 def compile_ir(text: str, machine: Machine, *, passes: tuple[str, ...] = PASSES) -> bytes:
     """A position-independent object file for `machine`. Raises :class:`InternalError`."""
-    return (_elsewhere[-1] if _elsewhere else compile_here)(text, machine, passes)
+    return _door()("object", text, machine, passes)
 
 
-_elsewhere: list[Callable[[str, Machine, tuple[str, ...]], bytes]] = []
+def assembly(text: str, machine: Machine, *, passes: tuple[str, ...] = PASSES) -> str:
+    """The machine's assembly for `text`."""
+    return _door()("asm", text, machine, passes).decode()
+
+
+def optimised_ir(text: str, machine: Machine, *, passes: tuple[str, ...] = PASSES) -> str:
+    """LLVM IR after the passes, for people."""
+    return _door()("ir", text, machine, passes).decode()
+
+
+def made_here(what: str, text: str, machine: Machine, passes: tuple[str, ...] = PASSES) -> bytes:
+    """The same, in this process whatever anybody has arranged."""
+    with _lock:
+        module, tm = _optimised(text, machine, passes)
+        if what == "object":
+            return bytes(tm.emit_object(module))
+        return str(tm.emit_assembly(module) if what == "asm" else module).encode()
+
+
+# ---------------------------------------------------------------- in other processes
+_elsewhere: list[Door] = []
+_is_unusable = False  # in a process that was forked while a thread was in LLVM: it may be half changed, and locked
+_instead: list[Door] = []
+
+
+def _door() -> Door:
+    if _elsewhere:
+        return _elsewhere[-1]
+    return _instead[-1] if _is_unusable and _instead else made_here
 
 
 @contextlib.contextmanager
-def handed_to(other: Callable[[str, Machine, tuple[str, ...]], bytes]) -> Iterator[None]:
+def handed_to(other: Door) -> Iterator[None]:
     """While this lasts, `other` compiles, for all threads."""
     _elsewhere.append(other)
     try:
@@ -56,26 +86,23 @@ def handed_to(other: Callable[[str, Machine, tuple[str, ...]], bytes]) -> Iterat
         _elsewhere.remove(other)
 
 
-def compile_here(text: str, machine: Machine, passes: tuple[str, ...] = PASSES) -> bytes:
-    """The same, in this process whatever anybody has arranged."""
-    with _lock:
-        module, tm = _optimised(text, machine, passes)
-        return bytes(tm.emit_object(module))
+def use_where_unusable(other: Door) -> None:
+    """What compiles in a process that was forked while its parent was in LLVM."""
+    _instead[:] = [other]
 
 
-def assembly(text: str, machine: Machine, *, passes: tuple[str, ...] = PASSES) -> str:
-    """The machine's assembly for `text`."""
-    with _lock:
-        module, tm = _optimised(text, machine, passes)
-        return str(tm.emit_assembly(module))
+def _after_fork() -> None:
+    global _lock, _is_unusable
+    _is_unusable = _is_unusable or _lock.locked()
+    _lock = threading.Lock()
+    _elsewhere.clear()  # those are the parent's
 
 
-def optimised_ir(text: str, machine: Machine, *, passes: tuple[str, ...] = PASSES) -> str:
-    """LLVM IR after the passes, for people."""
-    with _lock:
-        return str(_optimised(text, machine, passes)[0])
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
+# ---------------------------------------------------------------- LLVM
 def version() -> str:
     """Version of LLVM, as part of cache keys."""
     return ".".join(map(str, _binding().llvm_version_info))

@@ -63,22 +63,33 @@ def workers(n: int) -> Iterator[None]:
     for s in starts:
         s.start()
 
-    def compile_somewhere(text: str, machine: Machine, passes: tuple[str, ...]) -> bytes:
+    def made_somewhere(what: str, text: str, machine: Machine, passes: tuple[str, ...]) -> bytes:
         worker = free.get()
         try:
-            return worker.compile(text, machine, passes) if worker else llvm.compile_here(text, machine, passes)
+            return (worker.made if worker else llvm.made_here)(what, text, machine, passes)
         finally:
             if worker is None or worker.is_alive:
                 free.put(worker)
 
     try:
-        with llvm.handed_to(compile_somewhere):
+        with llvm.handed_to(made_somewhere):
             yield
     finally:
         for w in others:
             w.stop()
         for s in starts:
             s.join()
+
+
+def made_alone(what: str, text: str, machine: Machine, passes: tuple[str, ...]) -> bytes:
+    """By a process of its own: for one that may not use LLVM itself. See :data:`llvm.Door`."""
+    worker = _Worker()
+    try:
+        if not worker.is_up():
+            raise InternalError("llvm", "the process that compiles could not be started", text)
+        return worker.made(what, text, machine, passes)
+    finally:
+        worker.stop()
 
 
 def _announce(worker: _Worker, free: queue.SimpleQueue[_Worker | None]) -> None:
@@ -104,10 +115,10 @@ class _Worker:
         """Wait until it takes requests; False when it could not be started."""
         return self._from.readline() == b"ready\n"
 
-    def compile(self, text: str, machine: Machine, passes: tuple[str, ...]) -> bytes:
-        """See :func:`llvm.compile_ir`."""
+    def made(self, what: str, text: str, machine: Machine, passes: tuple[str, ...]) -> bytes:
+        """See :data:`llvm.Door`."""
         data = text.encode()
-        head = {"machine": asdict(machine), "passes": passes, "bytes": len(data)}
+        head = {"what": what, "machine": asdict(machine), "passes": passes, "bytes": len(data)}
         try:
             self._to.write(json.dumps(head).encode() + b"\n" + data)
             self._to.flush()
@@ -144,11 +155,11 @@ def serve() -> None:
         machine = Machine(**{**m, "features": tuple(m["features"])})
         text = requests.read(head["bytes"]).decode()
         try:
-            error, body = False, llvm.compile_here(text, machine, tuple(head["passes"]))
+            error, body = False, llvm.made_here(head["what"], text, machine, tuple(head["passes"]))
         except InternalError as e:
             error, body = True, e.message.encode()
         answers.write(json.dumps({"error": error, "bytes": len(body)}).encode() + b"\n" + body)
         answers.flush()
 
 
-__all__ = ["all_of", "serve", "workers"]
+__all__ = ["all_of", "made_alone", "serve", "workers"]

@@ -46,9 +46,6 @@ class Direct:
         self._code = _load(text)
         self._entry = load_entry(artifact)
         self._core = native.default_core()
-        self._alone = self._core.call(1, len(artifact.sites))
-        self._all: native.Call | None = None  # with all workers, who are started for the first call that wants them
-        self._lock = threading.Lock()
         self._fault = self.raise_fault
         self._dtypes = [np.dtype(values.numpy_dtype(p.dtype)) for p in sig.params if p.is_array]
         words = [0] * wrapper.DTYPE_0
@@ -57,8 +54,6 @@ class Direct:
         words[wrapper.INCREF] = cpython.address_of(ctypes.pythonapi.Py_IncRef)
         words[wrapper.NDARRAY] = id(np.ndarray)
         words[wrapper.ENTRY] = self._entry.address
-        words[wrapper.ALONE_CTX] = self._alone.context
-        words[wrapper.CTX] = self._alone.context if native.default_threads() == 1 else 0
         words[wrapper.SAVE] = cpython.address_of(ctypes.pythonapi.PyEval_SaveThread)
         words[wrapper.RESTORE] = cpython.address_of(ctypes.pythonapi.PyEval_RestoreThread)
         words[wrapper.WEAKREF] = cpython.address_of(ctypes.pythonapi.PyWeakref_NewRef)
@@ -74,7 +69,25 @@ class Direct:
         words[wrapper.DTYPE_0 :] = [*(id(d) for d in self._dtypes), *(id(name) for name in self._names)]
         self._state = (ctypes.c_uint64 * len(words))(*words)
         self._things: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.renew()
         _all.add(self)
+
+    def renew(self) -> None:
+        """Take calls of the core's pool: at first, and in a process that was forked."""
+        self.is_left = False  # after a fork, until it is renewed: no call may go straight to the code
+        self._lock = threading.Lock()
+        self._alone = self._core.call(1, len(self._artifact.sites))
+        self._all: native.Call | None = None  # with all workers, who are started for the first call that wants them
+        self._state[wrapper.ALONE_CTX] = self._alone.context
+        self._state[wrapper.CTX] = self._alone.context if native.default_threads() == 1 else 0
+        self._state[wrapper.BUSY] = 0
+
+    def leave(self) -> None:
+        """In a process that was forked: the calls belong to a pool whose threads are not here, and who was in the code then
+        may have left what it owns half changed, so it is never freed."""
+        self.remove()
+        self.is_left = True
+        _left_behind.extend((self._alone, self._all))
 
     def install(self, thing: Any) -> None:
         """From now on calls of `thing` go straight to the code."""
@@ -149,11 +162,12 @@ def _load(text: str) -> loader.Loaded:
 
 
 _all: weakref.WeakSet[Direct] = weakref.WeakSet()
+_left_behind: list[native.Call | None] = []
 
 
 def _after_fork() -> None:
     for direct in _all:
-        direct.remove()  # its call belongs to a pool whose threads are not here
+        direct.leave()
 
 
 if hasattr(os, "register_at_fork"):
