@@ -310,7 +310,8 @@ def test_other_threads_run_meanwhile() -> None:
     counter = threading.Thread(target=count)
     try:
         counter.start()
-        assert busy(200) > 0
+        # On a machine that is shared the other thread may get no processor for a while.
+        assert any(busy(200) > 0 for _ in range(50))
     finally:
         stop.set()
         sys.setswitchinterval(interval)

@@ -47,7 +47,12 @@ class Case:
         inner, time = draw(st.sampled_from([0, 0, 1])), draw(st.integers(0, 1))
         coefs = {self.i: draw(coef), self.j: draw(coef), self.d: inner, self.t: time}
         form = Lin.from_dict(coefs, draw(st.integers(-1, 1)))
-        special = draw(st.integers(0, 11))
+        special = draw(st.integers(0, 15))
+        if special > 11:
+            size = draw(st.sampled_from([self.n, self.m, self.n.lin + 1]))
+            product = self.symbols.mul(form, size) if special < 15 else self.symbols.div(form, self.n)
+            assert product is not None
+            return product + draw(st.sampled_from([self.i.lin, self.j.lin, Lin((), 0)]))
         if special == 0:
             half = self.symbols.div(form, 2)
             assert half is not None

@@ -43,7 +43,8 @@ def test_derived_symbols_are_made_once() -> None:
     assert s.mul(n.lin + 1, m) == s.mul(m, n.lin + 1)
     assert s.mul(s.mul(n, m) or 0, n) == s.mul(n, s.mul(n, m) or 0)
     assert s.div(n.lin * 4 + 9, 4) == n.lin + 2
-    assert s.div(n, 0) is None and s.div(n, m) is None
+    assert s.div(n, 0) is None and s.div(n, m.lin - 1) is None
+    assert s.div(n, m) == s.div(n, m) is not None
 
 
 def test_quotients_of_equal_sizes_are_equal() -> None:
@@ -53,7 +54,7 @@ def test_quotients_of_equal_sizes_are_equal() -> None:
     assert windows is not None and windows == s.quotient(-1 + n.lin, w) and windows != s.quotient(n, w)
     assert s.quotient(windows - 1, w) == s.quotient(windows - 1, w) is not None
     assert s.quotient(n, 2) == s.div(n, 2)
-    assert s.quotient(i, w) is None and windows.to_size() is None
+    assert s.quotient(i, w) is None and s.quotient(i, n) == s.div(i, n) and windows.to_size() is None
 
 
 def test_sizes_become_forms_and_back() -> None:

@@ -76,7 +76,28 @@ def test_products_of_sizes(k: Kernel) -> None:
     assert area is not None and area == k.symbols.mul(k.n, k.m)
     assert k.ctx.prove_ge0(area)
     assert k.index(k.i, area, k.ctx).kind == "proven"  # N >= 1 where j exists
-    assert k.symbols.mul(k.i, k.n) is None
+    assert k.symbols.mul(k.i, k.j) is None
+
+
+def test_mixed_radix(k: Kernel) -> None:
+    flat, area = k.symbols.mul(k.i, k.n), k.symbols.mul(k.m, k.n)
+    assert flat is not None and area is not None
+    assert k.index(flat + k.j, area, k.ctx).kind == "proven"
+    assert k.index(flat + k.j + 1, area, k.ctx).kind != "proven"
+    place = k.symbols.sym("p", "index")
+    ctx = k.start.assume_range(place, 0, area)
+    row, column = k.symbols.quotient(place, k.n), k.symbols.mod(place, k.n)
+    assert k.index(row, k.m, ctx).kind == k.index(column, k.n, ctx).kind == "proven"
+    assert k.index(row, k.m.lin - 1, ctx).kind != "proven"
+
+
+def test_conditions_on_products_end(k: Kernel) -> None:
+    """What is asked of a product's factors is not asked of the product again."""
+    area = k.symbols.mul(k.m, k.n)
+    assert area is not None
+    ctx = k.start.assume(k.m.lin * 4 - area)
+    assert not ctx.prove_ge0(k.m.lin - 1) and not ctx.prove_ge0(4 - k.n.lin)
+    assert ctx.assume(k.m.lin - 1).prove_ge0(area - k.n)
 
 
 def test_conditions_guard(k: Kernel) -> None:

@@ -65,6 +65,29 @@ def test_mixed_radix_is_recovered(g: Grid) -> None:
     assert g.conflicts(g.access("write", g.i.lin * 2 + d, ctx=three), only_i=True)
 
 
+def test_mixed_radix_of_sizes(g: Grid) -> None:
+    rows, columns = g.symbols.mul(g.i, g.n), g.symbols.mul(g.j, g.m)
+    area = g.symbols.mul(g.m, g.n)
+    assert rows is not None and columns is not None and area is not None
+    for form in (rows + g.j, columns + g.i):
+        assert not g.conflicts(g.access("write", form))
+        assert g.covers([area], g.access("write", form))
+        assert not g.covers([area + 1], g.access("write", form))
+        assert not g.covers([g.k.lin], g.access("write", form))
+    (c,) = g.conflicts(g.access("write", rows - g.i + g.j))
+    assert c.certain and c.example == "elements `i = 0, j = 1` and `i = 1, j = 0` both write `c[1]`"
+
+
+def test_the_place_is_the_element(g: Grid) -> None:
+    """``c[p // N, p % N]``"""
+    area = g.symbols.mul(g.m, g.n)
+    assert area is not None
+    ctx = g.outer.assume_range(g.i, 0, area)
+    row, column = g.symbols.quotient(g.i, g.n), g.symbols.mod(g.i, g.n)
+    assert not g.conflicts(g.access("write", row, column, ctx=ctx), only_i=True)
+    assert g.conflicts(g.access("write", row, ctx=ctx), only_i=True)
+
+
 def test_red_and_black(g: Grid) -> None:
     """Even elements are written, odd ones read."""
     even = g.outer.assume_range(g.i, 0, g.m, 2)

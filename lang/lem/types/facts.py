@@ -7,11 +7,12 @@ is never negative, and otherwise what of it remains to be checked at the call. I
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 
 from lem.types.fourier import System
-from lem.types.linear import Lin, Sym, Term, condition, equal
+from lem.types.linear import ONE, SIZE_KINDS, ZERO, Lin, Sym, Symbols, Term, cofactor, condition, equal, factors_of
 from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.sizes import Size
 
@@ -19,6 +20,10 @@ FALSE = Lin((), -1)  # a fact that nothing satisfies
 
 # A proof by cases (min, max, `!=`) looks at no more than this many splits in a row.
 MAX_SPLITS = 3
+
+# Sizes that are tried in products when an example is looked for, in as many products of sizes at most.
+SMALL_SIZES = (2, 3, 1)
+MAX_SIZES = 3
 
 Alternatives = tuple[tuple[Lin, ...], ...]
 
@@ -192,16 +197,17 @@ class Context:
     def sample(self, *facts: Lin) -> dict[Sym, int] | None:
         """Small values of all symbols involved in `facts`, which hold together with those in force; or None."""
         involved = [*relevant(self, facts), *facts]
-        cols = _columns(involved)
-        system = _system(involved, cols)
-        system.project(range(len(cols)))
-        values = system.sample()
-        if values is None:
-            return None
-        found = {s: values.get(c, 0) for s, c in cols.items()}
-        # The facts of min, max and products only bound them: a sample may have missed their meaning.
-        right = all(s.defn is None or _value(s, found) in (None, v) for s, v in found.items())
-        return found if right else None
+        sizes = dict.fromkeys(s for f in involved for p in f.syms for s in factors_of(p) if p is not s and _is_size(s))
+        if not sizes or len(sizes) > MAX_SIZES:
+            return _sample(involved)
+        # With numbers for the sizes in them, products are linear.
+        home = next(p.home for f in involved for p in f.syms if p.home is not None)
+        for values in itertools.product(SMALL_SIZES, repeat=len(sizes)):
+            at = dict(zip(sizes, values, strict=True))
+            found = _sample([home.rename(f, at) for f in involved])
+            if found is not None:
+                return {**found, **at}
+        return None
 
     # ------------------------------------------------------------ inside
 
@@ -216,13 +222,30 @@ class Context:
         return best is not None and best <= goal.const
 
     def about(self, sym: Sym) -> list[Lin]:
-        """Facts that mention `sym`."""
+        """Facts that mention `sym`, in products too."""
         if self._by_sym is None:
             self._by_sym = {}
             for f in self.facts:
-                for s in f.syms:
+                for s in _mentioned(f):
                     self._by_sym.setdefault(s, []).append(f)
         return self._by_sym.get(sym, [])
+
+
+def _sample(involved: Sequence[Lin]) -> dict[Sym, int] | None:
+    cols = _columns(involved)
+    system = _system(involved, cols)
+    system.project(range(len(cols)))
+    values = system.sample()
+    if values is None:
+        return None
+    found = {s: values.get(c, 0) for s, c in cols.items()}
+    # The facts of min, max and products only bound them: a sample may have missed their meaning.
+    right = all(s.defn is None or _value(s, found) in (None, v) for s, v in found.items())
+    return found if right else None
+
+
+def _is_size(s: Sym) -> bool:
+    return s.kind in SIZE_KINDS
 
 
 def _value(s: Sym, values: Mapping[Sym, int]) -> int | None:
@@ -247,7 +270,7 @@ def _refutes(ctx: Context, facts: Sequence[Lin], splits: int) -> bool:
     involved = [*relevant(ctx, facts), *facts]
     if _is_infeasible(involved):
         return True
-    more = _product_facts(ctx, involved) if splits == MAX_SPLITS else []
+    more = _product_facts(ctx, facts, involved) if splits == MAX_SPLITS else []
     if more and _is_infeasible([*involved, *more]):
         return True
     return splits > 0 and _refutes_by_cases(ctx, facts, involved, splits)
@@ -267,16 +290,47 @@ def _refutes_by_cases(ctx: Context, facts: Sequence[Lin], involved: Sequence[Lin
     return False
 
 
-def _product_facts(ctx: Context, involved: Iterable[Lin]) -> list[Lin]:
-    """For each product m * n of sizes with m >= 1: m * n >= n, which no linear fact says."""
-    out: list[Lin] = []
-    for s in dict.fromkeys(s for f in involved for s in f.syms):
-        if s.defn is None or s.defn[0] != "*":
+def _product_facts(ctx: Context, facts: Sequence[Lin], involved: Sequence[Lin]) -> list[Lin]:
+    """What no linear fact says of the products among `involved`: each fact about one factor holds times what it is
+    multiplied by, where that is not negative. ``i <= M - 1`` gives ``i * N <= M * N - N``, ``m >= 1`` gives ``m * n >= n``
+    (one step of the reformulation-linearization technique of H. Sherali and W. Adams, 1990)."""
+    out: dict[Lin, None] = {}
+    for (a, times), home in _multiplied(involved).items():
+        if not times.speaks_only_of() or not _follows(ctx, facts, times):
             continue
-        for a, b in (s.defn[1:], s.defn[:0:-1]):
-            if ctx.prove_ge0(a - 1) and ctx.prove_ge0(b):
-                out.append(s.lin - b)
+        about = [f for f in (*facts, *ctx.about(a), *a.facts) if f.coef(a)]
+        if _follows(ctx, facts, a.lin - 1):
+            about.append(a.lin - 1)
+        for f in about:
+            product = home.mul(f, times)
+            if product is not None:
+                out[product] = None
+    return list(out)
+
+
+def _multiplied(involved: Iterable[Lin]) -> dict[tuple[Sym, Lin], Symbols]:
+    """Factors of products with what they are multiplied by: in one term, and in all terms of a form together (``i`` by
+    ``W - R + 1`` in ``i * W - i * R + i``), with either sign."""
+    out: dict[tuple[Sym, Lin], Symbols] = {}
+    for f in involved:
+        whole: dict[Sym, Lin] = {}
+        for s, c in f.terms:
+            for a in dict.fromkeys(factors_of(s)):
+                times = cofactor(s, a) if a is not s else ONE
+                whole[a] = whole.get(a, ZERO) + times * c
+                if s.home is not None and a is not s:
+                    out[a, times] = s.home
+        for a, times in whole.items():
+            if len(times.terms) > 1 or (times.terms and times.const):
+                home = next(s.home for s in f.syms if s is not a and s.home is not None and a in factors_of(s))
+                out[a, times] = out[a, -times] = home
     return out
+
+
+def _follows(ctx: Context, facts: Sequence[Lin], goal: Lin) -> bool:
+    """Is `goal` >= 0 by linear facts alone?"""
+    wrong = -goal - 1
+    return _is_infeasible([*relevant(ctx, (*facts, wrong)), *facts, wrong])
 
 
 def relevant(ctx: Context, facts: Iterable[Lin], through: Callable[[Sym], bool] | None = None) -> list[Lin]:
@@ -284,7 +338,7 @@ def relevant(ctx: Context, facts: Iterable[Lin], through: Callable[[Sym], bool] 
     predicate of symbols; connections by other symbols do not count."""
     found: dict[Lin, None] = {}
     seen: set[Sym] = set()
-    queue = [s for f in facts for s in f.syms]
+    queue = [s for f in facts for s in _mentioned(f)]
     while queue:
         s = queue.pop()
         if s in seen:
@@ -295,9 +349,14 @@ def relevant(ctx: Context, facts: Iterable[Lin], through: Callable[[Sym], bool] 
         for f in (*ctx.about(s), *s.facts):
             if f not in found:
                 found[f] = None
-                queue += f.syms
+                queue += _mentioned(f)
     constants = [f for f in ctx.facts if not f.terms]  # contradictions: `assume` drops all others
     return [*found, *constants]
+
+
+def _mentioned(f: Lin) -> Iterable[Sym]:
+    """The symbols of a form, and the factors of those that are products."""
+    return dict.fromkeys(t for s in f.syms for t in (s, *factors_of(s)))
 
 
 def _columns(facts: Iterable[Lin]) -> dict[Sym, int]:

@@ -31,15 +31,19 @@ class Sym:
     uid:   grows in order of creation; `races` takes symbols made before the grid's own as shared by all elements.
     defn:  for derived symbols ``(op, a, b)`` with op in ``// * min max``; None for all others.
     facts: what always holds of it, as forms >= 0; the prover adds them by itself.
+    home:  what made it, for derived symbols.
     """
 
-    __slots__ = ("name", "kind", "uid", "defn", "facts", "lin")
+    __slots__ = ("name", "kind", "uid", "defn", "facts", "lin", "home")
 
-    def __init__(self, name: str, kind: str, defn: tuple[str, Lin, Lin] | None = None) -> None:
+    def __init__(
+        self, name: str, kind: str, defn: tuple[str, Lin, Lin] | None = None, home: Symbols | None = None
+    ) -> None:
         self.name = name
         self.kind = kind
         self.uid = next(_uids)
         self.defn = defn
+        self.home = home
         self.lin = Lin(((self, 1),), 0)
         self.facts: tuple[Lin, ...] = (self.lin,) if kind == "dim" else ()
 
@@ -265,9 +269,12 @@ class Symbols:
         return s
 
     def div(self, a: Term, b: Term) -> Lin | None:
-        """``a // b`` for a constant b > 0; None otherwise."""
+        """``a // b`` for a constant b > 0, or for one size (or product of sizes) b: what is known of the quotient then
+        holds where b >= 1, and nothing runs on where it is not. None otherwise."""
         a, b = Lin.of(a), Lin.of(b)
-        if not b.is_const or b.const <= 0:
+        if not b.is_const:
+            return self._div_by_size(a, b)
+        if b.const <= 0:
             return None
         c = b.const
         if all(k % c == 0 for _, k in a.terms):
@@ -280,14 +287,22 @@ class Symbols:
             q.facts = (rest - q.lin * c, q.lin * c + (c - 1) - rest)
         return whole + q
 
-    def quotient(self, a: Term, b: Term) -> Lin | None:
-        """``a // b``; for a `b` that is no constant an unknown, the same one whenever the same sizes are divided, so that
-        a grid over ``(H - R) // stride + 1`` fits an array of that size. None where more than sizes is divided."""
-        a, b = Lin.of(a), Lin.of(b)
-        if b.is_const:
-            return self.div(a, b)
-        if not (self._is_size(a) and self._is_size(b)):
+    def _div_by_size(self, a: Lin, b: Lin) -> Lin | None:
+        if b.only_sym is None or not (b.speaks_only_of() and _never_negative(b.only_sym)):
             return None
+        q = self._derive("//", a, b)
+        if not q.facts:
+            whole = self.mul(q, b)
+            assert whole is not None  # `b` is a size
+            q.facts = (a - whole, whole + b - 1 - a)
+        return q.lin
+
+    def quotient(self, a: Term, b: Term) -> Lin | None:
+        """``a // b``; of sizes, by a `b` that is no constant, an unknown, the same one whenever the same sizes are divided,
+        so that a grid over ``(H - R) // stride + 1`` fits an array of that size."""
+        a, b = Lin.of(a), Lin.of(b)
+        if b.is_const or not (self._is_size(a) and self._is_size(b)):
+            return self.div(a, b)
         if (a, b) not in self._quotients:
             self._quotients[a, b] = self.unknown(sizes.show(("//", a.as_size(), b.as_size())))
         return self._quotients[a, b].lin
@@ -298,17 +313,21 @@ class Symbols:
         return all(s.kind in SIZE_KINDS or s in known for s in form.leaves())
 
     def mod(self, a: Term, b: Term) -> Lin | None:
-        """``a % b`` for a constant b > 0; None otherwise."""
+        """``a % b`` where :meth:`div` knows the quotient; None otherwise."""
+        a, b = Lin.of(a), Lin.of(b)
+        if not b.is_const and self._is_size(a):
+            return None
         q = self.div(a, b)
-        return None if q is None else Lin.of(a) - q * Lin.of(b).const
+        whole = None if q is None else self.mul(q, b)
+        return None if whole is None else a - whole
 
     def mul(self, a: Term, b: Term) -> Lin | None:
-        """``a * b``: exact when one side is a constant. Products of forms over sizes and scalars are multiplied out
-        into derived symbols ``M * N``; any other product is None (not linear)."""
+        """``a * b``: exact when one side is a constant. Products with a form over sizes and scalars are multiplied out
+        into derived symbols ``M * N``, ``i * N``; any other product is None (not linear)."""
         a, b = Lin.of(a), Lin.of(b)
         if a.is_const or b.is_const:
             return b * a.const if a.is_const else a * b.const
-        if not (a.speaks_only_of() and b.speaks_only_of()):
+        if not (self._is_size(a) or self._is_size(b)):
             return None
         out = Lin((), a.const * b.const) + Lin(a.terms, 0) * b.const + Lin(b.terms, 0) * a.const
         for s, c in a.terms:
@@ -317,7 +336,7 @@ class Symbols:
         return out
 
     def _product(self, a: Sym, b: Sym) -> Sym:
-        factors = sorted([*_factors(a), *_factors(b)], key=lambda s: s.uid)
+        factors = sorted([*factors_of(a), *factors_of(b)], key=lambda s: s.uid)
         out = factors[0]
         for f in factors[1:]:
             left = out
@@ -345,7 +364,7 @@ class Symbols:
     def _derive(self, op: str, a: Lin, b: Lin) -> Sym:
         key = (op, a, b)
         if key not in self._derived:
-            self._derived[key] = Sym("", "fresh", key)
+            self._derived[key] = Sym("", "fresh", key, self)
             self._derived[key].name = sizes.show(self._derived[key].as_size())
         return self._derived[key]
 
@@ -411,10 +430,23 @@ class Symbols:
         return Sym(s.name, "fresh").lin if made is None else made
 
 
-def _factors(s: Sym) -> list[Sym]:
+def factors_of(s: Sym) -> list[Sym]:
+    """What a product is made of; any other symbol is its own only factor."""
     if s.defn is None or s.defn[0] != "*":
         return [s]
-    return [f for side in s.defn[1:] for t in side.syms for f in _factors(t)]
+    return [f for side in s.defn[1:] for t in side.syms for f in factors_of(t)]
+
+
+def cofactor(product: Sym, factor: Sym) -> Lin:
+    """The product of all other factors, `factor` left out once."""
+    rest = factors_of(product)
+    rest.remove(factor)
+    assert product.home is not None
+    out: Lin | None = ONE
+    for f in rest:
+        out = None if out is None else product.home.mul(out, f)
+    assert out is not None
+    return out
 
 
 def _never_negative(s: Sym) -> bool:

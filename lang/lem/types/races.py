@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lem.source import Span
 from lem.types.facts import Context
-from lem.types.linear import Lin, Sym, Symbols, Term, equal
+from lem.types.linear import Lin, Sym, Symbols, Term, cofactor, equal, factors_of
 from lem_runtime.abi.records import dataclass
 
 
@@ -180,15 +180,21 @@ class _Pair:
         return self.first.ctx.assume(*renamed, *at_one_place)
 
     def _different(self, copies: Mapping[Sym, Term], recovered: set[Sym]) -> Iterator[tuple[Lin, ...]]:
-        """All ways in which two elements differ, first difference first."""
+        """All ways in which two elements differ, first difference first: that of the variable with the largest factors,
+        since in ``i * N + j`` equal places say nothing of `j` before `i` is known."""
         same: list[Lin] = [fact for g in self.grid if g in recovered for fact in equal(g, copies[g])]
-        for g in self.grid:
+        for g in sorted(self.grid, key=self._n_factors, reverse=True):
             if g not in recovered:
                 gap = Lin.of(copies[g]) - g
                 yield (*same, gap - 1)
                 if self.first is not self.second:  # the same access: elements can be swapped
                     yield (*same, -gap - 1)
                 same += equal(g, copies[g])
+
+    def _n_factors(self, g: Sym) -> int:
+        """Of the longest product in the first access that `g` is in."""
+        forms = (f for sub in self.first.subs for f in _forms(sub))
+        return max((len(factors) for f in forms for s in f.syms if g in (factors := factors_of(s))), default=0)
 
     def _report(self, ctx: Context, differ: tuple[Lin, ...], copies: Mapping[Sym, Term]) -> Conflict:
         kind = "write-read" if self.second.kind == "read" else "write-write"
@@ -208,7 +214,7 @@ class _Pair:
     def _tell(self, values: Mapping[Sym, int], copies: Mapping[Sym, Term], kind: str, certain: bool) -> str:
         one = ", ".join(f"{g.name} = {values.get(g, 0)}" for g in self.grid)
         two = ", ".join(f"{g.name} = {values.get(_sym(copies[g]), 0)}" for g in self.grid)
-        place = ", ".join(_shown(s, values) for s in self.first.subs)
+        place = ", ".join(self._shown(s, values) for s in self.first.subs)
         place = f"`{self.first.name}[{place}]`" if place else f"`{self.first.name}`"
         may = "" if certain else "may "
         if kind == "write-write":
@@ -217,17 +223,17 @@ class _Pair:
         return f"element `{two}` {may}read{'' if may else 's'} {place}, which element `{one}` writes"
 
 
+    def _shown(self, sub: SubForm, values: Mapping[Sym, int]) -> str:
+        if isinstance(sub, Lin):
+            value = self.symbols.rename(sub, dict(values))
+            return str(value.const) if value.is_const else "…"
+        return ":" if isinstance(sub, Whole) else "…"
+
+
 def _sym(term: Term) -> Sym:
     sym = Lin.of(term).only_sym
     assert sym is not None  # copies are symbols
     return sym
-
-
-def _shown(sub: SubForm, values: Mapping[Sym, int]) -> str:
-    if isinstance(sub, Lin):
-        value = sub.replace(dict(values))
-        return str(value.const) if value.is_const else "…"
-    return ":" if isinstance(sub, Whole) else "…"
 
 
 def _same(one: SubForm, two: SubForm) -> list[tuple[Lin, Lin]]:
@@ -294,46 +300,80 @@ def _needs(symbols: Symbols, outer: Context, places: Sequence[Sym], write: Acces
     facts = list(write.ctx.since(outer))
     at: dict[Sym, Term] = {}
     needs: list[Lin] = []
+    divisible: list[Lin] = []
     for place, sub in zip(places, write.subs, strict=True):
         if isinstance(sub, Whole):
             continue
         if not isinstance(sub, Lin):
             return None
-        rest = _solve_sub(symbols, symbols.rename(sub, at), place, at, facts)
-        if rest is None:
+        solved = _solve_sub(symbols, symbols.rename(sub, at), place, at, facts)
+        if solved is None:
             return None
+        rest, divisors = solved
         needs += [f for f in equal(rest, 0) if f.terms or f.const < 0]
+        divisible += [c - 1 for c in divisors]
     _choose_others(symbols, facts, at)
     needs += [symbols.rename(f, at) for f in facts]
     if any(s.kind not in ("dim", "param") and s not in places for f in needs for s in f.leaves()):
         return None
-    return needs
+    # What is known of a quotient holds where its divisor is not 0: that comes before anything that speaks of it.
+    return [*divisible, *needs]
 
 
 def _solve_sub(
     symbols: Symbols, sub: Lin, place: Sym, at: dict[Sym, Term], facts: Sequence[Lin]
-) -> Lin | None:
-    """Values of the variables in `sub`, added to `at`, with which it is `place`; gives what must be 0 besides. The largest
-    coefficient takes the quotient, the next one the quotient of the rest (``2 * i + d``: i = p // 2, d = p % 2)."""
-    own = sorted(((s, c) for s, c in sub.terms if s.kind not in ("dim", "param")), key=lambda t: -abs(t[1]))
-    if any(s.defn is not None or s.is_unknown for s, _ in own):
+) -> tuple[Lin, list[Lin]] | None:
+    """Values of the variables in `sub`, added to `at`, with which it is `place`; gives what must be 0 besides, and the
+    sizes that were divided by. The largest coefficient takes the quotient, the next one the quotient of the rest
+    (``2 * i + d``: i = p // 2, d = p % 2; ``i * N + j``: i = p // N, j = p % N)."""
+    digits = _digits(symbols, sub)
+    if digits is None:
         return None
-    rest = place.lin - sub
-    for s, c in own:
-        rest = rest + s.lin * c
-    for n, (s, c) in enumerate(own):
-        if n + 1 < len(own) and abs(c) == 1:
+    rest: Lin | None = place.lin - sub
+    for s, c in digits:
+        rest = _plus_times(symbols, rest, s.lin, c)
+    divisors: list[Lin] = []
+    for n, (s, c) in enumerate(digits):
+        if rest is None:
+            return None
+        if n + 1 < len(digits) and c.is_const and abs(c.const) == 1:
             value: Lin | None = _least(s, facts)  # `i + k`: k may stay at its least, i does the rest
-            at_next = own[n + 1 :]
+            at_next = digits[n + 1 :]
             if value is None or any(t in value.syms for t, _ in at_next):
                 return None
+        elif c.is_const:
+            value = symbols.div(rest if c.const > 0 else -rest, abs(c.const))
         else:
-            value = symbols.div(rest if c > 0 else -rest, abs(c))
+            value = symbols.div(rest, c)
+            divisors.append(c)
         if value is None:
             return None
         at[s] = value
-        rest = rest - value * c
-    return rest
+        rest = _plus_times(symbols, rest, -value, c)
+    return None if rest is None else (rest, divisors)
+
+
+def _digits(symbols: Symbols, sub: Lin) -> list[tuple[Sym, Lin]] | None:
+    """The variables of a subscript with their coefficients, those that count most first; None when it is made of more."""
+    found: list[tuple[int, int, Sym, Lin]] = []
+    for term, c in sub.terms:
+        factors = factors_of(term)
+        own = [s for s in factors if s.kind not in ("dim", "param")]
+        if not own:
+            continue
+        if len(own) > 1 or own[0].defn is not None or own[0].is_unknown:
+            return None
+        weight = Lin.of(c) if len(factors) == 1 else cofactor(term, own[0]) * c
+        found.append((len(factors), abs(c), own[0], weight))
+    if len({s for _, _, s, _ in found}) < len(found):
+        return None
+    return [(s, c) for _, _, s, c in sorted(found, key=lambda t: (-t[0], -t[1]))]
+
+
+def _plus_times(symbols: Symbols, x: Lin | None, s: Lin, c: Lin) -> Lin | None:
+    """``x + s * c``, where that can be said."""
+    product = symbols.mul(s, c)
+    return None if x is None or product is None else x + product
 
 
 def _choose_others(symbols: Symbols, facts: Sequence[Lin], at: dict[Sym, Term]) -> None:
