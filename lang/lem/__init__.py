@@ -64,7 +64,6 @@ if TYPE_CHECKING:
     from lem.embed.decorators import within as within
     from lem.embed.errors import CallError as CallError
     from lem.embed.errors import CompileError as CompileError
-    from lem.embed.errors import Error as Error
     from lem.embed.errors import Fault as Fault
     from lem.embed.function import Function as Function
     from lem.embed.function import fn as fn
@@ -72,6 +71,9 @@ if TYPE_CHECKING:
     from lem.embed.function import task as task
     from lem.embed.function import test as test
     from lem.embed.interpret import interpret as interpret
+    from lem.embed.mistakes import Error as Error
+    from lem.embed.mistakes import LemWarning as LemWarning
+    from lem.embed.mistakes import UsageError as UsageError
     from lem.embed.module import load as load
     from lem.embed.notebook import load_ipython_extension as load_ipython_extension
     from lem.embed.notebook import unload_ipython_extension as unload_ipython_extension
@@ -92,7 +94,8 @@ _HOME = {
     ),
     "ahead": "compile",
     "decorators": "on prefer within variant",
-    "errors": "Error CompileError CallError Fault",
+    "errors": "CompileError CallError Fault",
+    "mistakes": "Error LemWarning UsageError",
     "function": "Function kernel task fn test",
     "interpret": "interpret",
     "report": "explain",

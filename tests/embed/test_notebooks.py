@@ -15,7 +15,6 @@ import pytest
 
 import lem
 from lem.dims import N
-from lem.embed import notebook
 from tests.support import ROOT, notebooks
 
 interactiveshell = pytest.importorskip("IPython.core.interactiveshell", reason="IPython is not installed")
@@ -91,7 +90,7 @@ def test_warnings_are_shown(shell: Any) -> None:
     bounded = (
         "%%lem\nkernel f[N, R](x: f32[N], y: out f32[N]):\n    for i in grid(N):\n        y[i] = sum(x[i + r] for r in R)\n"
     )
-    with pytest.warns(notebook.LemWarning, match="E0327"):
+    with pytest.warns(lem.LemWarning, match="E0327"):
         run(shell, bounded)
 
 

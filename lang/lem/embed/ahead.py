@@ -7,6 +7,7 @@ from types import ModuleType
 
 from lem.embed.boundary import boundary
 from lem.embed.function import Function
+from lem.embed.mistakes import UsageError
 from lem.targets.llvm_workers import all_of
 from lem_runtime import detect
 from lem_runtime.abi.artifact import Artifact
@@ -27,6 +28,8 @@ def compile(*things: Function | ModuleType, dtypes: Mapping[str, str] | None = N
 def _functions(thing: Function | ModuleType) -> Iterator[Function]:
     if isinstance(thing, Function):
         yield thing
+    elif not isinstance(thing, ModuleType):
+        raise UsageError(f"`lem.compile` takes kernels, tasks and modules, found {type(thing).__name__}")
     else:
         yield from (v for v in vars(thing).values() if isinstance(v, Function))
 

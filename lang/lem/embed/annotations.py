@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Generic, NoReturn, TypeVar, Unpack, overload
 
+from lem.embed.boundary import boundary
+from lem.embed.mistakes import UsageError
+
 if TYPE_CHECKING:
     from typing_extensions import TypeVarTuple
 
@@ -22,12 +25,8 @@ else:
 _T = TypeVar("_T")
 
 
-class NotInLem(TypeError):
-    """Something of lem was used where Python runs it."""
-
-
 def _outside(what: str) -> NoReturn:
-    raise NotInLem(f"`{what}` has a meaning only in the body of a function under @lem.kernel, @lem.task or @lem.fn")
+    raise UsageError(f"`{what}` has a meaning only in the body of a function under @lem.kernel, @lem.task or @lem.fn")
 
 
 class _Named(type):
@@ -90,6 +89,7 @@ class Number(Value, Generic[*_Sizes], metaclass=_Named):
 
     else:
 
+        @boundary
         def __new__(cls, *args: Any, **kwargs: Any) -> NoReturn:
             _outside(f"{cls.__name__}(...)")
 
@@ -104,19 +104,33 @@ def _dtype(name: str) -> Any:
 if TYPE_CHECKING:
 
     class i8(Number[*_Sizes]): ...
+
     class i16(Number[*_Sizes]): ...
+
     class i32(Number[*_Sizes]): ...
+
     class i64(Number[*_Sizes]): ...
+
     class u8(Number[*_Sizes]): ...
+
     class u16(Number[*_Sizes]): ...
+
     class u32(Number[*_Sizes]): ...
+
     class u64(Number[*_Sizes]): ...
+
     class f16(Number[*_Sizes]): ...
+
     class bf16(Number[*_Sizes]): ...
+
     class f32(Number[*_Sizes]): ...
+
     class f64(Number[*_Sizes]): ...
+
     class f8e4m3(Number[*_Sizes]): ...
+
     class f8e5m2(Number[*_Sizes]): ...
+
     class bool_(Number[*_Sizes]): ...
 
 else:
@@ -204,46 +218,55 @@ def grid(_0: object, _1: object, _2: object, /, *, tile: object = ...) -> Iterat
 def grid(
     _0: object, _1: object, _2: object, _3: object, /, *, tile: object = ...
 ) -> Iterator[tuple[Value, Value, Value, Value]]: ...
+@boundary
 def grid(*ranges: object, tile: object = None) -> Any:
     """``for i, j in grid(M, N):`` every element, in parallel."""
     _outside("grid(...)")
 
 
+@boundary
 def tiles(domain: object, size: object = None, *, pipeline: int = 0) -> Iterator[Value]:
     """``for k in tiles(K, 64):`` block after block; `k` is an axis as wide as the block."""
     _outside("tiles(...)")
 
 
+@boundary
 def clamp(array: Any) -> Any:
     """Subscripts outside of the array give its rim."""
     _outside("clamp(...)")
 
 
+@boundary
 def wrap(array: Any) -> Any:
     """Subscripts outside of the array go round."""
     _outside("wrap(...)")
 
 
+@boundary
 def fill(array: Any, value: object) -> Any:
     """Subscripts outside of the array give `value`."""
     _outside("fill(...)")
 
 
+@boundary
 def unique(indices: Any) -> Any:
     """All elements of `indices` differ: tested before the grid runs."""
     _outside("unique(...)")
 
 
+@boundary
 def where(cond: object, a: object, b: object) -> Value:
     """`a` where the condition holds, else `b`; both are evaluated."""
     _outside("where(...)")
 
 
+@boundary
 def spawn(call: object, *, on: Any = None, near: Any = None, priority: object = 0, objective: str = "time") -> Any:
     """``spawn(f(x), on=gpu)`` in a task: the call runs beside what follows."""
     _outside("spawn(...)")
 
 
+@boundary
 def check(holds: object, *, within: object = None, fails: str = "") -> None:
     """``check(a == b, within=1e-6)`` in a test."""
     _outside("check(...)")

@@ -1,10 +1,11 @@
-"""Names that a Python function sees."""
+"""What stands around a Python function: the names that it sees, and the text that it is written in."""
 
 from __future__ import annotations
 
 import builtins
+import linecache
 from collections.abc import Mapping
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 
@@ -19,4 +20,13 @@ def surroundings(function: FunctionType) -> Mapping[str, Any]:
     return found
 
 
-__all__ = ["surroundings"]
+def lines_of(path: str, names: Mapping[str, Any], code: CodeType | None) -> list[str]:
+    """The lines of a text as Python's tracebacks know them: of a file, a cell, a prompt, ``python -c`` (where Python keeps
+    it by the code alone)."""
+    lines = linecache.getlines(path, dict(names))
+    if not lines and code is not None and hasattr(linecache, "_getlines_from_code"):  # since Python 3.13
+        lines = linecache._getlines_from_code(code)
+    return lines
+
+
+__all__ = ["lines_of", "surroundings"]

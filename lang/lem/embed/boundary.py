@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from lem.embed.annotations import NotInLem
+from lem.embed.mistakes import Error, LemWarning
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -15,7 +15,7 @@ _R = TypeVar("_R")
 def trim(error: BaseException) -> None:
     """Forget the frames of lem that an error of a person's has come through. A ``raise`` by itself, which must follow in
     the same function, adds none for it. Of a mistake of lem's own every frame is kept."""
-    if isinstance(error, NotInLem) or type(error).__module__ == "lem.embed.errors":
+    if isinstance(error, (Error, LemWarning)):  # a warning, where the filters make errors of them
         error.__traceback__ = None
 
 

@@ -36,10 +36,16 @@ class Compiler:
         """Of the function, and the names of its types where it is generic."""
         generic = self.program.typed.generics.get(self._name)
         if generic is not None:
-            return generic.signature, tuple(name for name, _ in generic.params)
+            return generic.signature, tuple(name for name, _ in self.generics)
         if self._name not in self.program.typed.functions and self.program.typed.tests:
             return self.program.typed.tests[0].signature, ()
         return self.program.typed.functions[self._name].signature, ()
+
+    @property
+    def generics(self) -> tuple[tuple[str, str], ...]:
+        """Names of its types, where it is generic, with their bounds."""
+        found = self.program.typed.generics.get(self._name)
+        return found.params if found is not None else ()
 
     def compile(self, facts: Facts) -> Artifact:
         """Code for these facts. Raises :class:`errors.CompileError` where the dtypes do not suit a generic function, or
@@ -51,13 +57,11 @@ class Compiler:
             raise errors.CompileError([e.diagnostic]) from None
 
     def show(self, facts: Facts, what: str) -> str:
-        """The text of one stage. Raises ValueError when there is none of that name."""
+        """The text of one of ``engine.STAGES``."""
         program, name = self.instance(facts)
         module = pipeline.optimised(program, name, cpu.TARGET.name)
         if what == "ir":
             return printer.print_module(module)
-        if what not in _STAGES:
-            raise ValueError(f"no stage is called {what!r}; there are ir, {', '.join(_STAGES)}")
         return cpu.TARGET.show(module, name, facts, detect(), _STAGES[what])
 
     def instance(self, facts: Facts) -> tuple[pipeline.Program, str]:

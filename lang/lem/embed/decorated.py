@@ -6,15 +6,14 @@ annotations mean. It must change whenever the program would.
 
 from __future__ import annotations
 
-import linecache
 import re
 from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING
 
 from lem import texts
-from lem.embed import records
-from lem.embed.around import surroundings
+from lem.embed import records, warned
+from lem.embed.around import lines_of, surroundings
 from lem.embed.function import Decorated, Function
 from lem.embed.structs import StructType
 
@@ -35,6 +34,9 @@ class DecoratedSource:
         parts = list(_parts(self._decorated, set()))
         return None if any(p is None for p in parts) else texts.digest(texts.compiler_stamp(), *(p or "" for p in parts))
 
+    def breakpoints(self) -> Iterator[warned.Breakpoint]:
+        return _breakpoints(self._decorated, set())
+
     def compiler(self) -> Compiler:
         from lem.embed import compiling, program
 
@@ -50,7 +52,7 @@ def _parts(d: Decorated, seen: set[FunctionType]) -> Iterator[str | None]:
         return
     seen.add(function)
     code = function.__code__
-    lines = linecache.getlines(code.co_filename, function.__globals__)
+    lines = lines_of(code.co_filename, function.__globals__, code)
     last = max(_lines(code), default=0)
     yield "".join(lines[code.co_firstlineno - 1 : last]) if lines else None
     yield from (code.co_filename, str(code.co_firstlineno), d.kind, d.signature or "", repr(function.__annotations__))
@@ -65,6 +67,25 @@ def _parts(d: Decorated, seen: set[FunctionType]) -> Iterator[str | None]:
             yield from _thing(vars(module)[name], seen)
     for variant in d.variants:
         yield from _parts(variant, seen)
+
+
+def _breakpoints(d: Decorated, seen: set[FunctionType]) -> Iterator[warned.Breakpoint]:
+    """Those of a function and of the functions of lem that it names."""
+    function = d.function
+    if function in seen:
+        return
+    seen.add(function)
+    for part in _codes(function.__code__):
+        yield from warned.in_code(part, function.__module__)
+    around, names = surroundings(function), _names(function.__code__)
+    scopes = (around, *(vars(m) for m in _modules(function.__code__, around)))
+    for thing in (scope.get(name) for scope in scopes for name in sorted(names)):
+        if isinstance(thing, Function) and thing.decorated is not None:
+            yield from _breakpoints(thing.decorated, seen)
+        elif isinstance(thing, Function):
+            yield from thing.engine.breakpoints()
+    for variant in d.variants:
+        yield from _breakpoints(variant, seen)
 
 
 def _structs(d: Decorated, text: str, around: Mapping[str, object]) -> Iterator[str | None]:

@@ -13,14 +13,15 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from lem import texts
-from lem.diagnostics import CODES, Diagnostic
-from lem.diagnostics.codes import E0321
-from lem.embed import arguments, errors, modes
+from lem.diagnostics import CODES, Code, Diagnostic
+from lem.diagnostics.codes import E0305, E0321, E0325
+from lem.embed import arguments, errors, modes, warned
+from lem.embed.mistakes import UsageError
 from lem.source import Span
 from lem_runtime import (
     CallError,
@@ -36,12 +37,16 @@ from lem_runtime import (
     use_compiler,
 )
 from lem_runtime.abi.artifact import Artifact, BadArtifact, decode, encode, signature_from_json
+from lem_runtime.abi.dtypes import DTYPES
 from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Signature
 from lem_runtime.abi.source import Facts
 
 if TYPE_CHECKING:
     from lem.embed.compiling import Compiler
+
+
+STAGES = ("ir", "schedule", "loops", "llvm", "asm")  # what can be looked at
 
 
 class Source(Protocol):
@@ -52,6 +57,9 @@ class Source(Protocol):
 
     def compiler(self) -> Compiler:
         """Its checked program. Raises :class:`errors.CompileError`."""
+
+    def breakpoints(self) -> Iterable[warned.Breakpoint]:
+        """Those in its body, and in what it calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,7 @@ class Engine:
         self._compiler: Compiler | None = None
         self._artifacts: dict[Facts, Artifact] = {}
         self._direct: Direct | None = None
+        self._is_looked_over = False  # whether it was warned of what compiled code leaves out
         self.not_direct = ""  # why calls go through Python, where they always will
         self.origins: dict[Facts, str] = {}  # of the code: "compiled", or "disk" where it had been kept
         _all.add(self)
@@ -105,6 +114,10 @@ class Engine:
             if self._compiler is None:
                 self._compiler = self._source.compiler()
             return self._compiler
+
+    def breakpoints(self) -> Iterable[warned.Breakpoint]:
+        """See :class:`Source`."""
+        return self._source.breakpoints()
 
     def front(self) -> Front:
         """From the disk where the text is known, else by checking it."""
@@ -140,6 +153,9 @@ class Engine:
         def compiled(facts: Facts, given: arguments.Arguments) -> tuple[Signature, RunResult]:
             is_known, begin_ns = facts in self._artifacts, time.perf_counter_ns()
             artifact = self._artifact(facts)
+            if not self._is_looked_over:
+                warned.passed_by(self.breakpoints())
+                self._is_looked_over = True
             ready_ns = time.perf_counter_ns()
             result = run(artifact, given.arrays, given.scalars, given.dims)
             ran.append((artifact, result.n_workers))
@@ -250,15 +266,33 @@ class Engine:
         """The code that was made so far, in the order in which it was."""
         return tuple(self._artifacts.items())
 
-    def inspect(self, what: str) -> str:
+    def inspect(self, what: str, dtypes: Mapping[str, str] | None = None) -> str:
         """See :meth:`Function.inspect`."""
+        if what not in STAGES:
+            raise UsageError(f"no stage is called {what!r}; there are {', '.join(STAGES)}")
         front = self.front()
-        facts = next(iter(self._artifacts), None)
-        if front.type_params and facts is None:
-            raise ValueError(f"`{self._name}` is generic: call it once, so that its types are known")
         n_arrays = sum(p.is_array for p in front.signature.params)
-        dtypes = facts.dtypes if facts is not None and front.type_params else ()
-        return self.compiler.show(Facts(("inner",) * n_arrays, (), dtypes), what)
+        return self.compiler.show(Facts(("inner",) * n_arrays, (), self._types(front, dtypes or {}, what)), what)
+
+    def _types(self, front: Front, given: Mapping[str, str], what: str) -> tuple[tuple[str, str], ...]:
+        """What the generic names are: as given, else as in the first call."""
+        first = next(iter(self._artifacts), None)
+        known = {**(dict(first.dtypes) if first is not None else {}), **given}
+        odd = next((t for t in known if t not in front.type_params), None)
+        if odd is not None:
+            raise self._refused(E0325, f"`{self._name}` has no generic type `{odd}`")
+        odd = next((t for t in front.type_params if t in known and known[t] not in DTYPES), None)
+        if odd is not None:
+            raise self._refused(E0305, f"`{known[odd]}` is no type of lem", f"they are {', '.join(DTYPES)}")
+        missing = [t for t in front.type_params if t not in known]
+        if missing:
+            text = ", ".join(f'"{t}": "f32"' for t in missing)
+            help = f'say it, as in `{self._name}.inspect("{what}", dtypes={{{text}}})`, or call `{self._name}` first'
+            raise self._refused(E0325, f"`{self._name}` is generic: nothing says yet what `{missing[0]}` is", help)
+        return tuple(sorted(known.items()))
+
+    def _refused(self, code: Code, label: str, *help: str) -> errors.CallError:
+        return errors.CallError([Diagnostic(code, None, label, (), (), help)])
 
 
 _all: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -300,4 +334,4 @@ use_compiler(_compile_core)
 texts.compiler_stamp()
 detect()
 
-__all__ = ["Engine", "Front", "Source"]
+__all__ = ["STAGES", "Engine", "Front", "Source"]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Iterable
+from typing import Any
 
 import lem
 import lem_runtime
 from lem.diagnostics import Diagnostic, Diagnostics
 from lem.diagnostics.text import render_all
+from lem.embed.mistakes import Error
 
 
-class Error(Exception):
-    """Base of all. code: ``"E0312"`` of the first report."""
+class Reported(Error):
+    """An error with its reports, which its text shows."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
@@ -21,6 +23,10 @@ class Error(Exception):
         shown = Diagnostics()
         shown.items.extend(self.diagnostics)
         super().__init__("\n" + render_all(shown).rstrip("\n"))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors travel from one process to another, such as those of a pool."""
+        return type(self), (self.diagnostics,)
 
     def __repr__(self) -> str:
         first = next(iter(self.diagnostics), None)
@@ -44,15 +50,15 @@ def _is_ours(file: str) -> bool:
 _OURS = tuple(os.path.dirname(os.path.abspath(m.__file__ or "")) + os.sep for m in (lem, lem_runtime))
 
 
-class CompileError(Error):
+class CompileError(Reported):
     """A function is no lem: types, shapes, races, names."""
 
 
-class CallError(Error):
+class CallError(Reported):
     """Arguments do not fit the signature of what is called."""
 
 
-class Fault(Error):
+class Fault(Reported):
     """A kernel stopped while it ran.
 
     kernel: its name. indices: the grid's variables with the values of the element that faulted, the smallest one.
@@ -64,3 +70,10 @@ class Fault(Error):
     ) -> None:
         super().__init__(diagnostics)
         self.kernel, self.indices, self.values = kernel, indices, values
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.diagnostics, self.kernel, self.indices, self.values)
+
+
+for _public in (CompileError, CallError, Fault):
+    _public.__module__ = "lem"  # as people write them, and as tracebacks show them

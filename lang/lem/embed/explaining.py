@@ -6,11 +6,13 @@ function that was not called yet is checked, and its schedule is the one for con
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import field
 from typing import Any
 
 from lem import pipeline
 from lem.embed import literals, wording
+from lem.embed.compiling import Compiler
 from lem.embed.engine import Engine
 from lem.embed.function import Function
 from lem.ir import queries
@@ -101,6 +103,7 @@ def explain(function: Function) -> Explanation:
     schedule = _schedule(engine) if fn is not None else ""
     calls = _calls(engine)
     sections = (
+        Section("generic: code is made at the first call with each type", tuple(_generics(compiler, made))),
         Section("constants: captured at the first use, as they were then" if function.decorated else "constants",
                 tuple((n, repr(v)) for n, v in constants.items())),
         Section("uses", tuple((n, k) for n, k in _functions(program, function.__name__))),
@@ -112,7 +115,7 @@ def explain(function: Function) -> Explanation:
         Section("calls", (("", calls),)),
     )  # fmt: skip
     return Explanation(
-        function.__name__, function.kind, wording.signature_text(sig), _place(sig.place), constants,
+        function.__name__, function.kind, wording.signature_text(sig, compiler.generics), _place(sig.place), constants,
         tuple(n for n, _ in _functions(program, function.__name__)), arrays, conditions, work, schedule,
         engine.specializations(), engine.is_direct, calls, tuple(s for s in sections if s.lines),
     )  # fmt: skip
@@ -137,6 +140,16 @@ def _of_fn(function: Function, program: pipeline.Program) -> Explanation:
 
 
 # ---------------------------------------------------------------- what the program says
+def _generics(compiler: Compiler, made: Sequence[tuple[Facts, Any]]) -> Iterator[tuple[str, str]]:
+    """The names of types, and what they have been so far."""
+    for name, bound in compiler.generics:
+        known = dict.fromkeys(dict(facts.dtypes)[name] for facts, _ in made)
+        yield name, f"{_BOUNDS.get(bound, bound)}; so far {', '.join(known)}" if known else _BOUNDS.get(bound, bound)
+
+
+_BOUNDS = {"float": "any float", "int": "any integer", "number": "any float or integer", "any": "any type"}
+
+
 def _constants(function: Function, program: pipeline.Program) -> dict[str, Any]:
     """Names that became constants: of a decorated function those around it that its text uses."""
     return {i.name.id: literals.value_of(i.value) for i in program.bound.tree.items if isinstance(i, ast.Constant)}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, overload
 
-from lem.embed.annotations import NotInLem
 from lem.embed.boundary import boundary, trim
+from lem.embed.mistakes import UsageError
 from lem_runtime import begin, callable_type
 from lem_runtime.abi.records import dataclass
 
@@ -73,12 +73,13 @@ class _Methods:
         return self._engine.specializations() if self._engine is not None else ()
 
     @boundary
-    def inspect(self, what: str = "ir") -> str:
+    def inspect(self, what: str = "ir", *, dtypes: Mapping[str, str] | None = None) -> str:
         """What the compiler makes of it: "ir", "schedule", "loops", "llvm" or "asm", for contiguous arguments.
 
-        Of a generic function: for the dtypes of its first call. Raises ValueError for other words.
+        dtypes: of a generic function, ``{"T": "f32"}``; else those of its first call. Raises :class:`lem.CallError` where
+        nothing says what they are, :class:`lem.UsageError` for other words.
         """
-        return self.engine.inspect(what)
+        return self.engine.inspect(what, dtypes)
 
     def __reduce__(self) -> str:
         """By its name, as functions of Python are pickled: other processes import the module that defines it."""
@@ -112,20 +113,50 @@ else:
 _Decorator = Callable[[Callable[..., Any]], Function]
 
 
-def _decorate(kind: str, what: Callable[..., Any] | str | None) -> Any:
-    if isinstance(what, str) or what is None:
-        return lambda function: _decorated(function, kind, what)
-    return _decorated(what, kind, None)
+@boundary
+def _decorate(kind: str, what: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    if options or len(what) > 1:
+        found = f"`{next(iter(options))}=`" if options else f"{len(what)} arguments"
+        raise UsageError(f"`@lem.{kind}` takes {_TAKES.get(kind, 'the signature as text')}, or nothing, found {found}")
+    text = what[0] if what else None
+    if isinstance(text, str) or text is None:
+        return boundary(lambda function: _decorated(function, kind, text))
+    return _decorated(text, kind, None)
 
 
-def _decorated(function: Any, kind: str, signature: str | None) -> Function:
+_TAKES = {"test": "its title as text"}
+
+
+def _checked(function: Any, kind: str, signature: str | None) -> FunctionType:
+    """The function that a decorator stands above. Raises :class:`UsageError` for what is none of the kind that lem reads."""
+    name = getattr(function, "__qualname__", None) or type(function).__name__
+    if isinstance(function, Function):
+        raise UsageError(f"`{name}` is a {function.kind} of lem already: one decorator makes it one")
+    if isinstance(function, type):
+        raise UsageError(f"`{name}` is a class: `@lem.{kind}` stands above a function (and `@lem.struct` above a class)")
+    if isinstance(function, (staticmethod, classmethod)) or hasattr(function, "__wrapped__"):
+        raise UsageError(f"`{name}` is changed by another decorator first: `@lem.{kind}` stands right above its `def`")
+    if not isinstance(function, FunctionType):
+        raise UsageError(f"`@lem.{kind}` stands above a function written in Python, found {type(function).__name__}")
+    if function.__name__ == "<lambda>":
+        raise UsageError(f"a `lambda` has no body that lem reads: write a `def` under `@lem.{kind}`")
+    if function.__code__.co_flags & _ASYNC:
+        raise UsageError(f"`{name}` is `async`: a {kind} runs to its end when it is called; write a plain `def`")
+    first = function.__code__.co_varnames[:1]
+    if signature is None and first in (("self",), ("cls",)):
+        raise UsageError(f"`{name}` has a `{first[0]}`: a {kind} is no method; define it outside of the class")
+    return function
+
+
+_ASYNC = 0x80 | 0x200  # CO_COROUTINE, CO_ASYNC_GENERATOR of `inspect`, which takes long to import
+
+
+def _decorated(thing: Any, kind: str, signature: str | None) -> Function:
+    function = _checked(thing, kind, signature)
     # Who decorates will call: what a call needs is loaded now, so that the first one does not wait for it. No compiler.
     from lem.embed import decorated as text
     from lem.embed import engine
 
-    if signature is None and function.__code__.co_varnames[:1] in (("self",), ("cls",)):
-        first = function.__code__.co_varnames[0]
-        raise NotInLem(f"`{function.__qualname__}` has a `{first}`: a {kind} is no method; define it outside of the class")
     decorated = Decorated(function, kind, signature)
 
     def make() -> Engine:
@@ -145,37 +176,41 @@ def _decorated(function: Any, kind: str, signature: str | None) -> Function:
 def kernel(what: Callable[..., Any], /) -> Function: ...
 @overload
 def kernel(what: str | None = None, /) -> _Decorator: ...
-def kernel(what: Callable[..., Any] | str | None = None, /) -> Any:
+@boundary
+def kernel(*what: Any, **options: Any) -> Any:
     """``@lem.kernel``: the body is a kernel's; ``@lem.kernel("a: f32[2 * M]")`` gives its signature as text."""
-    return _decorate("kernel", what)
+    return _decorate("kernel", what, options)
 
 
 @overload
 def task(what: Callable[..., Any], /) -> Function: ...
 @overload
 def task(what: str | None = None, /) -> _Decorator: ...
-def task(what: Callable[..., Any] | str | None = None, /) -> Any:
+@boundary
+def task(*what: Any, **options: Any) -> Any:
     """``@lem.task``: the body of the function is a task, which calls kernels and other tasks."""
-    return _decorate("task", what)
+    return _decorate("task", what, options)
 
 
 @overload
 def fn(what: Callable[..., Any], /) -> Function: ...
 @overload
 def fn(what: str | None = None, /) -> _Decorator: ...
-def fn(what: Callable[..., Any] | str | None = None, /) -> Any:
+@boundary
+def fn(*what: Any, **options: Any) -> Any:
     """``@lem.fn``: the body of the function is code for one element, called from kernels."""
-    return _decorate("fn", what)
+    return _decorate("fn", what, options)
 
 
 @overload
 def test(what: Callable[..., Any], /) -> Function: ...
 @overload
 def test(what: str | None = None, /) -> _Decorator: ...
-def test(what: Callable[..., Any] | str | None = None, /) -> Any:
+@boundary
+def test(*what: Any, **options: Any) -> Any:
     """``@lem.test("what it shows")``: the body is a test block. A call runs it and raises :class:`lem.Fault` where a check
     does not hold; pytest finds it by its name."""
-    return _decorate("test", what)
+    return _decorate("test", what, options)
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # pytest: this is no test itself

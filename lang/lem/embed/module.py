@@ -7,15 +7,17 @@ wrong in it is said at once; code is made at the first call of each.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from types import ModuleType
 
 from lem import pipeline, texts
 from lem.diagnostics import Diagnostics
-from lem.embed import errors, literals, wording
+from lem.embed import errors, literals, warned, wording
 from lem.embed.boundary import boundary
 from lem.embed.compiling import Compiler
 from lem.embed.engine import Engine
 from lem.embed.function import Function
+from lem.names import Definition, ModuleScope
 from lem.syntax import ast
 
 
@@ -36,7 +38,8 @@ class LemModule(ModuleType):
 def _head(function: Function) -> str:
     if function.kind == "fn":
         return f"fn {function.__name__}"
-    return wording.signature_text(function.engine.compiler.signature()[0])
+    compiler = function.engine.compiler
+    return wording.signature_text(compiler.signature()[0], compiler.generics)
 
 
 @boundary
@@ -66,6 +69,7 @@ def fill(module: ModuleType, path: str) -> None:
     program = pipeline.analyse(source, diags) if source is not None else None
     if program is None:
         raise errors.CompileError(diags.items)
+    warned.reported(diags.items, module.__name__)
     module.__file__ = path
     define(module, program)
 
@@ -97,6 +101,37 @@ class _FileSource:
 
     def compiler(self) -> Compiler:
         return Compiler(self._program, self._name)
+
+    def breakpoints(self) -> Iterator[warned.Breakpoint]:
+        if any("breakpoint" in f.text for f in (self._program.source, *self._program.files)):
+            found = self._program.bound.scope.own.get(self._name)
+            yield from _breakpoints(found, set()) if found is not None else ()
+
+
+def _breakpoints(found: Definition, seen: set[ast.Node]) -> Iterator[warned.Breakpoint]:
+    """Those in a function of a file and in what it calls."""
+    if found.node in seen or not isinstance(found.node, ast.Function):
+        return
+    seen.add(found.node)
+    for call in ast.walk(found.node):
+        if not isinstance(call, ast.Call):
+            continue
+        if isinstance(call.func, ast.Name) and call.func.id == "breakpoint":
+            line = call.span.source.line_of(call.span.start)
+            yield warned.Breakpoint(found.name, call.span.source.name, line, found.scope.name)
+        called = _called(found.scope, call.func)
+        if called is not None:
+            yield from _breakpoints(called, seen)
+
+
+def _called(scope: ModuleScope, func: ast.Expr) -> Definition | None:
+    """What ``f(x)`` or ``nn.f(x)`` calls, where it is of lem."""
+    if isinstance(func, ast.Name):
+        return scope.find(func.id)
+    if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name):
+        outer = scope.find(func.value.id)
+        return outer.module.own.get(func.name) if outer is not None and outer.module is not None else None
+    return None
 
 
 def _callable(program: pipeline.Program, item: ast.Function, module: str) -> Function:

@@ -17,6 +17,7 @@ from lem.diagnostics import Diagnostic, Diagnostics
 from lem.diagnostics.codes import E0620
 from lem.diagnostics.text import render_all
 from lem.embed import errors, module
+from lem.embed.mistakes import LemWarning
 from lem.source import SourceFile
 
 _numbers = itertools.count(1)
@@ -50,10 +51,6 @@ def run_cell(names: dict[str, Any], line: str, cell: str) -> None:
     names.update({into: made} if into else {name: getattr(made, name) for name in defined})
 
 
-class LemWarning(UserWarning):
-    """What the compiler warns of in a cell."""
-
-
 def _source(cell: str) -> SourceFile:
     """The cell's text, with a line for the magic's own, and known to tracebacks and debuggers."""
     name = f"<lem cell {next(_numbers)}>"
@@ -62,4 +59,4 @@ def _source(cell: str) -> SourceFile:
     return SourceFile(name, text)
 
 
-__all__ = ["LemWarning", "load_ipython_extension", "run_cell", "unload_ipython_extension"]
+__all__ = ["load_ipython_extension", "run_cell", "unload_ipython_extension"]

@@ -14,8 +14,8 @@ from typing import Any
 
 from lem import pipeline, texts
 from lem.diagnostics import Diagnostic, Diagnostics
-from lem.diagnostics.codes import E0101, E0104, E0201
-from lem.embed import capture, errors, head, spelling, text
+from lem.diagnostics.codes import E0104, E0201, E0610
+from lem.embed import capture, errors, head, spelling, text, warned
 from lem.embed.around import surroundings
 from lem.embed.function import Decorated, Function
 from lem.embed.structs import StructType
@@ -30,7 +30,7 @@ def analysed(function: Decorated) -> pipeline.Program:
         gathered = _Gathered(diags)
         gathered.add(function)
     except text.NoText as e:
-        raise errors.CompileError([Diagnostic(E0101, None, str(e), (), (), ())]) from None
+        raise errors.CompileError([Diagnostic(E0610, None, str(e), (), (), (e.help,) if e.help else ())]) from None
     if diags.has_errors:  # a head without its types would be reported once more
         raise errors.CompileError(diags.items)
     items = tuple(gathered.items.values())
@@ -39,6 +39,7 @@ def analysed(function: Decorated) -> pipeline.Program:
     program = pipeline.analyse_tree(source, tree, diags, gathered.loader(source))
     if program is None:
         raise errors.CompileError(gathered.explained(d) for d in diags.items)
+    warned.reported(diags.items, function.function.__module__)
     return program
 
 
@@ -78,7 +79,7 @@ def item_of(function: Decorated, diags: Diagnostics) -> tuple[ast.Function | ast
 def struct_item(struct: StructType, diags: Diagnostics) -> tuple[ast.Struct, capture.Captured]:
     """The tree of a struct, and what its fields need from around it. Raises :class:`text.NoText`."""
     module, inner = struct.lem_names
-    file, node = text.find_class(struct.__name__, struct.lem_place, module)
+    file, node = text.find_class(struct.__name__, struct.lem_place, module, struct.lem_code)
     types = head.TypeReader(
         file, lambda e: eval(compile(python.Expression(e), "", "eval"), dict(module), dict(inner)), diags
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lem.embed import errors, text, wording
+from lem.embed.compiling import Compiler
 from lem.embed.function import Function
 from lem.source import Span
 from lem.syntax import ast
@@ -16,7 +17,7 @@ def function_html(function: Function) -> str:
         return wording.block(wording.program(_written(function)), error_block(e))
     items = compiler.program.bound.tree.items
     item = next(i for i in items if isinstance(i, ast.Function) and i.name.id == function.__name__)
-    head = "" if function.kind == "fn" or function.decorated is None else wording.signature_text(compiler.signature()[0])
+    head = "" if function.kind == "fn" or function.decorated is None else _signature(compiler)
     n = len(function.specializations)
     made = "not compiled yet" if not n else f"{n} specialisation{'s' if n > 1 else ''}"
     return wording.block(
@@ -24,6 +25,10 @@ def function_html(function: Function) -> str:
         wording.program(_lines(item.span)),
         f'<span class="d">{made}</span>' if function.kind != "fn" else "",
     )
+
+
+def _signature(compiler: Compiler) -> str:
+    return wording.signature_text(compiler.signature()[0], compiler.generics)
 
 
 def _lines(span: Span) -> str:
@@ -43,5 +48,5 @@ def _written(function: Function) -> str:
     return written.file.span(written.node).text
 
 
-def error_block(e: errors.Error) -> str:
+def error_block(e: errors.Reported) -> str:
     return f'<pre class="e">{wording.escaped(str(e).strip())}</pre>'

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple, dataclass_transform
 
 from lem.embed import annotations as an
+from lem.embed.boundary import boundary
+from lem.embed.mistakes import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,10 +23,12 @@ _T = TypeVar("_T")
 
 
 class StructType(type):
-    """A class under ``@lem.struct``. lem_place: file and a line of its text; lem_names: those of the module that it stands
+    """A class under ``@lem.struct``. lem_place: file and a line of its text; lem_code: what it
+    stands in; lem_names: those of the module that it stands
     in, and of the function."""
 
     lem_place: tuple[str, int]
+    lem_code: CodeType | None
     lem_names: tuple[Mapping[str, Any], Mapping[str, Any]]
 
     def __getitem__(cls, sizes: Any) -> StructArray:
@@ -92,12 +97,15 @@ LAYOUTS: dict[Any, str] = {array: "", soa: "soa", aos: "aos"}
 
 
 @dataclass_transform(frozen_default=True)
+@boundary
 def struct(cls: type[_T]) -> type[_T]:
     """``@lem.struct class Body: x: lem.f32``: a struct, for annotations and bodies of kernels, tasks and fns."""
-    frame = sys._getframe(1)
+    if not isinstance(cls, type):
+        raise UsageError(f"`@lem.struct` stands above a class, found {type(cls).__name__}")
+    frame = sys._getframe(2)  # this function's own boundary stands between
     names = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__")}
     made: Any = StructType(cls.__name__, cls.__bases__, names)
-    made.lem_place = frame.f_code.co_filename, frame.f_lineno
+    made.lem_place, made.lem_code = (frame.f_code.co_filename, frame.f_lineno), frame.f_code
     inner = {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
     made.lem_names = frame.f_globals, {**inner, cls.__name__: made}
     return made  # type: ignore[no-any-return]  # it is the same class to those who use it

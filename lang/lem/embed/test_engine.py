@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from lem.diagnostics import Diagnostic
@@ -34,7 +35,7 @@ class TestEngine(Engine):
         if problem is not None:
             raise errors.Fault([problem], thing.__name__, {}, ())
 
-    def inspect(self, what: str) -> str:
+    def inspect(self, what: str, dtypes: Mapping[str, str] | None = None) -> str:
         """There is no code of a test."""
         raise ValueError("a test is not compiled: inspect the kernels that it calls")
 

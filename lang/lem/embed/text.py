@@ -7,13 +7,13 @@ user's own lines. Bodies are lem as they are: only the head is Python's.
 from __future__ import annotations
 
 import ast as python
-import linecache
 from collections.abc import Mapping
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0104
+from lem.embed import around
 from lem.source import SourceFile, Span
 from lem.syntax import ast, parse_blanked
 from lem_runtime.abi.records import dataclass
@@ -22,7 +22,11 @@ _HEAD = "fn f()"  # stands for the head of the function while its body is read: 
 
 
 class NoText(Exception):
-    """A function whose text cannot be found: typed into a plain prompt, or made by ``exec``."""
+    """A function whose text cannot be found: typed into a plain prompt, or made by ``exec``. help: what to do."""
+
+    def __init__(self, message: str, help: str = "") -> None:
+        super().__init__(message)
+        self.help = help
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +65,31 @@ class Written:
         return self.file.source
 
 
+_HOW = (
+    "put it into a file or a cell of a notebook; text that a program makes is a module by `lem.load` of a `.lem` file, or is"
+    " known once `linecache.cache[name] = (len(text), None, text.splitlines(True), name)` and `compile(text, name, 'exec')`"
+    " give it a name"
+)
 _files: dict[str, File] = {}
 
 
 def find(function: FunctionType) -> Written:
     """Where a function is written. Raises :class:`NoText`."""
     code = function.__code__
-    file = _file(code.co_filename, function.__globals__, function.__name__)
+    file = _file(code.co_filename, function.__globals__, function.__name__, code)
     for node in python.walk(file.tree):
         is_named = isinstance(node, python.FunctionDef) and node.name == function.__name__
         if isinstance(node, python.FunctionDef) and is_named and _first_line(node) == code.co_firstlineno:
             return Written(file, node)
-    raise NoText(f"`{code.co_filename}` has changed since `{function.__name__}` was imported")
+    raise _changed(code.co_filename, function.__name__)
 
 
-def find_class(name: str, place: tuple[str, int], names: Mapping[str, Any]) -> tuple[File, python.ClassDef]:
-    """Where a class is written: one of this name around a line of a file. Raises :class:`NoText`."""
-    file = _file(place[0], names, name)
+def find_class(
+    name: str, place: tuple[str, int], names: Mapping[str, Any], code: CodeType | None = None
+) -> tuple[File, python.ClassDef]:
+    """Where a class is written: one of this name around a line of a file; code: what it stands in. Raises
+    :class:`NoText`."""
+    file = _file(place[0], names, name, code)
     for node in python.walk(file.tree):
         if (
             isinstance(node, python.ClassDef)
@@ -85,20 +97,25 @@ def find_class(name: str, place: tuple[str, int], names: Mapping[str, Any]) -> t
             and _first_line(node) <= place[1] <= (node.end_lineno or 0)
         ):
             return file, node
-    raise NoText(f"`{place[0]}` has changed since `{name}` was imported")
+    raise _changed(place[0], name)
 
 
-def _file(path: str, names: Mapping[str, Any], wanted: str) -> File:
+def _changed(path: str, name: str) -> NoText:
+    return NoText(f"`{path}` has changed since `{name}` was imported", "import it again, or start Python anew")
+
+
+def _file(path: str, names: Mapping[str, Any], wanted: str, code: CodeType | None = None) -> File:
     """A file, read once as long as it does not change; names: of the module that it is. Raises :class:`NoText`."""
-    text = "".join(linecache.getlines(path, dict(names)))
+    text = "".join(around.lines_of(path, names, code))
     if not text:
-        raise NoText(f"the text of `{wanted}` cannot be found: lem reads what is written in a file or notebook")
+        where = f" (line {code.co_firstlineno} of `{path}`)" if code is not None else f" (`{path}`)"
+        raise NoText(f"Python does not know the text of `{wanted}`{where}, and lem reads it", _HOW)
     known = _files.get(path)
     if known is None or known.source.text != text:
         try:
             tree = python.parse(text)
         except SyntaxError:
-            raise NoText(f"`{path}` has changed since `{wanted}` was imported") from None
+            raise _changed(path, wanted) from None
         source = SourceFile(path, text)
         known = _files[path] = File(source, tree, tuple(source.line_starts))
     return known

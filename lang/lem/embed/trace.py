@@ -13,7 +13,8 @@ import time
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from lem.embed import errors, modes, wording
+from lem.embed import modes, wording
+from lem.embed.mistakes import Error
 from lem_runtime import lem_dtype
 from lem_runtime.abi import sizes
 from lem_runtime.abi.records import dataclass
@@ -102,7 +103,7 @@ class Trace:
 
         try:
             result = run(compiled)
-        except errors.Error as e:
+        except Error as e:
             self.calls.append(_other(engine, thing, args, kwargs, start, error=e.code))
             raise
         self.calls.append(_done(engine, thing, start, ran[0]) if ran else _other(engine, thing, args, kwargs, start))

@@ -21,11 +21,13 @@ STYLE = (
 )
 
 
-def signature_text(sig: Signature) -> str:
-    """A signature as a ``.lem`` file has it: ``kernel axpy[N](a: f32, x: f32[N], y: inout f32[N])``."""
+def signature_text(sig: Signature, generics: Sequence[tuple[str, str]] = ()) -> str:
+    """A signature as a ``.lem`` file has it: ``kernel axpy[N](a: f32, x: f32[N], y: inout f32[N])``. generics: names of
+    types with their bounds."""
     params = [p for p in sig.arguments if p.effect != "result"]
     results = [p for p in sig.arguments if p.effect == "result"]
-    dims = f"[{', '.join(sig.dims)}]" if sig.dims else ""
+    names = [*(f"{name}: {bound}" for name, bound in generics), *sig.dims]
+    dims = f"[{', '.join(names)}]" if names else ""
     named = ", ".join(f"{p.name}: {type_text(p)}" for p in results)
     after = f" -> {f'({named})' if len(results) > 1 else named}" if results else ""
     inside = ", ".join(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lem.diagnostics import Diagnostics
+from lem.diagnostics.codes import E0301
 from lem.diagnostics.depth import bounded
 from lem.names import Bound, Definition
 from lem.syntax import ast
@@ -128,9 +129,7 @@ def _generic_signature(fn: ast.Function, sig: Signature) -> Signature:
     names = {g.name for g in fn.generics if g.bound is not None}
     written = {p.name.id: p.type.name for p in fn.params if p.type is not None}
     written |= {r.name.id: r.type.name for r in fn.results if r.name is not None}
-    params = tuple(
-        replace(p, dtype=written[p.name]) if not p.struct and written[p.name] in names else p for p in sig.params
-    )
+    params = tuple(replace(p, dtype=written[p.name]) if not p.struct and written[p.name] in names else p for p in sig.params)
     return Signature(fn.name.id, sig.kind, sig.dims, params, sig.rules, sig.conditions, sig.place, sig.doc)
 
 
@@ -189,6 +188,8 @@ def instantiate(
     found = bound.scope.own.get(name)
     if found is None or not isinstance(found.node, ast.Function):
         return None
+    if not _suits(found.node, dtypes, diags):
+        return None
     session = Session(bound, diags, HANDLERS, functions=module.functions)
     session.checked.update(module.functions)
     wanted = {param: DTYPES[dtypes[param]] for param, _ in generics.type_params(found.node)}
@@ -199,5 +200,16 @@ def instantiate(
         module.functions.setdefault(function.name, function)
     return function
 
+
+def _suits(fn: ast.Function, dtypes: Mapping[str, str], diags: Diagnostics) -> bool:
+    """Whether the dtypes of a call are of the kinds that a generic kernel says; else it is reported."""
+    for name, bound in generics.type_params(fn):
+        if DTYPES[dtypes[name]] not in numbers.BOUNDS[bound]:
+            diags.error(E0301, fn.name.span, f"`{name}` is {_A[bound]}, and this call makes it {dtypes[name]}")
+            return False
+    return True
+
+
+_A = {"float": "a float", "int": "an integer", "number": "a number"}
 
 __all__ = ["check", "instantiate"]

@@ -96,7 +96,8 @@ def _check(
         subscripts.touch(ctx, "write", subscripts.Place(Array(result, ()), (), NO_AXES, somewhere, result.span))
     if not scratch.has_errors and ctx.not_run is None:
         effects.check_results(ctx, scratch, header.arrays)
-    if not _can_run(session, scratch, ctx, name):
+    types = {g: dtypes[g] for g, bound in generics.type_params(fn) if bound in numbers.BOUNDS}
+    if not _can_run(session, scratch, ctx, name, types):
         return None
     made = _finish(session, ctx, fn, name, header, body)
     return made if made is None or fn.kind != "kernel" else _with_variants(session, ctx, fn, made, dtypes)
@@ -114,9 +115,9 @@ def _with_variants(
     return replace(made, body=variants.choosing(found, made.body)) if found else made
 
 
-def _can_run(session: Session, scratch: Diagnostics, ctx: Ctx, name: str) -> bool:
+def _can_run(session: Session, scratch: Diagnostics, ctx: Ctx, name: str, dtypes: Mapping[str, DType] | None = None) -> bool:
     """Hand over what was reported; whether the function is right and uses nothing that cannot run yet."""
-    passes.hand_over(scratch, session.diags)
+    passes.hand_over(scratch, session.diags, dtypes)
     if ctx.not_run is not None and not scratch.has_errors:
         session.not_run[name] = ctx.not_run
     return ctx.not_run is None and not scratch.has_errors
@@ -283,9 +284,7 @@ def _default(ctx: Ctx, param: ast.Param, dtype: DType) -> Scalar | None:
     return x.value
 
 
-def _array_param(
-    ctx: Ctx, header: Header, param: ast.Param, node: ast.TypeExpr, sizes: tuple[ast.Expr, ...]
-) -> None:
+def _array_param(ctx: Ctx, header: Header, param: ast.Param, node: ast.TypeExpr, sizes: tuple[ast.Expr, ...]) -> None:
     if param.default is not None:
         ctx.diags.error(E0301, param.default.span, "an array has no default")
     effect = param.effect or "read"
@@ -301,7 +300,13 @@ def _add_array(header: Header, var: typed.ArrayVar) -> None:
 
 
 def _params_of(
-    name: str, dtype: DType, shape: tuple[Size, ...] | None, effect: str, span: Span, reduce_op: str = "", layout: str = "",
+    name: str,
+    dtype: DType,
+    shape: tuple[Size, ...] | None,
+    effect: str,
+    span: Span,
+    reduce_op: str = "",
+    layout: str = "",
 ) -> list[Param]:
     """The parameter that a name declares; of a struct, one per field."""
     struct = dtype.name if isinstance(dtype, typed.StructType) else ""

@@ -7,11 +7,12 @@ is thrown away, reports and all, and made again with the wider type. Types only 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from lem.diagnostics import Diagnostics
 from lem.types.context import Ctx, LocalType
+from lem_runtime.abi.dtypes import DType
 
 Result = TypeVar("Result")
 
@@ -37,11 +38,16 @@ def check_until_stable(
     return ctx, result
 
 
-def hand_over(scratch: Diagnostics, diags: Diagnostics) -> None:
-    """Move what was reported into `diags`; the same report about another instance is not repeated."""
+def hand_over(scratch: Diagnostics, diags: Diagnostics, dtypes: Mapping[str, DType] | None = None) -> None:
+    """Move what was reported into `diags`; the same report about another instance is not repeated. dtypes: of the instance,
+    which its errors say."""
+    known = {(d.code, d.span, d.label) for d in diags.items}
+    here = (f"here {', '.join(f'`{name}` is {t}' for name, t in dtypes.items())}",) if dtypes else ()
     for item in scratch.items:
-        if item in diags.items:
+        if (item.code, item.span, item.label) in known:
             continue
-        report = diags.error if item.severity == "error" else diags.warning
-        report(item.code, item.span, item.label, also=item.also, note=item.notes, help=item.help)
+        is_error = item.severity == "error"
+        report = diags.error if is_error else diags.warning
+        notes = (*item.notes, *here) if is_error else item.notes
+        report(item.code, item.span, item.label, also=item.also, note=notes, help=item.help)
     diags.n_dropped += scratch.n_dropped

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lem_runtime import values
 from lem_runtime.abi.signature import CallError, Param
 
 _CPU = 1  # kDLCPU of the DLPack standard
@@ -24,7 +25,7 @@ def borrow(p: Param, value: Any) -> Any:
     if not hasattr(value, "__dlpack__") or isinstance(value, np.generic):
         where = " on a GPU" if hasattr(value, "__cuda_array_interface__") else ""
         found = f"{type(value).__name__}{where}"
-        raise CallError("E0607", f"`{p.name}` expects an array of {p.dtype}, found {found}", p.place)
+        raise CallError("E0607", f"`{p.name}` expects an array of {p.dtype}, found {found}", p.place, _made_of(p, value))
     device = value.__dlpack_device__()[0] if hasattr(value, "__dlpack_device__") else _CPU
     if int(device) != _CPU:
         raise CallError(
@@ -38,6 +39,23 @@ def borrow(p: Param, value: Any) -> Any:
             raise CallError("E0607", f"`{p.name}` does not give its memory to others: {e}", p.place) from None
         view = plain
     return _writable(p, value, view) if p.is_written and not view.flags.writeable else view
+
+
+def _made_of(p: Param, value: Any) -> str:
+    """How to make an array of a list or a number."""
+    if not isinstance(value, (list, tuple, int, float, np.generic)):
+        return ""
+    if p.is_written:
+        return f"the kernel writes it: give an array, such as `{p.name} = np.zeros(...)`"
+    dtype = _numpy_name(p.dtype)
+    return f"make one: `np.array({p.name}, {dtype!r})`" if dtype else f"make one: `np.array({p.name})`"
+
+
+def _numpy_name(dtype: str) -> str:
+    try:
+        return str(values.numpy_dtype(dtype))
+    except KeyError:  # a generic name
+        return ""
 
 
 def _as_bits(value: Any) -> Any:
