@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from tests.support.run import run_kernel
+from tests.support.pieces import run_in_pieces as run_kernel
 
 Array = np.ndarray[Any, Any]
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

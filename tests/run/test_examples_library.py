@@ -8,7 +8,7 @@ from scipy import ndimage, sparse
 from scipy.special import ndtr, softmax
 
 from tests.run.test_examples import TARGETS, example, photograph, uniform
-from tests.support.run import run_kernel
+from tests.support.pieces import run_in_pieces as run_kernel
 
 # ---------------------------------------------------------------- prices, groups, sparse products
 

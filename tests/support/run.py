@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -81,11 +81,12 @@ def run_kernel(
     threads: int = 1,
     name: str = "test.lem",
     copied: bool = True,
+    compiled: Callable[[str, str, Facts, str], Artifact] = artifact,
     **given: Any,
 ) -> dict[str, Any]:
     """Results by name (arrays; scalar results as Python numbers). `given`: arrays, scalars, dimensions by name.
 
-    Arrays are copied first unless `copied` is False. `target` is "cpu" or "interp".
+    Arrays are copied first unless `copied` is False. `target` is "cpu" or "interp"; `compiled` makes the code for "cpu".
     """
     made = program(source_text, name)
     entry = entry or entry_of(made)
@@ -102,7 +103,7 @@ def run_kernel(
     if target == "interp":
         return _interpret(made, entry, dtypes, arrays, scalars, dims)
     facts = Facts(facts_of(signature, arrays, dims).layouts, (), tuple(sorted(dtypes.items())))
-    result = run(artifact(source_text, entry, facts, name), arrays, scalars, named, threads=threads)
+    result = run(compiled(source_text, entry, facts, name), arrays, scalars, named, threads=threads)
     return {**result.outputs, **result.scalars}
 
 

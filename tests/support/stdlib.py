@@ -15,6 +15,7 @@ import numpy as np
 from lem import pipeline
 from lem.diagnostics.text import render_all
 from lem.embed import testing
+from tests.support.pieces import run_in_pieces
 from tests.support.run import program, run_kernel
 
 Array = np.ndarray[Any, Any]
@@ -28,8 +29,8 @@ def text_of(module: str) -> str:
 
 
 def call(module: str, item: str, **given: Any) -> dict[str, Any]:
-    """Results of a library item on the CPU; small calls must give the same bits on the interpreter."""
-    got = run_kernel(text_of(module), item, name=f"{module}.lem", **given)
+    """Results of a library item on the CPU; small calls must give the same bits on the interpreter, and in small pieces."""
+    got = run_in_pieces(text_of(module), item, name=f"{module}.lem", **given)
     if sum(v.size for v in (*given.values(), *got.values()) if isinstance(v, np.ndarray)) <= SMALL:
         meant = run_kernel(text_of(module), item, target="interp", name=f"{module}.lem", **given)
         for name, value in got.items():
