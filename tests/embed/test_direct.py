@@ -387,3 +387,42 @@ def test_ctrl_c_reaches_a_call_that_would_be_direct() -> None:
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=30)
         assert (process.returncode, out) == (0, "interrupted 4\n")
+
+
+WITHOUT_A_GIL = """
+import sys
+sys._is_gil_enabled = lambda: False  # as free-threaded Pythons say
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+import lem
+from lem.dims import N
+
+@lem.kernel
+def square(x: lem.f64[N], y: lem.out[lem.f64[N]]) -> None:
+    for i in lem.grid(N):
+        y[i] = x[i] * x[i]
+
+def run(n):
+    y = np.zeros(n)
+    square(np.full(n, 3.0), y)
+    return float(y.sum())
+
+with ThreadPoolExecutor(8) as pool:
+    assert list(pool.map(run, [1, 10, 100, 3_000, 40_000] * 20)) == [9.0, 90.0, 900.0, 27_000.0, 360_000.0] * 20
+try:
+    square(3, 4)
+except lem.CallError as e:
+    assert e.code == "E0607"
+report = lem.explain(square)
+assert not report.is_direct and report.calls.startswith("through Python: "), report.calls
+print(report.calls)
+"""
+
+
+def test_calls_go_through_python_where_there_is_no_gil(tmp_path: Path) -> None:
+    """The direct way counts references and reads objects as only one thread at a time may."""
+    path = tmp_path / "program.py"
+    path.write_text(WITHOUT_A_GIL, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "only one thread at a time" in done.stdout

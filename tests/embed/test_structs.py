@@ -84,9 +84,7 @@ def test_a_layout_stands_in_the_annotation() -> None:
 
 def test_annotations_may_be_evaluated(tmp_path: Path) -> None:
     """Without ``from __future__ import annotations``, and from another module."""
-    (tmp_path / "points.py").write_text(
-        "import lem\n@lem.struct\nclass P:\n    x: lem.f32\n", encoding="utf-8"
-    )
+    (tmp_path / "points.py").write_text("import lem\n@lem.struct\nclass P:\n    x: lem.f32\n", encoding="utf-8")
     (tmp_path / "uses.py").write_text(
         "import lem, points, numpy as np\nfrom lem.dims import N\n"
         "@lem.kernel\ndef f(p: points.P[N].soa, q: lem.out[points.P[N]]) -> None:\n"
@@ -213,3 +211,56 @@ def test_the_command_says_how_tests_of_python_are_run() -> None:
 
 def test_the_typed_program_has_structs() -> None:
     typed_program.test_moved()  # mypy reads it in tests/embed/test_door.py
+
+
+# ---------------------------------------------------------------- of files
+PARTICLES = """
+from places import At
+
+struct Particle:
+    at: At
+    mass: f32
+    alive: bool
+
+struct Pair:
+    a: Particle
+    n: int
+
+fn moment(p: Particle) -> f64:
+    return p.mass * p.at.x
+
+kernel moved[N](p: Particle[N], dx: f64, q: out Particle[N]):
+    for i in grid(N):
+        q[i] = Particle(At(p[i].at.x + dx, p[i].at.y), p[i].mass, p[i].alive)
+"""
+
+
+def test_structs_of_a_file_are_those_of_python(tmp_path: Path) -> None:
+    (tmp_path / "places.lem").write_text("struct At:\n    x: f64\n    y: f64\n")
+    (tmp_path / "particles.lem").write_text(PARTICLES)
+    m: Any = lem.load(tmp_path / "particles.lem")
+    Particle = m.Particle  # noqa: N806
+    assert "struct Particle, struct Pair, fn moment, kernel moved" in repr(m) and repr(Particle) == "<lem struct Particle>"
+    assert Particle.dtype.names == ("at", "mass", "alive") and m.Pair.dtype["a"] == Particle.dtype
+    p, q = np.zeros(3, Particle), np.zeros(3, Particle)
+    p[1] = Particle(at=(1.0, 2.0), mass=3.0, alive=True)
+    m.moved(p, 2.0, q)
+    assert q["at"]["x"].tolist() == [2, 3, 2] and q[1]["mass"] == 3
+
+    @lem.kernel
+    def summed(p: m.Particle[N], s: lem.reduce_add[lem.f64[1]]) -> None:
+        for i in lem.grid(N):
+            s[0] += m.moment(p[i])
+
+    @lem.kernel("x: f64[N], p: inout m.Particle[N]")
+    def made(x, p):  # type: ignore[no-untyped-def]
+        for i in grid(N):  # type: ignore[name-defined]  # noqa: F821
+            p[i] = m.Particle(p[i].at, 2.0, x[i] > 0.0)
+
+    s = np.zeros(1)
+    summed(q, s)
+    assert s[0] == 9
+    made(np.arange(3.0), q)
+    assert q["alive"].tolist() == [False, True, True] and q["mass"].tolist() == [2, 2, 2]
+    with pytest.raises(lem.UsageError, match="a `Particle` has the fields at, mass, alive, each given once"):
+        Particle(1.0)

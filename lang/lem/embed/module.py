@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 from lem import pipeline, texts
 from lem.diagnostics import Diagnostics
+from lem.embed import annotations as an
 from lem.embed import errors, literals, warned, wording
 from lem.embed.boundary import boundary
 from lem.embed.compiling import Compiler
 from lem.embed.engine import Engine
 from lem.embed.function import Function
+from lem.embed.structs import StructType
 from lem.names import Definition, ModuleScope
 from lem.syntax import ast
 
@@ -25,7 +28,8 @@ class LemModule(ModuleType):
     """What a ``.lem`` file defines."""
 
     def __repr__(self) -> str:
-        made = [f"{v.kind} {n}" for n, v in vars(self).items() if isinstance(v, Function)]
+        made = [f"struct {n}" for n, v in vars(self).items() if isinstance(v, StructType)]
+        made += [f"{v.kind} {n}" for n, v in vars(self).items() if isinstance(v, Function)]
         origin = f" from {self.__file__!r}" if getattr(self, "__file__", None) else ""
         return f"<lem module {self.__name__}{origin}: {', '.join(made) or 'nothing to call'}>"
 
@@ -44,7 +48,7 @@ def _head(function: Function) -> str:
 
 @boundary
 def load(path: str | os.PathLike[str]) -> LemModule:
-    """What a file defines, as attributes: kernels, tasks, fns, constants. Raises :class:`errors.CompileError`."""
+    """What a file defines, as attributes: kernels, tasks, fns, structs, constants. Raises :class:`errors.CompileError`."""
     name = os.path.splitext(os.path.basename(os.fspath(path)))[0]
     made = LemModule(name)
     fill(made, os.fspath(path))
@@ -75,18 +79,54 @@ def fill(module: ModuleType, path: str) -> None:
 
 
 def define(module: ModuleType, program: pipeline.Program) -> list[str]:
-    """Give a module what a program defines: kernels, tasks, fns, constants; their names."""
+    """Give a module what a program defines: kernels, tasks, fns, structs, constants; their names."""
     module.__doc__ = program.bound.tree.doc
+    structs = _Structs(program, module.__name__)
     names = []
     for item in program.bound.tree.items:
         if isinstance(item, ast.Function) and item.kind in ("kernel", "task", "fn"):
             setattr(module, item.name.id, _callable(program, item, module.__name__))
+        elif isinstance(item, ast.Struct):
+            setattr(module, item.name.id, structs.of(program.bound.scope.own[item.name.id]))
         elif isinstance(item, ast.Constant) and isinstance(value := literals.value_of(item.value), (bool, int, float)):
             setattr(module, item.name.id, value)
         else:
             continue
         names.append(item.name.id)
     return names
+
+
+class _Structs:
+    """The structs of a program as ``@lem.struct`` makes them: types of NumPy's records, and of annotations."""
+
+    def __init__(self, program: pipeline.Program, module: str) -> None:
+        self._program, self._module = program, module
+        self._made: dict[ast.Item, StructType] = {}
+
+    def of(self, found: Definition) -> StructType:
+        item = found.node
+        assert isinstance(item, ast.Struct)
+        if item not in self._made:
+            fields = {f.name.id: self._type(found.scope, f.type.name) for f in item.fields}
+            made = StructType(item.name.id, (), {"__annotations__": fields, "__doc__": item.doc, "__module__": self._module})
+            made.lem_names = {}, {}
+            made.lem_program = self._program
+            self._made[item] = made
+        return self._made[item]
+
+    def _type(self, scope: ModuleScope, name: str) -> Any:
+        """What a field's type is in Python."""
+        if name in _TYPES:
+            return _TYPES[name]
+        head, _, member = name.partition(".")
+        found = scope.find(head)
+        if found is not None and found.module is not None:
+            found = found.module.own[member]
+        assert found is not None  # the program is checked
+        return self.of(found)
+
+
+_TYPES = {name: python for python, name in an.DTYPES.items()}
 
 
 class _FileSource:

@@ -143,7 +143,7 @@ class _Gathered:
         called = {word: self._function(word, thing, item.span) for word, thing in used.functions.items()}
         for word, (value, span) in used.constants.items():
             called[word] = self._constant(word, value, span)
-        structs = {word: self._struct(thing) for word, thing in used.structs.items()}
+        structs = {word: self._struct(thing, item.span) for word, thing in used.structs.items()}
         called |= structs
         for node in ast.walk(item):
             if isinstance(node, ast.Name):
@@ -151,10 +151,12 @@ class _Gathered:
             elif isinstance(node, ast.TypeExpr):
                 node.name = structs.get(node.name, node.name)
 
-    def _struct(self, thing: StructType) -> str:
+    def _struct(self, thing: StructType, span: Span) -> str:
         is_new = thing not in self._names
         name = self._name(thing, thing.__name__)
-        if is_new:
+        if is_new and thing.lem_program is not None:
+            self._import(thing.lem_program, thing.__name__, name, span)
+        elif is_new:
             item, used = struct_item(thing, self._diags)
             self._rename(item, used)
             item.name.id = name
@@ -184,9 +186,12 @@ class _Gathered:
         is_new = thing not in self._names
         name = self._name(thing, word)
         if is_new:
-            wanted = ast.ImportName(span, thing.__name__, name)
-            self.imports.append(ast.Import(span, self._module(thing.engine.compiler.program), (wanted,), None))
+            self._import(thing.engine.compiler.program, thing.__name__, name, span)
         return name
+
+    def _import(self, program: pipeline.Program, wanted: str, name: str, span: Span) -> None:
+        """Something of a file, under the name that it has here."""
+        self.imports.append(ast.Import(span, self._module(program), (ast.ImportName(span, wanted, name),), None))
 
     def _module(self, program: pipeline.Program) -> str:
         """The name under which the file of a program is imported."""

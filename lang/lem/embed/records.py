@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lem.embed import annotations as an
+from lem.embed.mistakes import UsageError
 from lem.embed.structs import StructType
 from lem_runtime import dtype_of as numpy_dtype_of
 
@@ -40,13 +41,13 @@ def dtype_of(cls: StructType) -> np.dtype[Any]:
 
 
 def made(cls: StructType, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """One value. Raises TypeError where not every field is given once."""
+    """One value. Raises :class:`UsageError` where not every field is given once."""
     names = [name for name, _ in fields_of(cls)]
     given = dict(zip(names, args, strict=False))
     twice = given.keys() & kwargs.keys()
     given |= kwargs
     if len(args) > len(names) or twice or given.keys() != set(names):
-        raise TypeError(f"a `{cls.__name__}` has the fields {', '.join(names)}, each given once")
+        raise UsageError(f"a `{cls.__name__}` has the fields {', '.join(names)}, each given once")
     out = np.zeros((), dtype_of(cls))
     for name in names:
         out[name] = given[name]

@@ -23,12 +23,12 @@ _T = TypeVar("_T")
 
 
 class StructType(type):
-    """A class under ``@lem.struct``. lem_place: file and a line of its text; lem_code: what it
-    stands in; lem_names: those of the module that it stands
-    in, and of the function."""
+    """A class under ``@lem.struct``, or a struct of a ``.lem`` file. lem_place: file and a line of its text; lem_code: what
+    it stands in; lem_names: those of the module that it stands in, and of the function."""
 
     lem_place: tuple[str, int]
     lem_code: CodeType | None
+    lem_program: Any = None  # of a struct of a ``.lem`` file: the checked program that defines it
     lem_names: tuple[Mapping[str, Any], Mapping[str, Any]]
 
     def __getitem__(cls, sizes: Any) -> StructArray:
@@ -41,6 +41,7 @@ class StructType(type):
 
         return records.dtype_of(cls)
 
+    @boundary
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         """One value, as a record of NumPy."""
         from lem.embed import records

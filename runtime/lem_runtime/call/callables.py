@@ -21,7 +21,8 @@ def callable_type(name: str, methods: Mapping[str, Any]) -> type:
     """A type with these methods, whose objects are called as ``methods["__call__"](self, ...)`` and can be made direct."""
     known = cpython.known()
     if known is None:
-        return type(name, (CallableBase,), dict(methods))
+        own = {word: method for word, method in methods.items() if word not in ("__dict__", "__weakref__")}
+        return type(name, (CallableBase,), own)
     made = cpython.new_callable_type(name, n_fields=1)
     for word, method in methods.items():
         if word not in ("__call__", "__dict__", "__weakref__"):

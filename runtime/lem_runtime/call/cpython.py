@@ -44,7 +44,7 @@ class Known:
 @functools.cache
 def known() -> Known | None:
     """The layout of objects, if it is one we know."""
-    if sys.implementation.name != "cpython" or not getattr(sys, "_is_gil_enabled", lambda: True)():
+    if sys.implementation.name != "cpython" or not _has_gil():
         return None
     if ctypes.sizeof(ctypes.c_void_p) != 8 or types.MethodType.__basicsize__ != object.__basicsize__ + METHOD_BYTES:
         return None
@@ -55,6 +55,17 @@ def known() -> Known | None:
     if read(id(method) + head + METHOD_FUNCTION) != id(method.__func__):
         return None
     return Known(head, read(id(method) + head + METHOD_CALL))
+
+
+def why_unknown() -> str:
+    """Why calls cannot go straight to their code here."""
+    if not _has_gil():
+        return "this interpreter has no GIL, and the direct way is for only one thread at a time"
+    return "objects of this interpreter are not known"
+
+
+def _has_gil() -> bool:
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 class _Probe:
@@ -196,4 +207,4 @@ def _slot_of(cls: type, slot: int) -> int:
     return int(get(cls, slot) or 0)
 
 
-__all__ = ["Known", "address_of", "is_known_array", "known", "new_callable_type", "read", "write"]
+__all__ = ["Known", "address_of", "is_known_array", "known", "new_callable_type", "read", "why_unknown", "write"]

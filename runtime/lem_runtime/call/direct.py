@@ -35,7 +35,7 @@ class Direct:
         """Raises :class:`wrapper.NotPlain` where calls have to go through Python, :class:`native.NoCompiler`, LoadError."""
         known = cpython.known()
         if known is None or not cpython.is_known_array(np.zeros((3, 5))[:, 1:3], known.head):
-            raise wrapper.NotPlain("objects of this interpreter are not known")
+            raise wrapper.NotPlain(cpython.why_unknown())
         sig = artifact.signature
         zeros = cpython.zeros_of_numpy() if any(p.effect == "result" and p.is_array for p in sig.params) else 0
         if zeros is None:
