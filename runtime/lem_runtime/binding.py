@@ -134,8 +134,9 @@ def _scalars(sig: Signature, given: Mapping[str, Any]) -> dict[str, Scalar]:
         except OverflowError:
             raise CallError("E0607", f"{_called(p)} is {p.dtype}, which cannot hold {value}", p.place) from None
         except (TypeError, ValueError):
-            what = type(value).__name__
-            raise CallError("E0607", f"{_called(p)} expects {p.dtype}, found {value!r} ({what})", p.place) from None
+            text = f"{_called(p)} expects {p.dtype}, found {value!r} ({type(value).__name__})"
+            help = f"give the number in it: {p.name}.item()" if hasattr(value, "item") else ""
+            raise CallError("E0607", text, p.place, help) from None
         out[p.name] = value
     return out
 
@@ -168,6 +169,11 @@ def _array(p: Param, a: Any, notes: list[str], copied: list[tuple[Array, Array]]
 def _check_array(p: Param, a: Any) -> None:
     if not isinstance(a, np.ndarray):
         raise CallError("E0607", f"{_called(p)} expects an array of {p.dtype}, found {type(a).__name__}", p.place)
+    if type(a) is not np.ndarray and hasattr(a, "mask"):
+        raise CallError(
+            "E0607", f"{_called(p)} is a masked array, and lem knows no masks", p.place,
+            f"pass what is in it: {p.argument}.filled(0), or {p.argument}.data",
+        )  # fmt: skip
     if not values.holds(a.dtype, p.dtype):
         found = values.lem_dtype(a.dtype) or str(a.dtype)
         raise CallError(
@@ -311,7 +317,9 @@ def _shared(written: Param, other: Param) -> CallError:
             "give each field an array of its own",
         )  # fmt: skip
     return CallError(
-        "E0619", f"`{written.argument}` is `{written.effect}` and shares elements with `{other.argument}`", written.place,
+        "E0619",
+        f"`{written.argument}` is `{written.effect}` and shares elements with `{other.argument}`",
+        written.place,
         f"pass a copy: {other.argument}.copy()",
     )
 

@@ -243,3 +243,33 @@ def test_warnings_of_the_compiler_are_told_with_their_line() -> None:
     with pytest.warns(lem.LemWarning, match="E0327") as caught:
         blur.check()
     assert (caught[0].filename, caught[0].lineno) == (__file__, blur.__wrapped__.__code__.co_firstlineno + 3)  # type: ignore[attr-defined]
+
+
+# ---------------------------------------------------------------- arguments
+@lem.kernel
+def scaled(x: lem.f32[N], k: lem.f32, y: lem.out[lem.f32[N]]) -> None:
+    for i in lem.grid(N):
+        y[i] = k * x[i]
+
+
+ONES = np.ones(3, np.float32)
+WRONG: dict[str, tuple[Any_, str]] = {
+    "a name that is nearly right": (
+        lambda: scaled(ONES, 1.0, yy=ONES.copy()),
+        r"no parameter `yy`[\s\S]*did you mean `y`\?",
+    ),
+    "a list": (lambda: scaled([1, 2], 1.0, ONES.copy()), r"found list[\s\S]*make one: `np.array\(x, 'float32'\)`"),
+    "a list to write": (lambda: scaled(ONES, 1.0, [1, 2]), r"found list[\s\S]*the kernel writes it: give an array"),
+    "a mask": (lambda: scaled(np.ma.masked_array(ONES), 1.0, ONES.copy()), r"masked array[\s\S]*x.filled\(0\), or x.data"),
+    "an array of no axes": (lambda: scaled(ONES, np.array(1.0), ONES.copy()), r"give the number in it: k.item\(\)"),
+    "a library's name": (lambda: scaled(ONES, 1.0, ONES.copy(), like="torch"), r"found 'torch'[\s\S]*write `like=torch`"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_arguments_say_what_to_do(name: str) -> None:
+    call, says = WRONG[name]
+    for _ in range(2):  # the second time a call that would be direct
+        with pytest.raises(lem.CallError, match=says):
+            call()
+        scaled(ONES, 1.0, ONES.copy())

@@ -217,7 +217,7 @@ def _made(engine: Engine) -> list[tuple[str, str]]:
 
 def _calls(engine: Engine) -> str:
     if engine.is_direct:
-        return "plain calls go straight into compiled code (arrays of NumPy, as in the first call; no names)"
+        return "plain calls go straight into compiled code (arrays of NumPy, laid out as in the first call)"
     if engine.not_direct:
         return f"through Python: {engine.not_direct}"
     return "not decided before the first call"

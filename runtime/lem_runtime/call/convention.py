@@ -45,6 +45,14 @@ def sort(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -
             out.like = libraries.library_of(value)
         else:
             given[name] = value
+    known = {p.name for p in params}
+    unknown = next((name for name in given if name not in known), None)
+    if unknown is not None:
+        import difflib  # takes a while, and most programs never ask
+
+        near = difflib.get_close_matches(unknown, (*(n for n in known if n not in given), *signature.dims), 1)
+        help = f"did you mean `{near[0]}`?" if near else ""
+        raise CallError("E0609", f"`{signature.name}` has no parameter `{unknown}`", signature.place, help)
     for p in params:
         if p.name not in given:
             if p.is_array or p.default is None:
@@ -53,10 +61,6 @@ def sort(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -
             out.arrays[p.name] = _array(p, given[p.name])
         else:
             out.scalars[p.name] = given[p.name]
-    known = {p.name for p in params}
-    unknown = next((name for name in given if name not in known), None)
-    if unknown is not None:
-        raise CallError("E0609", f"`{signature.name}` has no parameter `{unknown}`", signature.place)
     return out
 
 

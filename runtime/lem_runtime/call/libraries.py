@@ -42,8 +42,8 @@ def borrow(p: Param, value: Any) -> Any:
 
 
 def _made_of(p: Param, value: Any) -> str:
-    """How to make an array of a list or a number."""
-    if not isinstance(value, (list, tuple, int, float, np.generic)):
+    """How to make an array of a list."""
+    if not isinstance(value, (list, tuple)):
         return ""
     if p.is_written:
         return f"the kernel writes it: give an array, such as `{p.name} = np.zeros(...)`"
@@ -101,7 +101,10 @@ def library_of(like: Any) -> str:
     library = name_of(like)
     if library in ("numpy", "cupy") or hasattr(_module(library), "from_dlpack"):
         return library
-    raise CallError("E0607", f"`like=` takes a library whose arrays know DLPack, or an array of it; found {library}")
+    found = repr(like) if isinstance(like, str) else library
+    help = f"import it and write `like={like}`" if isinstance(like, str) and like.isidentifier() else ""
+    text = f"`like=` takes a library whose arrays know DLPack, or an array of it; found {found}"
+    raise CallError("E0607", text, None, help)
 
 
 def give(value: Any, library: str, dtype: str) -> Any:
