@@ -146,6 +146,21 @@ kernel f[M, K](x: bool[M, 4, 1], p: i64[4], y: out i64[4, K]):
         assert (fault.code, fault.indices) == ("E0601", (0, 0))
 
 
+@pytest.mark.parametrize("m", [1, 5, 17])
+def test_a_reduction_reads_what_the_loop_before_it_stored(m: int) -> None:
+    """In the part that is left behind full vectors too, which is the same code once more."""
+    text = """
+kernel f[M](x: f64[M, 9], y: out f64[M]):
+    for i in grid(M):
+        v: f64[9] = 0
+        for k in range(9):
+            v[k] = x[i, k] * 2
+        y[i] = sum(v[k] * v[k] for k in range(9))
+"""
+    x = np.arange(m * 9, dtype=float).reshape(m, 9)
+    assert check_run(text, x=x)["y"].tolist() == (4 * x * x).sum(1).tolist()
+
+
 def test_what_no_position_of_an_axis_reads_is_not_read() -> None:
     text = """
 kernel f[N, K](x: f32[K], y: out f32[N]):

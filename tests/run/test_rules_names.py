@@ -435,11 +435,118 @@ task main[N](a: f64[N, N], i: int) -> (s: f64, y: f64[3]) where i >= 0 and i < N
             assert got["y"].tolist() == [a[1] @ a[:, 0], a[1, 1], a[1:, 1].sum()]
 
 
-def test_rule_17_an_element_names_no_parts() -> None:
-    check_error(FNS + """
-kernel rows[M, N](a: f64[M, N], b: f64[N], y: out f64[M]):
+PARTS_OF_ELEMENTS = """
+fn dot[K](x: f64[K], y: f64[K]):
+    return sum(x[k] * y[k] for k in K)
+
+fn summed[K](x: f64[K]):
+    s = 0.0
+    for k in range(K):
+        s += x[k]
+    return s
+
+fn edge[K](x: f64[K], k: int):
+    return clamp(x)[k] + 10 * wrap(x)[k] + 100 * fill(x, 0.5)[k]
+
+fn shifted[K](x: f64[K]):
+    return dot(x[1:], x[:K - 1])
+
+kernel rows[M, K](a: f64[M, K], b: f64[K], y: out f64[M]):
     for i in grid(M):
-        y[i] = dot(a[i, :], b)  #~ E0306: the code of one element names no parts of arrays
+        y[i] = dot(a[i, :], b)
+
+kernel product[M, K, N](a: f64[M, K], b: f64[K, N], y: out f64[M, N]):
+    for i, j in grid(M, N):
+        y[i, j] = dot(a[i, :], b[:, j])
+
+kernel triangle[M, K](a: f64[M, K], y: out f64[M]) where K >= M:
+    for i in grid(M):
+        y[i] = summed(a[i, :i]) + dot(a[i, 0:i + 1:2], a[i, 0:i + 1:2])
+
+kernel total[M, K](a: f64[M, K], b: f64[K]) -> s: f64:
+    s = sum(dot(a[i, :], b) if i > 0 else summed(a[i, 1:]) for i in M)
+
+kernel edges[M, K](a: f64[M, K], y: out f64[M, K]) where K >= 3:
+    for i, k in grid(M, K):
+        y[i, k] = edge(a[i, 1:K - 1], k - 1)
+
+kernel part_of_part[M, K](a: f64[M, K], y: out f64[M]) where K >= 1:
+    for i in grid(M):
+        y[i] = shifted(a[i, :])
+
+kernel normalised[M, K](a: inout f64[M, K]):
+    for i in grid(M):
+        a[i, :] = a[i, :] / sqrt(dot(a[i, :], a[i, :]))
+
+kernel gathered[M, K, N](a: f64[M, K], idx: i32[N], y: out f64[N]):
+    for i in grid(N):
+        y[i] = dot(a[idx[i], :], a[idx[i], :])
+
+kernel own[M](a: f64[M, 9], y: out f64[M]):
+    for i in grid(M):
+        v: f64[9] = 0
+        for k in range(9):
+            v[k] = a[i, k] * 2
+        y[i] = dot(v[0:3], v[3:6]) + dot(v, a[i, :])
+"""
+
+
+@pytest.mark.parametrize(("m", "k"), [(0, 3), (1, 1), (3, 3), (5, 9), (17, 33), (16, 16)])
+def test_rule_17_each_element_gives_parts_of_its_own(m: int, k: int) -> None:
+    a = np.random.default_rng(m).integers(-9, 9, (m, k)).astype(float)
+    b, c = np.arange(k) - 2.0, np.arange(k * 4.0).reshape(k, 4)
+
+    def run(name: str, **given: np.ndarray) -> np.ndarray:
+        return run_both(PARTS_OF_ELEMENTS, name, **given)["s" if name == "total" else "y"]
+
+    assert np.array_equal(run("rows", a=a, b=b), a @ b)
+    assert np.array_equal(run("product", a=a, b=c), a @ c)
+    first = a[:1, 1:].sum()
+    assert run("total", a=a, b=b) == (a @ b)[1:].sum() + first
+    assert np.array_equal(run("part_of_part", a=a), (a[:, 1:] * a[:, :-1]).sum(1))
+    if k >= m:
+        want = [a[i, :i].sum() + (a[i, : i + 1 : 2] ** 2).sum() for i in range(m)]
+        assert np.array_equal(run("triangle", a=a), want)
+    if k >= 3:
+        assert np.array_equal(run("edges", a=a), edges_of(a[:, 1:-1]))
+    if k == 9:
+        assert np.array_equal(run("own", a=a), ((2 * a[:, :3]) * (2 * a[:, 3:6])).sum(1) + (2 * a * a).sum(1))
+    if m:
+        idx = np.arange(7) * 5 % m
+        assert np.array_equal(run("gathered", a=a, idx=idx.astype(np.int32)), (a[idx] ** 2).sum(1))
+        got = run_both(PARTS_OF_ELEMENTS, "normalised", a=a + 0.5)["a"]
+        assert np.allclose(got, (a + 0.5) / np.sqrt(((a + 0.5) ** 2).sum(1, keepdims=True)), rtol=1e-15)
+
+
+def edges_of(x: np.ndarray) -> np.ndarray:
+    """What ``edge`` gives of each row, from the place before the first to the one behind the last."""
+    places, n = np.arange(-1, x.shape[1] + 1), x.shape[1]
+    outside = np.where((places >= 0) & (places < n), x[:, places.clip(0, n - 1)], 0.5)
+    return x[:, places.clip(0, n - 1)] + 10 * x[:, places % n] + 100 * outside
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rule_17_bounds_of_parts_are_checked_by_element(target: str) -> None:
+    text = FNS + """
+kernel main[M, N](a: f64[M, N], n: i64[M], y: out f64[M]):
+    for i in grid(M):
+        y[i] = dot(a[i, :n[i]], a[i, :n[i]])
+"""
+    a = np.ones((5, 4))
+    assert run_both(text, "main", a=a, n=np.array([0, 4, 1, 2, 3]))["y"].tolist() == [0, 4, 1, 2, 3]
+    fault = fault_of(text, "main", target=target, a=a, n=np.array([0, 4, 5, 2, 6]))
+    assert (fault.code, fault.indices, fault.values) == ("E0601", (2,), (5, 4))
+
+
+def test_rule_17_parts_take_part_in_races() -> None:
+    check_error(FNS + """
+kernel own[M, N](a: inout f64[M, N]) where N >= 1:
+    for i in grid(M):
+        a[i, 0] = dot(a[i, :], a[i, :])
+
+kernel above[M, N](a: inout f64[M, N]) where N >= 1:
+    for i in grid(M[1:]):
+        a[i, 0] = dot(a[i - 1, :], a[i, :])  #~ E0403: element `i = 2` reads `a[1, 0]`
 """)
 
 
@@ -463,14 +570,14 @@ def test_rule_17_computed_sizes_are_tested_where_the_call_runs(target: str) -> N
 
 def test_rule_17_sizes_that_differ_are_refused() -> None:
     check_error("""
-fn dot[D](x: f64[D], y: f64[D]) -> f64:  #~ E0313: axis 0 of `u` has size p[0] + 1, and `y` needs p[0]
+fn dot[D](x: f64[D], y: f64[D]) -> f64:
     return sum(x[k] * y[k] for k in D)
 
 kernel main(p: i64[2], y: out f64[1]):
     n = p[0]
     t: f64[n] = 0
     u: f64[n + 1] = 0
-    y[0] = dot(t, u)
+    y[0] = dot(t, u)  #~ E0313: axis 0 of `u` has size p[0] + 1, and `y` needs p[0]
 """)
 
 

@@ -402,6 +402,22 @@ class _Programs(Expressions):
             v = self.one(found)
         at = self.one([str(self.some(v.length - 1)), f"{self._plain('i64', 1)} % {v.length}"])
         self.line(f"{v.name}[{at}] = {self._plain(v.dtype, 2)}")
+        if self.rarely(3):
+            self._all_of(v)
+
+    def _all_of(self, v: Local) -> None:
+        """Fill a local array in a loop, and reduce it."""
+        t = self.name("t")
+
+        def body() -> None:
+            with self.open(Index(t, v.length), v.length):
+                self.line(f"{v.name}[{t}] = {self._plain(v.dtype, 2)}")
+
+        self.block(f"for {t} in range({v.length}):", body)
+        if v.dtype in ("f32", "f64", "i64"):  # others are reduced in a wider type
+            of = self.name("v")
+            self.line(f"{of} = {self.one(['sum', 'max', 'prod'])}({v.name}[{t}] for {t} in range({v.length}))")
+            self.locals.append(Local(of, v.dtype))
 
     def row(self) -> None:
         """A local with a whole axis, and perhaps a loop that adds to it."""

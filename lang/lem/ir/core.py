@@ -130,6 +130,13 @@ class Affine:
     def coef_of(self, value: Value) -> int:
         return sum(c for c, v in self.terms if v is value)
 
+    def plus(self, other: Affine, factor: int) -> Affine:
+        """``self + factor * other``"""
+        coefs = {v: c for c, v in self.terms}
+        for c, v in other.terms:
+            coefs[v] = coefs.get(v, 0) + factor * c
+        return Affine(tuple((c, v) for v, c in coefs.items() if c), self.const + factor * other.const)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:

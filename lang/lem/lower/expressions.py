@@ -153,7 +153,9 @@ class Expressions:
 
     def _loads(self, e: typed.Load, wanted: slice) -> tuple[Value, ...]:
         """The wanted fields of an element (of an array of numbers: the element)."""
-        subs = self.subscripts(e.array, e.subs, e.boundary)
+        if e.boundary and self.st.cuts.get(e.array):
+            return self._loads_of_part(e, wanted)
+        subs = views.in_array(self.st, e.array, self.subscripts(e.array, e.subs, e.boundary))
         arrays = self.st.arrays[e.array]
         fills: tuple[Value | None, ...] = self.values(e.fill) if e.fill is not None else (None,) * len(arrays)
         place = self.st.place(e.span)
@@ -178,6 +180,41 @@ class Expressions:
                 self.st.require_index(index, self.st.axis_size(array, n), array.name, n, s.span)
             out.append(self.st.affine(index))
         return tuple(out)
+
+    def _loads_of_part(self, e: typed.Load, wanted: slice) -> tuple[Value, ...]:
+        """The same of a part that each element names: what lies outside of it may lie inside of the array."""
+        arrays, place = self.st.arrays[e.array][wanted], self.st.place(e.span)
+        inside = self.st.const(True, BOOL)
+        subs: list[Affine] = []
+        for n, s in enumerate(e.subs):
+            if isinstance(s, typed.Whole):
+                subs.append(Affine(((1, self.st.whole(s.axis)),)))
+                continue
+            index, size = self.value(s.index), self.st.axis_size(e.array, n)
+            if s.check:
+                self.st.require_some(size, e.array.name, n, e.boundary, s.span)
+            if e.boundary == "fill":
+                inside = self.st.emit(ops.Binary("and", inside, self.st.is_inside(index, size)))
+            subs.append(self.st.affine(self._moved(index, size, e.boundary)))
+        at = views.in_array(self.st, e.array, tuple(subs))
+
+        def load() -> tuple[Value, ...]:
+            return tuple(self.st.emit(ops.Load(a, at, loc=place)) for a in arrays)
+
+        if e.fill is None:
+            return load()
+        fills = self.values(e.fill)
+        return self._branches(inside, load, lambda: fills[wanted])
+
+    def _moved(self, index: Value, size: Value, boundary: str) -> Value:
+        """The place that a policy gives for `index`."""
+        st = self.st
+        if boundary == "wrap":
+            return st.emit(ops.Binary("mod", index, size))
+        if boundary == "clamp":
+            last = st.emit(ops.Binary("sub", size, st.const(1, I64)))
+            return st.emit(ops.Binary("max", st.emit(ops.Binary("min", index, last)), st.const(0, I64)))
+        return index
 
     def _Having(self, e: typed.Having) -> tuple[Value, ...]:
         for s in e.stmts:

@@ -17,6 +17,7 @@ from lem_runtime.abi.sizes import Size
 
 Row = tuple[Value, Value, Value]  # first place, how many, how far apart
 Box = tuple[Row, ...]  # per axis
+Cut = tuple[Affine, int]  # first place on an axis of the array, and how far apart they are; 0: an axis the part has not
 
 
 class State:
@@ -32,6 +33,7 @@ class State:
         self.env: dict[typed.LocalVar, Value] = {}
         self.arrays: dict[typed.ArrayVar, tuple[ir.Array, ...]] = {}  # one, or one per field
         self.array_sizes: dict[typed.ArrayVar, tuple[Value, ...]] = {}
+        self.cuts: dict[typed.ArrayVar, tuple[Cut, ...]] = {}  # of parts that each element names
         self.boxes: dict[typed.ArrayVar, Box] = {}  # of views
         self.kept: dict[typed.ArrayVar, tuple[int | Value, ...]] = {}  # of views: axes of the root that they have
         self.indices: dict[typed.IndexVar, Value] = {}
@@ -288,10 +290,13 @@ class State:
         number = self.site(code, text, span, values)
         self.do(ops.Assert(cond, number, tuple(values), loc=self.place(span)))
 
-    def require_index(self, index: Value, size: Value, array: str, axis: int, span: Span) -> None:
+    def is_inside(self, index: Value, size: Value) -> Value:
         low = self.emit(ops.Compare("ge", index, self.const(0, I64)))
         high = self.emit(ops.Compare("lt", index, size))
-        ok = self.emit(ops.Binary("and", low, high))
+        return self.emit(ops.Binary("and", low, high))
+
+    def require_index(self, index: Value, size: Value, array: str, axis: int, span: Span) -> None:
+        ok = self.is_inside(index, size)
         text = f"index {{0}} is outside axis {axis} of `{array}`, which has size {{1}}"
         self.require(ok, "E0601", text, span, (index, size))
 

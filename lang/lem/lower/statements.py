@@ -440,9 +440,11 @@ class Statements:
         for formal, actual in arrays:
             sizes = tuple(st.axis_size(actual, n) for n in range(len(actual.shape)))
             st.arrays[formal], st.array_sizes[formal] = st.arrays[actual], sizes
+            st.cuts[formal] = st.cuts.get(actual, ())
         outer = self.exits, st.fn_axes, st.env, self._body
         self._body = fn.body
-        st.fn_axes = st.fn_axes | frozenset().union(*(v.axes for v in values.values())) - st.element_axes
+        axes = (*(v.axes for v in values.values()), *(views.axes_of(st, formal) for formal, _ in arrays))
+        st.fn_axes = st.fn_axes | frozenset().union(*axes) - st.element_axes
         returned = _hidden("returned", BOOL)
         results = tuple(st.all_parts(_hidden(f"result{n}", r.dtype) for n, r in enumerate(fn.results)))
         self.exits = _Exits(returned, results)

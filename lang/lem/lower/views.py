@@ -11,8 +11,8 @@ from collections.abc import Callable
 from math import gcd
 
 from lem.ir import ops
-from lem.ir.core import TileType, Value
-from lem.lower.state import Box, Row, State, arrays_of
+from lem.ir.core import Affine, Axis, TileType, Value
+from lem.lower.state import Box, Cut, Row, State, arrays_of
 from lem.source import Span
 from lem.types import typed
 from lem_runtime.abi.dtypes import BOOL, I64
@@ -40,11 +40,41 @@ def make(st: State, value: Evaluate, s: typed.MakeView) -> None:
             starts.append(lo)
             sizes.append(size)
             steps.append(part.step)
-    st.arrays[view] = arrays_of(view, "view", view.effect)
     st.array_sizes[view] = tuple(size for size in sizes if size is not None)
+    if s.by_element or any(v.axes for v in (*starts, *sizes) if v is not None):  # of a comprehension's variables
+        st.arrays[view] = st.arrays[base]
+        cuts = tuple((st.affine(at), 0 if n is None else step) for at, n, step in zip(starts, sizes, steps, strict=True))
+        st.cuts[view] = _composed(st.cuts[base], cuts) if st.cuts.get(base) else cuts
+        return
+    st.arrays[view] = arrays_of(view, "view", view.effect)
     for made, whole in zip(st.arrays[view], st.arrays[base], strict=True):
         st.do(ops.View(made, whole, tuple(starts), tuple(sizes), tuple(steps), loc=st.place(s.span)))
     _note_box(st, view, base, starts, sizes, steps)
+
+
+def _composed(outer: tuple[Cut, ...], inner: tuple[Cut, ...]) -> tuple[Cut, ...]:
+    """A part of a part, as a part of the array."""
+    rest = iter(inner)
+    return tuple((first, 0) if not apart else _further(first, apart, *next(rest)) for first, apart in outer)
+
+
+def _further(first: Affine, apart: int, start: Affine, step: int) -> Cut:
+    return first.plus(start, apart), apart * step
+
+
+def in_array(st: State, array: typed.ArrayVar, subs: tuple[Affine, ...]) -> tuple[Affine, ...]:
+    """Subscripts of an array, or of a part that each element names, as those of the array that holds the elements."""
+    cuts = st.cuts.get(array)
+    if not cuts:
+        return subs
+    rest = iter(subs)
+    return tuple(first.plus(next(rest), apart) if apart else first for first, apart in cuts)
+
+
+def axes_of(st: State, array: typed.ArrayVar) -> frozenset[Axis]:
+    """Axes on which it depends which part an array is."""
+    sizes = (v.axes for v in st.array_sizes[array]) if st.cuts.get(array) else ()
+    return frozenset().union(*sizes, *(first.axes for first, _ in st.cuts.get(array, ())))
 
 
 def _cut(st: State, value: Evaluate, base: typed.ArrayVar, axis: int, cut: typed.Cut) -> tuple[Value, Value]:

@@ -61,6 +61,7 @@ class Binding:
     dims: dict[str, BoundDim] = field(default_factory=dict)
     key: tuple[object, ...] = ()  # of the instance
     before: list[typed.Stmt] | None = None  # tests of sizes that are not known, where there is a place for them
+    spans: dict[str, Span] = field(default_factory=dict)  # of the arguments, by parameter
 
     def dtype_of(self, node: ast.TypeExpr) -> DType | None:
         """The type that the fn's signature names; None when it is none, ERROR when that was reported."""
@@ -117,13 +118,15 @@ def instantiate_call(
     if given is None:
         return None
     args: list[Arg] = []
+    spans: dict[str, Span] = {}
     for param in fn.params:
         arg = given.get(param.name.id, param.default)
         assert arg is not None
         args.append(_argument(ctx, param, arg, out))
+        spans[param.name.id] = arg.span
     if any(isinstance(a, typed.Expr) and is_error(a) for a in args):
         return None
-    return instance(ctx, node.span, found, fn, args, out)
+    return instance(ctx, node.span, found, fn, args, out, spans)
 
 
 def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr, out: list[typed.Stmt]) -> Arg:
@@ -133,7 +136,7 @@ def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr, out: list[typed.Stmt])
     if isinstance(entity, Array) and entity.var.shape and (wants_array or param.type is None):
         return _of_some_size(ctx, entity) if subscripts.has_value(ctx, node.span, entity) else error(node.span)
     if wants_array and ctx.session.handlers.is_part(ctx, node):
-        return _part(ctx, param, node, out)
+        return _part(ctx, node, out)
     x = ctx.expr(node)
     if wants_array and not is_error(x):
         ctx.diags.error(E0306, node.span, f"`{param.name.id}` is an array, and this is one value")
@@ -142,17 +145,10 @@ def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr, out: list[typed.Stmt])
     return settle(x) if isinstance(x, Adaptable) else x
 
 
-def _part(ctx: Ctx, param: ast.Param, node: ast.Expr, out: list[typed.Stmt]) -> Arg:
-    """``dot(a[i, :], b)`` in sequential code. An element has no parts to name."""
-    if ctx.in_sequence:
-        part = ctx.session.handlers.part(ctx, node, out)
-        return error(node.span) if part is None else _of_some_size(ctx, part)
-    ctx.diags.error(
-        E0306, node.span, f"`{param.name.id}` is an array, and the code of one element names no parts of arrays",
-        also=[(param.name.span, "declared here")],
-        help="give the fn the whole array and what picks the part: `fn f(x, i: int)`, and `x[i, k]` inside",
-    )  # fmt: skip
-    return error(node.span)
+def _part(ctx: Ctx, node: ast.Expr, out: list[typed.Stmt]) -> Arg:
+    """``dot(a[i, :], b)``"""
+    part = ctx.session.handlers.part(ctx, node, out)
+    return error(node.span) if part is None else _of_some_size(ctx, part)
 
 
 def _of_some_size(ctx: Ctx, array: Array) -> Array:
@@ -162,7 +158,13 @@ def _of_some_size(ctx: Ctx, array: Array) -> Array:
 
 
 def instance(
-    ctx: Ctx, span: Span, found: Definition, fn: ast.Function, args: list[Arg], out_before: list[typed.Stmt] | None = None
+    ctx: Ctx,
+    span: Span,
+    found: Definition,
+    fn: ast.Function,
+    args: list[Arg],
+    out_before: list[typed.Stmt] | None = None,
+    spans: dict[str, Span] | None = None,
 ) -> tuple[typed.FnInstance, tuple[typed.Expr | typed.ArrayVar, ...]] | None:
     if ctx.session.is_misread(fn):
         return None
@@ -172,7 +174,8 @@ def instance(
             help="write a kernel that makes the array: `kernel f(...) -> y: ...`",
         )  # fmt: skip
         return None
-    binding = Binding(ctx.session, found.scope, before=out_before)
+    spans = spans or {p.name.id: span for p in fn.params}
+    binding = Binding(ctx.session, found.scope, before=out_before, spans=spans)
     if not all(_bind_param(ctx, fn, p, a, binding) for p, a in zip(fn.params, args, strict=True)):
         return None
     if not _bind_types(ctx, span, fn, binding):
@@ -181,8 +184,7 @@ def instance(
     for param, arg in zip(fn.params, args, strict=True):
         if isinstance(arg, Array):
             out.append(arg.var)
-            whole = tuple(None for _ in arg.var.shape)
-            subscripts.touch(ctx, "read", subscripts.Place(arg, (), NO_AXES, whole, span))
+            subscripts.touch_all(ctx, arg, span)
             continue
         converted = _convert(ctx, fn, param, arg, binding)
         if is_error(converted):
@@ -232,8 +234,8 @@ def _bind_param(ctx: Ctx, fn: ast.Function, param: ast.Param, arg: Arg, binding:
             return False
     elif binding.dtype_of(param.type) != arg.var.dtype:
         ctx.diags.error(
-            E0301, param.type.span, f"`{fn.name.id}` takes an array of {name}, found {arg.var.dtype}",
-            also=[(arg.span, f"`{arg.name}` is declared here")],
+            E0301, binding.spans[param.name.id], f"`{fn.name.id}` takes an array of {name}, found {arg.var.dtype}",
+            also=[(param.type.span, "declared here")],
         )  # fmt: skip
         return False
     return _bind_sizes(ctx, fn, param, arg, binding)
@@ -244,8 +246,10 @@ def _bind_sizes(ctx: Ctx, fn: ast.Function, param: ast.Param, arg: Array, bindin
     wanted = param.type.sizes
     if len(wanted) != len(arg.var.shape):
         ctx.diags.error(
-            E0306, param.name.span, f"`{param.name.id}` has {len(wanted)} axes, `{arg.name}` has {len(arg.var.shape)}"
-        )
+            E0306, binding.spans[param.name.id],
+            f"`{param.name.id}` has {_axes(len(wanted))}, `{arg.name}` has {len(arg.var.shape)}",
+            also=[(param.type.span, "declared here")],
+        )  # fmt: skip
         return False
     dims = {g.name for g in fn.generics if g.bound is None}
     for axis, size in enumerate(wanted):
@@ -264,9 +268,13 @@ def _bind_sizes(ctx: Ctx, fn: ast.Function, param: ast.Param, arg: Array, bindin
             want = BoundDim(_in_caller(binding, found), ctx.symbols.from_size(found, forms))
         if not want.is_known_to_be(have, ctx.facts) and not _tested(ctx, binding, param, size, want, have):
             needs = f"axis {axis} of `{arg.name}` has size {have.shown}, and `{param.name.id}` needs {want.shown}"
-            ctx.diags.error(E0313, param.name.span, needs)
+            ctx.diags.error(E0313, binding.spans[param.name.id], needs, also=[(size.span, "declared here")])
             return False
     return True
+
+
+def _axes(n: int) -> str:
+    return "1 axis" if n == 1 else f"{n} axes"
 
 
 def _tested(ctx: Ctx, binding: Binding, param: ast.Param, size: ast.Expr, want: BoundDim, have: BoundDim) -> bool:

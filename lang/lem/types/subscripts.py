@@ -12,7 +12,7 @@ from lem.syntax import ast
 from lem.types import claims, expressions, integers, rebinding, type_exprs, typed
 from lem.types.context import Ctx, Need, Touch
 from lem.types.convert import NO_AXES, Literal, coerce, error, is_error
-from lem.types.linear import Sym
+from lem.types.linear import ONE, Sym
 from lem.types.prove import Verdict, classify_index
 from lem.types.races import WHOLE, Access, SubForm
 from lem.types.scope import Array, Broken, Dim, Index
@@ -384,6 +384,16 @@ def touch(ctx: Ctx, kind: str, place: Place) -> None:
             _touch(ctx, kind, owner, (None,) * len(owner.shape), place.span)
         return
     _touch(ctx, kind, var, forms, place.span)
+
+
+def touch_all(ctx: Ctx, array: Array, span: Span) -> None:
+    """Note that the code here may read every element of an array; of a part of one, in a grid, which axes it has whole."""
+    if ctx.grid is None or not array.box:
+        touch(ctx, "read", Place(array, (), NO_AXES, (None,) * len(array.var.shape), span))
+        return
+    forms = tuple(s.lo if s.lo is not None and s.size == ONE else WHOLE for s in array.box)
+    for owner in rebinding.owners(ctx, array.var):
+        _touch(ctx, "read", owner, forms if len(owner.shape) == len(forms) else (None,) * len(owner.shape), span)
 
 
 def _touch(ctx: Ctx, kind: str, var: typed.ArrayVar, forms: tuple[SubForm, ...], span: Span) -> None:

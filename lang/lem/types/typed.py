@@ -464,10 +464,12 @@ class Cut:
 
 @dataclass(eq=False, slots=True)
 class MakeView(Stmt):
-    """Name a part of `array.base`: per axis of the base one place (the view has no such axis) or a cut."""
+    """Name a part of `array.base`: per axis of the base one place (the view has no such axis) or a cut. `by_element`: each
+    element names another one, so that it is no array by itself but a way to find places of the base."""
 
     array: ArrayVar
     parts: tuple[At | Cut, ...]
+    by_element: bool = False
 
 
 @dataclass(eq=False, slots=True)

@@ -58,7 +58,7 @@ def make_view(ctx: Ctx, base: Array, parts: list[Part], node: ast.Expr, out: lis
     of = base.var
     layout = _layout(of, parts)
     var = typed.ArrayVar(node.span.text, of.dtype, shape, "view", of.effect, node.span, of.reduce_op, layout, of)
-    out.append(typed.MakeView(node.span, var, tuple(p for p, _ in parts)))
+    out.append(typed.MakeView(node.span, var, tuple(p for p, _ in parts), by_element=not ctx.in_sequence))
     ctx.assign(var)
     box = list(box_of(base))
     places = base.kept if base.box else tuple(range(len(box)))

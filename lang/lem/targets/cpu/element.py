@@ -163,6 +163,9 @@ class Element(Weaver):
         """Make the ops of a block known; write those that have effects."""
         floor, n_temps = self.barrier(self.level), len(self.temps)
         self.running.append((block, 0))
+        for o in ir.walk_ops(block):  # written once more (full vectors, then what is left): nothing waits yet
+            for r in o.results:
+                self.unsettled.pop(r, None)
         checks: set[Value] = set()  # what the checks so far speak of
         for n, o in enumerate(block.ops):
             self.running[-1] = (block, n)
