@@ -17,6 +17,7 @@ from lem.ir.ops import Contract, Reduce
 from tests.support.run import TARGETS, fault_of, program, run_kernel
 
 Array = np.ndarray[Any, Any]
+NUMPY = {"i8": np.int8, "u8": np.uint8, "i32": np.int32, "u32": np.uint32, "i64": np.int64, "u64": np.uint64}
 both = pytest.mark.parametrize("target", TARGETS)
 
 
@@ -76,6 +77,33 @@ kernel f[N](a: i32[N], b: i32[N], s: i32[N], y: out i32[N, 6]):
         bad: dict[str, Any] = dict(given, **{name: np.array([1, 1, 1, 0 if name == "b" else -1, 1, 1, 1], np.int32)})
         fault = fault_of(text, target=target, **bad)
         assert (fault.code, fault.indices) == (code, (3,))
+
+
+@both
+@pytest.mark.parametrize("count", ["i32", "i64", "u64", "u8", "i8"])
+@pytest.mark.parametrize("value", ["i32", "u32", "i64", "u64", "u8"])
+def test_a_shift_has_the_type_of_what_is_shifted(value: str, count: str, target: str) -> None:
+    wide = {"u8": "i32"}.get(value, value)
+    text = f"""
+kernel f[N](x: {value}[N], s: {count}[N], left: out {wide}[N], right: out {wide}[N]):
+    for i in grid(N):
+        left[i] = x[i] << s[i]
+        h = x[i] + 0
+        h >>= s[i]
+        right[i] = h
+"""
+    kind = np.dtype(NUMPY[wide])
+    shifts = [0, 1, 31, 32, 63, 64, 100]
+    x = np.array([-3, 200, -1, 7, -(2**62), -1, 5], np.int64).astype(NUMPY[value])
+    given: dict[str, Any] = {"x": x, "s": np.array(shifts, NUMPY[count])}
+    got = run(text, target, **given)
+    exact = [int(v) << n for v, n in zip(x.tolist(), shifts, strict=True)]
+    low = [v % 2 ** (8 * kind.itemsize) for v in exact]
+    assert got["left"].tolist() == np.array(low, np.uint64).astype(kind).tolist()
+    assert got["right"].tolist() == [int(v) >> n for v, n in zip(x.tolist(), shifts, strict=True)]
+    if count.startswith("i"):
+        fault = fault_of(text, target=target, **{**given, "s": np.array([0, 1, 1, -2, 1, 1, 1], NUMPY[count])})
+        assert (fault.code, fault.indices, fault.values) == ("E0604", (3,), (-2,))
 
 
 @both

@@ -81,6 +81,7 @@ class Expressions:
         x, y = self.value(e.x), self.value(e.y)
         if e.check:
             self._check_operand(e, y)
+        y = self._count(y, x.dtype) if y.dtype != x.dtype else y
         return self.st.emit(ops.Binary(e.op, x, y, loc=self.st.place(e.span)))
 
     def _check_operand(self, e: typed.Binary, y: Value) -> None:
@@ -91,6 +92,12 @@ class Expressions:
         else:
             ok = self.st.emit(ops.Compare("ge", y, zero))
             self.st.require(ok, "E0604", "shift by {0}", e.y.span, (y,))
+
+    def _count(self, y: Value, dtype: DType) -> Value:
+        """The count of a shift as the type of what is shifted, where all counts from the width on are alike."""
+        if y.dtype.max_int > dtype.max_int:
+            y = self.st.emit(ops.Binary("min", y, self.st.const(dtype.bits, y.dtype)))
+        return self.st.emit(ops.Cast(y, dtype))
 
     def _Compare(self, e: typed.Compare) -> Value:
         return self.st.emit(ops.Compare(e.op, self.value(e.x), self.value(e.y), loc=self.st.place(e.span)))

@@ -420,7 +420,9 @@ def _bitwise(ctx: Ctx, span: Span, op: str, op_span: Span, a: typed.Expr, b: typ
     for x in (a, b):
         if not (x.type.dtype.is_int or (x.type.dtype.is_bool and not shift)):
             return _no_operator(ctx, op_span, op, x)
-    both = agree(ctx.diags, op_span, a, b, f"`{op}`", wide=True)
+    # A count says how far, and holds no value of the result: it keeps a type of its own.
+    apart = shift and not adapts(a) and not adapts(b)
+    both = _wide_sides(a, b) if apart else agree(ctx.diags, op_span, a, b, f"`{op}`", wide=True)
     if both is None:
         return error(span)
     x, y, dtype = both
@@ -433,6 +435,11 @@ def _bitwise(ctx: Ctx, span: Span, op: str, op_span: Span, a: typed.Expr, b: typ
             return error(span)
     made = typed.Binary(span, with_axes(dtype, x, y), (_SHIFTS if shift else _BITWISE)[op], x, y, check)
     return loosen(made, a, b)
+
+
+def _wide_sides(a: typed.Expr, b: typed.Expr) -> tuple[typed.Expr, typed.Expr, DType]:
+    dtype = numbers.compute_type(a.type.dtype)
+    return cast(a, dtype), cast(b, numbers.compute_type(b.type.dtype)), dtype
 
 
 def _no_operator(ctx: Ctx, span: Span, op: str, x: typed.Expr) -> typed.Expr:

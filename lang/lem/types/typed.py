@@ -267,8 +267,8 @@ class Unary(Expr):
 
 @dataclass(eq=False, slots=True)
 class Binary(Expr):
-    """op: names of ``ir.ops.ARITHMETIC``, operands of one dtype (the result's). check: floordiv/mod of integers whose
-    divisor is not proven non-zero; shl/shr whose count is not proven >= 0."""
+    """op: names of ``ir.ops.ARITHMETIC``, operands of one dtype (the result's); y of shl/shr is any integer. check:
+    floordiv/mod of integers whose divisor is not proven non-zero; shl/shr whose count is not proven >= 0."""
 
     op: str
     x: Expr
