@@ -174,16 +174,33 @@ def _clamped(span: Span, value: int, size: typed.Expr, which: str) -> typed.Expr
     return typed.Binary(span, i64, "max", from_end, const(span, 0, I64))
 
 
-def _step(ctx: Ctx, node: ast.Expr, positive: bool) -> int | None:
+def _step(ctx: Ctx, node: ast.Expr, positive: bool, ends: tuple[ast.Expr, ast.Expr] | None = None) -> int | None:
+    """The step of a slice, or of the `range` that runs between `ends`."""
     x = ctx.expr(node)
     if is_error(x):
         return None
     value = x.value if isinstance(x, Literal) else None
     if not isinstance(value, int) or value == 0 or (positive and value < 0):
         what = "a literal above 0" if positive else "a literal other than 0"
-        ctx.diags.error(E0323, node.span, f"a step is {what}, found `{node.span.text}`")
+        help = _without_step(node, value, ends) if ends and value != 0 else ()
+        ctx.diags.error(E0323, node.span, f"a step is {what}, found `{node.span.text}`", help=help)
         return None
     return value
+
+
+def _without_step(node: ast.Expr, value: int | float | None, ends: tuple[ast.Expr, ast.Expr]) -> str | tuple[()]:
+    """How a loop goes on where its step may not stand; `ends` are those of the range."""
+    if value is not None:
+        upwards = "there is no order here that a step could turn around: let it run upwards"
+        return upwards if isinstance(value, int) else ()
+    lo, hi, step = (_factor(e) for e in (*ends, node))
+    length, place = (hi, f"k * {step}") if lo == "0" else (f"{hi} - {lo}", f"{lo} + k * {step}")
+    return f"count the steps: `for k in range(({length} + {step} - 1) // {step})`, and `{place}` is the place"
+
+
+def _factor(e: ast.Expr) -> str:
+    text = e.span.text
+    return text if text.isidentifier() or text.isdigit() else f"({text})"
 
 
 def check_range(ctx: Ctx, node: ast.Call, positive: bool) -> Range | None:
@@ -193,7 +210,7 @@ def check_range(ctx: Ctx, node: ast.Call, positive: bool) -> Range | None:
             E0307, node.span, "`range` takes one to three numbers", help="write `range(n)` or `range(a, b, step)`"
         )
         return None
-    step = _step(ctx, node.args[2], positive) if len(node.args) == 3 else 1
+    step = _step(ctx, node.args[2], positive, (node.args[0], node.args[1])) if len(node.args) == 3 else 1
     ends = [expressions.check_int(ctx, a, "a bound of `range`") for a in node.args[:2]]
     if step is None or is_error(*ends):
         return None

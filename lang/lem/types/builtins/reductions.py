@@ -201,7 +201,9 @@ def _operand(ctx: Ctx, x: typed.Expr, kind: str) -> typed.Expr:
     if dtype.is_bool:
         if kind in ("sum", "mean"):
             return cast(x, I64 if kind == "sum" else F64)
-        ctx.diags.error(E0301, x.span, f"`{kind}` takes numbers, and this is bool", help="use `any` or `all`")
+        instead = {"max": "use `any`", "min": "use `all`", "prod": "use `all`"}
+        help = instead.get(kind, f"convert, and the first of equals is found: `{kind}(i32({x.span.text}) ...)`")
+        ctx.diags.error(E0301, x.span, f"`{kind}` takes numbers, and this is bool", help=help)
         return error(x.span)
     if structs.refuse_struct(ctx, f"`{kind}`", x):
         return error(x.span)
