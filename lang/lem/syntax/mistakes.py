@@ -29,6 +29,7 @@ from lem.syntax.lexer import (
     Tokens,
 )
 from lem.syntax.tables import tables
+from lem_runtime.abi.dtypes import DTYPES
 from lem_runtime.abi.records import dataclass
 
 _KIND = tables().literals
@@ -345,6 +346,8 @@ def _quoted(text: str) -> str:
 def _brace(spot: Spot) -> Mistake | None:
     if spot.found not in ("{", "}"):
         return None
+    if spot.found == "{" and COLON in spot.expected and spot.head in _HEADS:
+        return spot.mistake(E0101, "expected `:`, found `{`", help="a body is what stands indented below the line")
     is_dict = any(spot.text(i) == ":" for i in range(spot.at, spot.last - 1))
     what = "a dict" if is_dict else "a set" if spot.found == "{" else "a `}`"
     return spot.mistake(E0104, f"found {what}", help="use an array, or an `fn` that chooses")
@@ -508,6 +511,16 @@ def _effect_before_name(spot: Spot) -> Mistake | None:
     return Mistake(E0101, spot.span(spot.at - 1), label, (f"write `{spot.found}: {word} ...`",))
 
 
+def _axes_without_sizes(spot: Spot) -> Mistake | None:
+    """`f32[]`, `f32[:]`, `f32[M, :]` of a parameter."""
+    opener = spot.opener()
+    is_type = opener is not None and spot.text(opener - 1) in DTYPES
+    if spot.head not in _ITEM_WORDS or not is_type or spot.found not in ("]", ":") or NUMBER not in spot.expected:
+        return None
+    label = f"expected the size of an axis, found `{spot.found}`"
+    return spot.mistake(E0101, label, help="name it: `kernel k[N](x: f32[N])`; one number is `x: f32`")
+
+
 def _spawn_inside(spot: Spot) -> Mistake | None:
     if spot.text(spot.at - 1) != "spawn" or spot.kind != NAME:
         return None
@@ -562,6 +575,7 @@ MISTAKES: tuple[Entry, ...] = (
     Entry("kernel k(x: f32) -> f32:\n    pass\n", _result_without_name),
     Entry("fn f(x) -> y: f32:\n    return x\n", _fn_result_with_name),
     Entry("kernel k(out y: f32[3]):\n    pass\n", _effect_before_name),
+    Entry("kernel k(x: f32[:]):\n    pass\n", _axes_without_sizes),
     Entry("task t():\n    y = f(spawn g(1))\n", _spawn_inside),
     Entry('test f"{a}":\n    pass\n', _fstring_as_title),
     Entry("kernel k():\n    in = 3\n", _word_as_name),

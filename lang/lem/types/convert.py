@@ -134,9 +134,15 @@ def coerce(
     else:
         diags.error(
             E0309, e.span, f"this is {have}, and {dtype} cannot hold all of its values{because}", also=other,
-            help=f"write `{dtype}({_short(e)})`",
+            help=f"write `{dtype}({_short(_before_conversion(e))})`",
         )  # fmt: skip
     return error(e.span)
+
+
+def _before_conversion(e: typed.Expr) -> typed.Expr:
+    """What a written `int(x)` converts: another conversion takes its place."""
+    is_written = isinstance(e, typed.Cast) and e.x.span != e.span and e.span.text.endswith(")")
+    return e.x if is_written and isinstance(e, typed.Cast) else e
 
 
 def agree(

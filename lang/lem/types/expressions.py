@@ -277,7 +277,7 @@ def _is_positive(e: typed.Expr) -> bool:
 def _refuse_whole(ctx: Ctx, node: ast.Name, array: Array) -> None:
     shape = array.var.shape
     whole, one = f"{node.id}[{', '.join(':' for _ in shape)}]", f"{node.id}[{some_indices(ctx, array)}]"
-    if ctx.in_sequence and ctx.grid is None and shape:
+    if ctx.in_sequence and ctx.grid is None and shape and len(set(shape)) == len(shape):
         help = f"for all of them write `{whole}`"
     elif array.var.kind == "local" and all(isinstance(size, str) for size in shape) and len(set(shape)) == len(shape):
         help = f"write `{whole}` for all of its elements, `{one}` for one"

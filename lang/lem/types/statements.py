@@ -97,6 +97,11 @@ def check_continue(ctx: Ctx, node: ast.Continue) -> list[typed.Stmt]:
     return [typed.Continue(node.span)]
 
 
+def _result_names(ctx: Ctx) -> list[str]:
+    known = (entity for scope in ctx.scopes.stack for entity in scope.values() if isinstance(entity, Array))
+    return [array.name for array in known if array.var.effect == "result"]
+
+
 def _unmasked(ctx: Ctx, span: Span, word: str) -> bool:
     if not ctx.mask:
         return True
@@ -112,9 +117,11 @@ def check_return(ctx: Ctx, node: ast.Return) -> list[typed.Stmt]:
     if ctx.kind == "fn":
         return _return_values(ctx, node)
     if node.value is not None:
+        signature = "results are named in the signature and assigned: `-> y: f32`, then `y = ...`"
+        named = " and ".join(f"`{name} = ...`" for name in _result_names(ctx))
         ctx.diags.error(
             E0319, node.span, f"a {ctx.kind} returns no value here",
-            help="results are named in the signature and assigned: `-> y: f32`, then `y = ...`",
+            help=f"assign it to the result: {named}" if named else signature,
         )  # fmt: skip
         return []
     if not _unmasked(ctx, node.span, "return"):

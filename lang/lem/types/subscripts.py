@@ -13,9 +13,10 @@ from lem.types import claims, expressions, integers, rebinding, type_exprs, type
 from lem.types.context import Ctx, Need, Touch
 from lem.types.convert import NO_AXES, Literal, coerce, error, is_error
 from lem.types.linear import ONE, Sym
+from lem.types.numbers import ERROR
 from lem.types.prove import Verdict, classify_index
 from lem.types.races import WHOLE, Access, SubForm
-from lem.types.scope import Array, Broken, Dim, Index
+from lem.types.scope import Array, Broken, Dim, Index, Local
 from lem_runtime.abi import sizes
 from lem_runtime.abi.records import dataclass
 
@@ -104,6 +105,8 @@ def array_named(ctx: Ctx, node: ast.Expr, out: list[typed.Stmt] | None = None) -
             expressions.check_name(ctx, node)  # reports an unknown name, or something of the module
             if ctx.module.find(node.id) is None:
                 return None
+        if isinstance(entity, Local) and entity.var.type.dtype is ERROR:
+            return None
         what = "a dimension" if isinstance(entity, Dim) else "one value"
         if entity is not None:
             ctx.diags.error(
