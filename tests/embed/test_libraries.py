@@ -163,5 +163,16 @@ def test_what_cannot_be_lent_is_said() -> None:
         turned(np.ones((1, 1), np.float32), like=__import__("math"))
 
 
+@pytest.mark.parametrize("where", ["__dlpack__", "__dlpack_device__"])
+def test_whatever_a_library_raises_is_an_error_of_the_call(where: str) -> None:
+    def gone(self: Array, **how: Any) -> Any:
+        raise IndexError("it was given away\nSee https://otherlib.example")
+
+    broken = type("Broken", (Array,), {where: gone, "__module__": "otherlib"})
+    with pytest.raises(lem.CallError, match=r"`x` does not give its memory to others: it was given away\n") as caught:
+        add_one(broken(np.ones(2, np.float32)), np.zeros(2, np.float32))
+    assert "otherlib.example" not in str(caught.value)
+
+
 def test_a_parameter_may_be_called_like() -> None:
     assert taken(np.ones(2, np.float32), like=2.0).tolist() == [3, 3]

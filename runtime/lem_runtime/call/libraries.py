@@ -26,19 +26,30 @@ def borrow(p: Param, value: Any) -> Any:
         where = " on a GPU" if hasattr(value, "__cuda_array_interface__") else ""
         found = f"{type(value).__name__}{where}"
         raise CallError("E0607", f"`{p.name}` expects an array of {p.dtype}, found {found}", p.place, _made_of(p, value))
-    device = value.__dlpack_device__()[0] if hasattr(value, "__dlpack_device__") else _CPU
-    if int(device) != _CPU:
+    try:
+        device = int(value.__dlpack_device__()[0]) if hasattr(value, "__dlpack_device__") else _CPU
+    except Exception as e:  # of the other library's own making, such as jax's of an array that was given away
+        raise _refused(p, value, e) from None
+    if device != _CPU:
         raise CallError(
             "E0607", f"`{p.name}` lies on another device, and this kernel runs on the CPU", p.place, "copy it to the host"
         )
     try:
         view = np.from_dlpack(_as_bits(value))
-    except (BufferError, RuntimeError, TypeError) as e:
+    except Exception as e:
         plain = _plain(value)
         if plain is None:
-            raise CallError("E0607", f"`{p.name}` does not give its memory to others: {e}", p.place) from None
+            raise _refused(p, value, e) from None
         view = plain
     return _writable(p, value, view) if p.is_written and not view.flags.writeable else view
+
+
+def _refused(p: Param, value: Any, why: Exception) -> CallError:
+    """An array that its library does not lend."""
+    text = next(iter(str(why).splitlines()), "") or type(why).__name__
+    is_traced = name_of(value) == "jax" and "Tracer" in type(value).__name__
+    help = "call it outside of what jax traces (`jax.jit`, `jax.grad`)" if is_traced else ""
+    return CallError("E0607", f"`{p.name}` does not give its memory to others: {text}", p.place, help)
 
 
 def _made_of(p: Param, value: Any) -> str:
