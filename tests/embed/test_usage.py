@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import pickle
 import subprocess
 import sys
@@ -174,16 +175,51 @@ def test_text_that_linecache_knows_is_read(monkeypatch: pytest.MonkeyPatch) -> N
     names["summed"](np.ones(2, np.float32), y)
     assert y.tolist() == [2, 2]
     # Since Python 3.13.1 what stands in `python -c` and in prompts is kept by its code.
-    exec(compile(TEXT, "<asked>", "exec"), names)
     known = {"summed", "<module>"}
 
     def lines_of(code: Any) -> list[str]:
         return lines if code.co_filename == "<asked>" and code.co_name in known else []
 
     monkeypatch.setattr(linecache, "_getlines_from_code", lines_of, raising=False)
+    exec(compile(TEXT, "<asked>", "exec"), names)
     y[:] = 0
     names["summed"](np.ones(2, np.float32), y)
     assert y.tolist() == [2, 2]
+
+
+MODULE = """{above}
+import lem
+from lem.dims import N
+
+@lem.struct
+class Step:
+    by: lem.f32
+
+@lem.kernel
+def moved(x: lem.f32[N], y: lem.out[lem.f32[N]]) -> None:
+    for i in lem.grid(N):
+        s = Step({by})
+        y[i] = x[i] + s.by
+"""
+
+
+def test_a_module_that_is_imported_again_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "changing.py"
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    path.write_text(MODULE.format(above="", by="1.0"))
+    changing = importlib.import_module("changing")
+    x, y = np.ones(1, np.float32), np.zeros(1, np.float32)
+    changing.moved(x, y)
+    assert y[0] == 2
+    for n, above in ((2, "# a line more\n"), (30, ""), (4, "")):
+        path.write_text(MODULE.format(above=above, by=f"{n}.0"))
+        importlib.invalidate_caches()
+        importlib.reload(changing)
+        path.write_text("# saved once more, before the first call: what was imported counts\n")
+        changing.moved(x, y)
+        assert y[0] == 1 + n
+    monkeypatch.delitem(sys.modules, "changing")
 
 
 def test_doctests_hold_kernels(tmp_path: Path) -> None:

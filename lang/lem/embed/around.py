@@ -7,6 +7,7 @@ import linecache
 from collections.abc import Mapping
 from types import CodeType, FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 
 def surroundings(function: FunctionType) -> Mapping[str, Any]:
@@ -20,6 +21,24 @@ def surroundings(function: FunctionType) -> Mapping[str, Any]:
     return found
 
 
+_read: WeakKeyDictionary[FunctionType, list[str]] = WeakKeyDictionary()
+
+
+def remember(function: FunctionType) -> None:
+    """Read the text of a function while it is surely what was run: a file may change before the first call."""
+    code = function.__code__
+    linecache.checkcache(code.co_filename)  # of before a reload
+    lines = lines_of(code.co_filename, function.__globals__, code)
+    if lines:
+        _read[function] = lines
+
+
+def text_around(function: FunctionType) -> list[str]:
+    """The lines of the text that a function stands in; none where Python does not know it."""
+    code = function.__code__
+    return _read.get(function) or lines_of(code.co_filename, function.__globals__, code)
+
+
 def lines_of(path: str, names: Mapping[str, Any], code: CodeType | None) -> list[str]:
     """The lines of a text as Python's tracebacks know them: of a file, a cell, a prompt, ``python -c`` (where Python keeps
     it by the code alone)."""
@@ -29,4 +48,4 @@ def lines_of(path: str, names: Mapping[str, Any], code: CodeType | None) -> list
     return lines
 
 
-__all__ = ["lines_of", "surroundings"]
+__all__ = ["lines_of", "remember", "surroundings", "text_around"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lem import texts
 from lem.embed import records, warned
-from lem.embed.around import lines_of, surroundings
+from lem.embed.around import surroundings, text_around
 from lem.embed.function import Decorated, Function
 from lem.embed.structs import StructType
 
@@ -52,7 +52,7 @@ def _parts(d: Decorated, seen: set[FunctionType]) -> Iterator[str | None]:
         return
     seen.add(function)
     code = function.__code__
-    lines = lines_of(code.co_filename, function.__globals__, code)
+    lines = text_around(function)
     last = max(_lines(code), default=0)
     yield "".join(lines[code.co_firstlineno - 1 : last]) if lines else None
     yield from (code.co_filename, str(code.co_firstlineno), d.kind, d.signature or "", repr(function.__annotations__))

@@ -154,9 +154,10 @@ _ASYNC = 0x80 | 0x200  # CO_COROUTINE, CO_ASYNC_GENERATOR of `inspect`, which ta
 def _decorated(thing: Any, kind: str, signature: str | None) -> Function:
     function = _checked(thing, kind, signature)
     # Who decorates will call: what a call needs is loaded now, so that the first one does not wait for it. No compiler.
+    from lem.embed import around, engine
     from lem.embed import decorated as text
-    from lem.embed import engine
 
+    around.remember(function)
     decorated = Decorated(function, kind, signature)
 
     def make() -> Engine:

@@ -79,7 +79,7 @@ def item_of(function: Decorated, diags: Diagnostics) -> tuple[ast.Function | ast
 def struct_item(struct: StructType, diags: Diagnostics) -> tuple[ast.Struct, capture.Captured]:
     """The tree of a struct, and what its fields need from around it. Raises :class:`text.NoText`."""
     module, inner = struct.lem_names
-    file, node = text.find_class(struct.__name__, struct.lem_place, module, struct.lem_code)
+    file, node = text.find_class(struct.__name__, struct.lem_place, struct.lem_lines)
     types = head.TypeReader(
         file, lambda e: eval(compile(python.Expression(e), "", "eval"), dict(module), dict(inner)), diags
     )

@@ -6,12 +6,13 @@ stands for NumPy's records: ``np.zeros(5, Body)`` is an array of them, ``Body(..
 
 from __future__ import annotations
 
+import linecache
 import sys
 from collections.abc import Mapping
-from types import CodeType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple, dataclass_transform
 
 from lem.embed import annotations as an
+from lem.embed.around import lines_of
 from lem.embed.boundary import boundary
 from lem.embed.mistakes import UsageError
 
@@ -23,11 +24,11 @@ _T = TypeVar("_T")
 
 
 class StructType(type):
-    """A class under ``@lem.struct``, or a struct of a ``.lem`` file. lem_place: file and a line of its text; lem_code: what
-    it stands in; lem_names: those of the module that it stands in, and of the function."""
+    """A class under ``@lem.struct``, or a struct of a ``.lem`` file. lem_place: file and a line of its text; lem_lines: the
+    text that it stands in; lem_names: those of the module that it stands in, and of the function."""
 
     lem_place: tuple[str, int]
-    lem_code: CodeType | None
+    lem_lines: list[str]
     lem_program: Any = None  # of a struct of a ``.lem`` file: the checked program that defines it
     lem_names: tuple[Mapping[str, Any], Mapping[str, Any]]
 
@@ -106,7 +107,9 @@ def struct(cls: type[_T]) -> type[_T]:
     frame = sys._getframe(2)  # this function's own boundary stands between
     names = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__")}
     made: Any = StructType(cls.__name__, cls.__bases__, names)
-    made.lem_place, made.lem_code = (frame.f_code.co_filename, frame.f_lineno), frame.f_code
+    made.lem_place = frame.f_code.co_filename, frame.f_lineno
+    linecache.checkcache(frame.f_code.co_filename)  # of before a reload
+    made.lem_lines = lines_of(frame.f_code.co_filename, frame.f_globals, frame.f_code)
     inner = {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
     made.lem_names = frame.f_globals, {**inner, cls.__name__: made}
     return made  # type: ignore[no-any-return]  # it is the same class to those who use it

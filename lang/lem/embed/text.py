@@ -7,9 +7,7 @@ user's own lines. Bodies are lem as they are: only the head is Python's.
 from __future__ import annotations
 
 import ast as python
-from collections.abc import Mapping
-from types import CodeType, FunctionType
-from typing import Any
+from types import FunctionType
 
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0104
@@ -76,7 +74,7 @@ _files: dict[str, File] = {}
 def find(function: FunctionType) -> Written:
     """Where a function is written. Raises :class:`NoText`."""
     code = function.__code__
-    file = _file(code.co_filename, function.__globals__, function.__name__, code)
+    file = _file(code.co_filename, around.text_around(function), function.__name__, code.co_firstlineno)
     for node in python.walk(file.tree):
         is_named = isinstance(node, python.FunctionDef) and node.name == function.__name__
         if isinstance(node, python.FunctionDef) and is_named and _first_line(node) == code.co_firstlineno:
@@ -84,12 +82,10 @@ def find(function: FunctionType) -> Written:
     raise _changed(code.co_filename, function.__name__)
 
 
-def find_class(
-    name: str, place: tuple[str, int], names: Mapping[str, Any], code: CodeType | None = None
-) -> tuple[File, python.ClassDef]:
-    """Where a class is written: one of this name around a line of a file; code: what it stands in. Raises
+def find_class(name: str, place: tuple[str, int], lines: list[str]) -> tuple[File, python.ClassDef]:
+    """Where a class is written: one of this name around a line of a file with these lines. Raises
     :class:`NoText`."""
-    file = _file(place[0], names, name, code)
+    file = _file(place[0], lines, name, place[1])
     for node in python.walk(file.tree):
         if (
             isinstance(node, python.ClassDef)
@@ -104,12 +100,11 @@ def _changed(path: str, name: str) -> NoText:
     return NoText(f"`{path}` has changed since `{name}` was imported", "import it again, or start Python anew")
 
 
-def _file(path: str, names: Mapping[str, Any], wanted: str, code: CodeType | None = None) -> File:
-    """A file, read once as long as it does not change; names: of the module that it is. Raises :class:`NoText`."""
-    text = "".join(around.lines_of(path, names, code))
+def _file(path: str, lines: list[str], wanted: str, line: int) -> File:
+    """A file with these lines, parsed once as long as it does not change. Raises :class:`NoText`."""
+    text = "".join(lines)
     if not text:
-        where = f" (line {code.co_firstlineno} of `{path}`)" if code is not None else f" (`{path}`)"
-        raise NoText(f"Python does not know the text of `{wanted}`{where}, and lem reads it", _HOW)
+        raise NoText(f"Python does not know the text of `{wanted}` (line {line} of `{path}`), and lem reads it", _HOW)
     known = _files.get(path)
     if known is None or known.source.text != text:
         try:
