@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from lem import pipeline, texts
 from lem.cli import output
 from lem.cli.codes import Exit
-from lem.cli.tried import Trial, block_trials
+from lem.cli.tried import Trial, trials_of
 from lem.diagnostics import Diagnostics
 from lem.diagnostics.as_json import to_json
-from lem.diagnostics.codes import E0326
 from lem_runtime.abi.signature import Signature
 
 
@@ -23,10 +22,11 @@ def command(args: argparse.Namespace) -> int:
         diags = Diagnostics()
         source = texts.read_source(path, diags)
         program = pipeline.analyse(source, diags) if source is not None else None
-        tried = list(block_trials(program)) if program is not None else []
+        tried = list(trials_of(program)) if program is not None else []
         for trial in tried:
             if trial.problem is not None:
-                diags.error(E0326, trial.problem.span, trial.problem.label, help=trial.problem.help)
+                p = trial.problem
+                diags.error(p.code, p.span, p.label, also=p.also, help=p.help)
         if program is None or diags.has_errors:
             code = max(code, Exit.USAGE if source is None else Exit.PROGRAM)
         if args.json:
@@ -87,7 +87,7 @@ def _say_ok(path: str, program: pipeline.Program, tried: Sequence[Trial]) -> Non
         print(f"  {name}: checked for syntax and names only; it cannot run yet: {why}")
     for t in tried:
         if t.not_run:
-            print(f"  {t.kernel}: not tried with other blocks: {t.not_run}")
+            print(f"  {t.kernel}: not tried {t.how}: {t.not_run}")
 
 
 def _as_json(

@@ -21,19 +21,20 @@ from lem_runtime import numpy_dtype
 from lem_runtime.abi import signature as sig
 from lem_runtime.abi.dtypes import DTYPES
 
-_SIZES = ((7, 5, 9, 3, 8, 6), (6,) * 6, (16,) * 6, (1, 2, 1, 3, 2, 1))  # of the dimensions, in their order
+SIZES = ((7, 5, 9, 3, 8, 6), (6,) * 6, (16,) * 6, (1, 2, 1, 3, 2, 1))  # of the dimensions, in their order
 _LARGEST_INTS = (4, 1)  # of made-up integers, exclusive: they may be indices
-_SCALARS: Mapping[str, Any] = {"bool": True, "int": 2, "float": 0.75}
+_SCALARS: Mapping[str, Any] = {"bool": True, "float": 0.75}
+
+Inputs = tuple[dict[str, Any], dict[str, Any], dict[str, int]]  # arrays, scalars, dimensions of a call
 
 
 def run_trial(program: pipeline.Program, name: str, shown: str) -> Trial:
     """Try the kernel `name`, which its program calls `shown`."""
-    functions = program.ir.closure(name).functions.values()
-    if any(isinstance(o, ops.While) for f in functions for o in ir.walk_ops(f.body)):
+    if endless(program, name):
         return Trial(shown, not_run="it has a `while` loop, which made-up inputs might never end")
     first = ""
-    for sizes, largest in product(_SIZES, _LARGEST_INTS):
-        made = _inputs(program.ir.functions[name].signature, sizes, largest)
+    for sizes, largest in product(SIZES, _LARGEST_INTS):
+        made = made_up(program.ir.functions[name].signature, sizes, largest)
         if isinstance(made, str):
             first = first or made
             continue
@@ -45,12 +46,16 @@ def run_trial(program: pipeline.Program, name: str, shown: str) -> Trial:
     return Trial(shown, not_run=f"made-up inputs do not suit it: {first}")
 
 
-def _inputs(
-    signature: sig.Signature, sizes: tuple[int, ...], largest: int
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, int]] | str:
-    """Arrays, scalars and dimensions of a call, or why there is none with these sizes."""
+def endless(program: pipeline.Program, name: str) -> bool:
+    """Whether a kernel might not end."""
+    functions = program.ir.closure(name).functions.values()
+    return any(isinstance(o, ops.While) for f in functions for o in ir.walk_ops(f.body))
+
+
+def made_up(signature: sig.Signature, sizes: tuple[int, ...], largest: int, number: int = 2) -> Inputs | str:
+    """A call with these sizes, or why there is none. number: what integer scalars are that have no default."""
     dims = {d: sizes[n % len(sizes)] for n, d in enumerate(signature.dims)}
-    scalars = {p.name: _scalar(p) for p in signature.params if not p.is_array and p.effect == "read"}
+    scalars = {p.name: _scalar(p, number) for p in signature.params if not p.is_array and p.effect == "read"}
     rng = np.random.default_rng(1)
     known = {**dims, **{n: v for n, v in scalars.items() if isinstance(v, int)}}
     arrays = {}
@@ -72,9 +77,11 @@ def _named(signature: sig.Signature, dims: Mapping[str, int]) -> dict[str, int]:
     return {d: n for d, n in dims.items() if d not in bound}
 
 
-def _scalar(p: sig.Param) -> Any:
+def _scalar(p: sig.Param, number: int) -> Any:
     t = DTYPES[p.dtype]
-    return p.default if p.default is not None else _SCALARS["bool" if t.is_bool else "int" if t.is_int else "float"]
+    if p.default is not None:
+        return p.default
+    return max(number, 0 if t.name.startswith("u") else number) if t.is_int else _SCALARS["bool" if t.is_bool else "float"]
 
 
 def _array(rng: np.random.Generator, dtype: str, shape: tuple[int, ...], largest: int) -> Any:

@@ -100,6 +100,7 @@ E0502 = _code("E0502", "not implemented yet")
 E0503 = _code("E0503", "unknown target")
 E0504 = _code("E0504", "variant has another signature")
 E0505 = _code("E0505", "C compiler is needed")
+E0506 = _code("E0506", "variant gives another result")
 
 # --- E06 running
 E0601 = _code("E0601", "index out of range")

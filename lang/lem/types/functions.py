@@ -108,11 +108,13 @@ def _with_variants(
 ) -> typed.Function:
     """The kernel with the choice among its variants in front of its body."""
     found = variants.of_kernel(session, ctx, fn, made.name, dtypes, made.arrays)
-    known = [made, *(v.function for v in found)]
+    known = [made, *(session.functions[v.call.callee] for v in found)]
     for fact, hold in (("covers", all), ("reads_first", any)):
         names = dict.fromkeys(name for f in known for name in f.attrs[fact])  # type: ignore[attr-defined]
         made.attrs[fact] = tuple(n for n in names if hold(n in f.attrs[fact] for f in known))  # type: ignore[operator]
-    return replace(made, body=variants.choosing(found, made.body)) if found else made
+    if not found:
+        return made
+    return replace(made, body=variants.choosing(found, made.body), variants=tuple(found), own_body=made.body)
 
 
 def _can_run(session: Session, scratch: Diagnostics, ctx: Ctx, name: str, dtypes: Mapping[str, DType] | None = None) -> bool:

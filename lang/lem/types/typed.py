@@ -688,6 +688,16 @@ class FnInstance:
 
 
 @dataclass(eq=False, slots=True)
+class Variant:
+    """Another body for a kernel. `suits`: what its `when` and its own signature ask for, whatever the target; it runs
+    where `cond` holds, which is that and its target."""
+
+    suits: Expr
+    cond: Expr
+    call: CallKernel
+
+
+@dataclass(eq=False, slots=True)
 class Function:
     """A kernel, task or test, checked. `name` of an instance of a generic: ``axpy[f32]``."""
 
@@ -702,6 +712,8 @@ class Function:
     attrs: dict[str, object] = field(default_factory=dict)  # decorators as they were written
     at_end: tuple[Stmt, ...] = ()  # after the body, however it ended
     first_reads: dict[str, Span] = field(default_factory=dict)  # of `out` arrays that may be read before they are written
+    variants: tuple[Variant, ...] = ()  # of a kernel, in the order in which they are asked
+    own_body: tuple[Stmt, ...] = ()  # of a kernel with variants: what `body` does when none of them runs
 
     @property
     def name_span(self) -> Span:

@@ -19,17 +19,9 @@ from lem.types import expressions, generics, typed
 from lem.types.context import Ctx, Session
 from lem.types.convert import is_error
 from lem_runtime.abi.dtypes import BOOL, I64, DType
-from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.targets import targets_of
 
 BOOL_TYPE = typed.ValueType(BOOL)
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    cond: typed.Expr
-    call: typed.CallKernel
-    function: typed.Function
 
 
 def allowed_targets(fn: ast.Function) -> tuple[str, ...] | None:
@@ -55,9 +47,9 @@ def refuse_nowhere(ctx: Ctx, fn: ast.Function) -> None:
 def of_kernel(
     session: Session, ctx: Ctx, fn: ast.Function, name: str, dtypes: Mapping[str, DType],
     arrays: Sequence[typed.ArrayVar],
-) -> list[Variant]:  # fmt: skip
+) -> list[typed.Variant]:  # fmt: skip
     """The variants of a kernel, whose instance for `dtypes` is called `name` and has these arrays."""
-    out = []
+    out: list[typed.Variant] = []
     for found, decorator in _definitions(ctx.module, fn):
         assert isinstance(found.node, ast.Function)
         if generics.instance_name(session, found, dtypes) in (active for active, _ in session.active):
@@ -67,14 +59,15 @@ def of_kernel(
             )  # fmt: skip
             continue
         function = session.handlers.function(session, found, dtypes)
-        cond = _condition(session, found, decorator, function, dtypes) if function is not None else None
-        if cond is not None:
+        parts = _conditions(session, found, decorator, function, dtypes) if function is not None else None
+        if parts is not None:
             session.functions.setdefault(function.name, function)
-            out.append(Variant(cond, _call(fn.name.span, function, tuple(arrays)), function))
+            suits, there = _all(decorator.span, parts[1:]), _all(decorator.span, parts)
+            out.append(typed.Variant(suits, there, _call(fn.name.span, function, tuple(arrays))))
     return out
 
 
-def choosing(variants: list[Variant], body: tuple[typed.Stmt, ...]) -> tuple[typed.Stmt, ...]:
+def choosing(variants: Sequence[typed.Variant], body: tuple[typed.Stmt, ...]) -> tuple[typed.Stmt, ...]:
     """The body of a kernel behind the choice of a variant."""
     for variant in reversed(variants):
         body = (typed.If(variant.call.span, variant.cond, (variant.call,), body),)
@@ -96,10 +89,10 @@ def _argument(decorator: ast.Decorator, name: str) -> Iterator[ast.Expr]:
     return (k.value for k in decorator.keywords if k.name == name)
 
 
-def _condition(
+def _conditions(
     session: Session, found: Definition, decorator: ast.Decorator, function: typed.Function, dtypes: Mapping[str, DType]
-) -> typed.Expr | None:
-    """When the variant runs; None where its decorator is wrong, which was reported."""
+) -> list[typed.Expr] | None:
+    """When the variant runs: its target first, then what else; None where its decorator is wrong, which was reported."""
     fn = found.node
     assert isinstance(fn, ast.Function)
     diags = Diagnostics(limit=session.diags.limit)
@@ -107,11 +100,13 @@ def _condition(
     session.handlers.header(ctx, fn, dtypes)
     span = decorator.span
     targets = allowed_targets(fn)
-    parts: list[typed.Expr] = [] if targets is None else [typed.TargetIs(span, BOOL_TYPE, targets)]
+    parts: list[typed.Expr] = [_all(span, ()) if targets is None else typed.TargetIs(span, BOOL_TYPE, targets)]
     parts += [expressions.check_condition(ctx, node, "`when`") for node in _argument(decorator, "when")]
     parts += [expressions.size_condition(ctx, span, c.expr) for c in function.signature.conditions]
-    if diags.has_errors or is_error(*parts):
-        return None
+    return None if diags.has_errors or is_error(*parts) else parts
+
+
+def _all(span: Span, parts: Sequence[typed.Expr]) -> typed.Expr:
     out: typed.Expr = typed.Const(span, BOOL_TYPE, True)
     for n, part in enumerate(parts):
         out = typed.Logic(span, BOOL_TYPE, "and", out, part) if n else part

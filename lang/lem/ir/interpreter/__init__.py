@@ -9,11 +9,11 @@ reads of what nobody wrote, ``blocks`` results that depend on how `tiles` loops 
 
 from __future__ import annotations
 
-from lem.ir.interpreter.blocks import BlockDependence, block_dependence
+from lem.ir.interpreter.blocks import BlockDependence, block_dependence, difference, rounding
 from lem.ir.interpreter.execute import RunOutcome, run
 from lem.ir.interpreter.frame import MEANINGS, InterpreterError, Printed, Report, RunFault
 
 __all__ = [
     "MEANINGS", "BlockDependence", "InterpreterError", "Printed", "Report", "RunFault", "RunOutcome",
-    "block_dependence", "run",
+    "block_dependence", "difference", "rounding", "run",
 ]  # fmt: skip
