@@ -107,7 +107,7 @@ class Expressions:
         return tuple(self.st.emit(ops.Select(cond, x, y)) for x, y in zip(xs, ys, strict=True))
 
     def _Fma(self, e: typed.Fma) -> Value:
-        return self.st.emit(ops.Fma(self.value(e.x), self.value(e.y), self.value(e.z)))
+        return self.st.emit(ops.Fma(self.value(e.x), self.value(e.y), self.value(e.z), exact=True))
 
     def _Cast(self, e: typed.Cast) -> Value:
         x = self.value(e.x)

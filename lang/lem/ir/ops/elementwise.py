@@ -116,11 +116,13 @@ class Compare(Op):
 
 @op("tile.fma")
 class Fma(Op):
-    """``x * y + z`` rounded once; floats (f32, f64)."""
+    """``x * y + z`` rounded once; floats (f32, f64). exact: the program says so, not the compiler, so it holds on a
+    processor without FMA too."""
 
     x: Value
     y: Value
     z: Value
+    exact: bool = False
 
     def result_types(self) -> tuple[TileType, ...]:
         return (TileType(self.x.dtype, union_axes((self.x, self.y, self.z))),)

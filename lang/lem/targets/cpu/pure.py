@@ -19,7 +19,7 @@ _PURE: dict[type[ir.Op], Callable[[Any, Sequence[Expr]], Expr]] = {
     ops.Unary: lambda o, a: lb.unary(o.kind, a[0]),
     ops.Binary: lambda o, a: lb.binary(o.kind, a[0], a[1]),
     ops.Compare: lambda o, a: lb.compare(o.kind, a[0], a[1]),
-    ops.Fma: lambda o, a: lb.fma(a[0], a[1], a[2]),
+    ops.Fma: lambda o, a: lb.fma(a[0], a[1], a[2], exact=o.exact),
     ops.Select: lambda o, a: lb.select(a[0], a[1], a[2]),
     ops.Cast: lambda o, a: lb.cast(a[0], o.to),
     ops.Bits: lambda o, a: lb.bits(a[0], o.to),

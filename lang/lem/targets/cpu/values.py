@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lem.diagnostics import InternalError
+from lem.targets.cpu import fused
 from lem.targets.cpu.division import division_text
 from lem.targets.cpu.text import literal, llvm_memory, llvm_scalar, llvm_type, suffix
 from lem.targets.loops import core as lp
@@ -302,7 +303,14 @@ class Values:
         a, b, c = self.e(x.x), self.e(x.y), self.e(x.z)
         if self.has_fma:
             return self.call("fma", suffix(x.type), t, (t, a), (t, b), (t, c))
-        return self.op(f"fadd {t} {self.op(f'fmul {t} {a}, {b}')}, {c}")
+        if not x.exact or _is_minus_zero(x.z):
+            return self.op(f"fadd {t} {self.op(f'fmul {t} {a}, {b}')}, {c}")
+        name = f"@lem.fma.{suffix(x.type)}"
+        if name not in self.helpers:
+            self.helpers[name] = fused.fma_text(name, x.type, self.intrinsics)
+            if x.type.dtype != F32 and fused.SLOW not in self.helpers:
+                self.helpers[fused.SLOW] = fused.slow_text(self.intrinsics)
+        return self.op(f"call {t} {name}({t} {a}, {t} {b}, {t} {c})")
 
     def select(self, x: lp.Select) -> str:
         truth, t = llvm_type(x.cond.type), llvm_type(x.type)
@@ -483,3 +491,9 @@ _TABLE: dict[type[Expr], Callable[[Values, Any], str]] = {
     lp.Load: Values.load,
     lp.Gather: Values.gather,
 }
+
+
+def _is_minus_zero(x: Expr) -> bool:
+    """Adding it changes nothing: ``fma(x, y, -0.0)`` is a product that is rounded by itself."""
+    x = x.x if isinstance(x, lp.Splat) else x
+    return isinstance(x, lp.Const) and x.value == 0 and math.copysign(1.0, float(x.value)) < 0

@@ -153,9 +153,9 @@ def compare(kind: str, x: Expr | int, y: Expr | int) -> Expr:
     return lp.Compare(x.type.of(BOOL), kind, x, y)
 
 
-def fma(x: Expr, y: Expr, z: Expr) -> Expr:
+def fma(x: Expr, y: Expr, z: Expr, *, exact: bool = False) -> Expr:
     x, y, z = _match(x, y, z)
-    return lp.Fma(x.type, x, y, z)
+    return lp.Fma(x.type, x, y, z, exact)
 
 
 def select(cond: Expr, x: Expr, y: Expr) -> Expr:

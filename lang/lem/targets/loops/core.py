@@ -125,11 +125,12 @@ class Compare(Expr):
 
 @dataclass(slots=True, eq=False)
 class Fma(Expr):
-    """x * y + z, rounded once."""
+    """x * y + z, rounded once; on a processor without FMA only where it is `exact`."""
 
     x: Expr
     y: Expr
     z: Expr
+    exact: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -147,7 +147,7 @@ _EXPRS: dict[type[Expr], Callable[[_Printer, Any], str]] = {
     lp.Unary: lambda p, x: f"{x.kind}({p.e(x.x)})",
     lp.Binary: _Printer.infix,
     lp.Compare: _Printer.infix,
-    lp.Fma: lambda p, x: f"fma({p.e(x.x)}, {p.e(x.y)}, {p.e(x.z)})",
+    lp.Fma: lambda p, x: f"fma({p.e(x.x)}, {p.e(x.y)}, {p.e(x.z)}{', exact' if x.exact else ''})",
     lp.Select: lambda p, x: f"where({p.e(x.cond)}, {p.e(x.x)}, {p.e(x.y)})",
     lp.Cast: lambda p, x: f"{x.type}({p.e(x.x)})",
     lp.Bits: lambda p, x: f"bits.{x.type}({p.e(x.x)})",
