@@ -106,6 +106,45 @@ def test_rows_that_begin_anywhere_are_read_one_after_the_other(entry: str, vecto
     assert dict(plan.settings)["vector"] == vector
 
 
+WINDOWS = """
+kernel filtered[N, K](x: f32[N + K], h: f32[K], y: out f32[N]):
+    for i in grid(N):
+        y[i] = sum(x[i + k] * h[k] for k in K)
+
+kernel convolved[C, H, W, F, R, S](x: f32[C, H, W], w: f32[F, C, R, S], y: out f32[F, H, W]):
+    for f, i, j in grid(F, H, W):
+        y[f, i, j] = sum(fill(x, 0)[c, i + r, j + s] * w[f, c, r, s] for c in C for r in R for s in S)
+
+kernel every_other[C, H, W, F, R, S](x: f32[C, 2 * H + R, 2 * W + S], w: f32[F, C, R, S], y: out f32[F, H, W]):
+    for f, i, j in grid(F, H, W):
+        y[f, i, j] = sum(x[c, 2 * i + r, 2 * j + s] * w[f, c, r, s] for c in C for r in R for s in S)
+
+kernel rows[M, K](a: f32[M, K], x: f32[K], y: out f32[M]):
+    for i in grid(M):
+        y[i] = sum(a[i, k] * x[k] for k in K)
+"""
+
+
+@pytest.mark.parametrize(("entry", "vector"), [("filtered", "i"), ("convolved", "j"), ("every_other", "j"), ("rows", "")])
+def test_windows_are_filtered_side_by_side(entry: str, vector: str) -> None:
+    """What is read along the elements needs no vectors along the window, which is short."""
+    module = pipeline.optimised(program(WINDOWS), entry)
+    facts = Facts(("inner",) * sum(p.is_array for p in module.functions[entry].signature.params))
+    plan = cpu.propose(module, facts, detect())[entry].grids[0]
+    assert dict(plan.settings)["vector"] == vector
+
+
+@pytest.mark.parametrize("k", [0, 1, 2, 3, 17, 31, 32, 33, 64, 4096, 4100, 9001])
+def test_windows_of_all_lengths_have_the_same_bits(k: int) -> None:
+    rng = np.random.default_rng(k)
+    x, h = rng.standard_normal(37 + k).astype(np.float32), rng.standard_normal(k).astype(np.float32)
+    filtered, *_, dots = WINDOWS.split("\nkernel")[1:]
+    got = check_run("kernel" + filtered, x=x, h=h)["y"]
+    rows = np.lib.stride_tricks.sliding_window_view(x, k)[:37] if k else np.zeros((37, 0), np.float32)
+    same = check_run("kernel" + dots, a=np.ascontiguousarray(rows), x=h)["y"]
+    assert got.tobytes() == same.tobytes()
+
+
 # ---- faults, lines -----------------------------------------------------------------------------------------------
 
 GATHER = """

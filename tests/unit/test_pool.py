@@ -15,6 +15,7 @@ import pytest
 from lem_runtime import native
 from lem_runtime.abi import layout
 from lem_runtime.loader import load
+from lem_runtime.native import pool as text
 from tests.support import kernels
 from tests.support.llvm import compile_ir
 
@@ -190,6 +191,38 @@ def test_alloc_is_zeroed_aligned_and_freed() -> None:
   br i1 %bad, label %fail, label %next
 """)  # q is left to the runtime
     assert run_ir(ir, 3000, 3).status == layout.DONE
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_large_blocks_are_kept_and_given_again(threads: int) -> None:
+    """Zeroed where that is asked for, and never more of them than so many bytes."""
+    ir = each_unit(f"""
+  %f = call ptr @table(ptr %ctx, i64 {ALLOC})
+  %g = call ptr @table(ptr %ctx, i64 {FREE})
+  %part = mul i64 %i, 100000
+  %size = add i64 %part, 200000
+  %p = call ptr %f(ptr %ctx, i64 %size, i32 0)
+  %end = add i64 %size, -8
+  %p_end = getelementptr i8, ptr %p, i64 %end
+  store i64 -1, ptr %p
+  store i64 -1, ptr %p_end
+  call void %g(ptr %ctx, ptr %p)
+  %q = call ptr %f(ptr %ctx, i64 %size, i32 1)
+  %q_end = getelementptr i8, ptr %q, i64 %end
+  %v = load i64, ptr %q
+  %v_end = load i64, ptr %q_end
+  %low0 = ptrtoint ptr %q to i64
+  %low = and i64 %low0, 63
+  %w0 = or i64 %v, %v_end
+  %w1 = or i64 %w0, %low
+  call void %g(ptr %ctx, ptr %q)
+  %bad = icmp ne i64 %w1, 0
+  br i1 %bad, label %fail, label %next
+""")
+    assert run_ir(ir, 400, threads).status == layout.DONE
+    pool, _ = kernels.core()._pool_of(threads)
+    kept = ctypes.c_int64.from_address(pool.address + text.POOL_KEPT_BYTES).value
+    assert 0 < kept <= text.KEPT_MOST
 
 
 @pytest.mark.parametrize("threads", [1, 3])

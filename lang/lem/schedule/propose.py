@@ -25,7 +25,7 @@ Special = Callable[[ir.Function, ops.Grid, Facts, Machine], tuple[str, Mapping[s
 _INNER_LOOP = 8  # an access inside a reduction counts so much more than one outside
 _SHORT = 8  # literal axes shorter than this are no place for vectors
 _CONTIGUOUS, _STRIDED, _GATHERED, _WRONG_AXIS = 4, -2, -2, -4
-_NEVER = -1000
+_PARTIALS = -8  # a reduction in the order of lanes whose 32 partial results lie in memory
 _CROSSING_TILE = (32, 64)  # rows and columns whose cache lines stay in L1 when arrays are read across
 
 
@@ -167,7 +167,9 @@ class _Spmd:
             choices = choices[-1:]
         long = [a for a in choices if self._literal_length(a) >= _SHORT]
         choices = long or choices
-        best = max(reversed(choices), key=self.score)
+        best = max(reversed(choices), key=lambda a: (self.flows(a), self.score(a)))
+        if self.flows(best):
+            return best
         inner = self.inner_score()
         if reads_own_rows(self.grid, best, self.defs) or (inner is not None and inner > self.score(best)):
             return None
@@ -212,8 +214,16 @@ class _Spmd:
         for o in self.all:
             if isinstance(o, ops.Reduce) and o.order is ops.Order.LANES and not o.acc.exact:
                 if o.axis not in self.tiny and axis in o.result.axes:
-                    total += _NEVER
+                    total += _PARTIALS
         return total
+
+    def flows(self, axis: Axis) -> bool:
+        """Does everything that elements along `axis` reduce come in whole vectors, or is the same for all of them? Then
+        reductions in the order of lanes lose little by it, and nothing where they are short (the window of a filter)."""
+        kinds = [self.along(a, axis) for a in self.accesses()]
+        return bool(kinds) and min(kinds) >= 0 and max(kinds) == _CONTIGUOUS and any(
+            isinstance(o, ops.Reduce) and o.order is ops.Order.LANES and not o.acc.exact for o in self.all
+        )
 
     def inner_score(self) -> int | None:
         """The same for vectors along the axes inside of elements; None when there are none."""

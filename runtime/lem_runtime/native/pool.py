@@ -66,7 +66,12 @@ POOL_GATE: Final = 896
 POOL_ARENAS: Final = 960
 ARENA_BYTES: Final = 64  # ptr, capacity, ptr to free
 MAX_WORKERS: Final = 1024
-POOL_BYTES: Final = POOL_ARENAS + ARENA_BYTES * MAX_WORKERS
+POOL_KEPT: Final = POOL_ARENAS + ARENA_BYTES * MAX_WORKERS  # ring of freed blocks: ptr to free, its bytes
+KEPT_BLOCKS: Final = 16
+POOL_KEPT_LOCK: Final = POOL_KEPT + 16 * KEPT_BLOCKS
+POOL_KEPT_AT: Final = POOL_KEPT_LOCK + 8  # i64: where the next block goes
+POOL_KEPT_BYTES: Final = POOL_KEPT_LOCK + 16  # i64: of all of them
+POOL_BYTES: Final = POOL_KEPT_LOCK + 64
 
 MAX_PRINTS: Final = 1000
 PRINT_VALUES: Final = layout.PRINT_MAX_VALUES
@@ -75,6 +80,10 @@ MAX_MARKS: Final = 65536
 MARK_BYTES: Final = 16  # i32 site, i32 phase, i64 ns
 SITE_BYTES: Final = 24
 KEEP_BYTES: Final = 64 << 20  # scratch kept from call to call, per worker
+# Blocks below this come from memory that the C library keeps; of larger ones the system takes the pages back, and gives
+# each of them anew, filled with zeros, when it is touched first: that costs more than most kernels do with it.
+KEPT_LEAST: Final = 64 << 10
+KEPT_MOST: Final = 64 << 20  # bytes of all blocks that are kept, per process
 
 EXTERNALS: Final = (
     "malloc", "calloc", "free", "sched_yield", "clock_gettime",
@@ -105,6 +114,7 @@ $DECLARE_PAUSE
 declare ptr @malloc(i64)
 declare ptr @calloc(i64, i64)
 declare void @free(ptr)
+declare ptr @memset(ptr, i32, i64)
 declare i32 @sched_yield()
 declare i32 @clock_gettime(i32, ptr)
 declare i32 @pthread_mutex_init(ptr, ptr)
@@ -203,8 +213,83 @@ fail:
   ret ptr null
 }
 
-; 64 bytes in front of the memory: ptr to free, previous, next. What a faulting kernel leaves behind is freed by
-; lem_call_end through this list.
+; A freed block that has room for %want bytes and not much more, or null.
+define internal ptr @kept_take(ptr %pool, i64 %want) {
+entry:
+  %lock_p = getelementptr i8, ptr %pool, i64 $POOL_KEPT_LOCK
+  %quarter = lshr i64 %want, 2
+  %most = add i64 %want, %quarter
+  call void @lock(ptr %lock_p)
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %i1, %next ]
+  %off = shl i64 %i, 4
+  %off1 = add i64 %off, $POOL_KEPT
+  %slot = getelementptr i8, ptr %pool, i64 %off1
+  %room_p = getelementptr i8, ptr %slot, i64 8
+  %room = load i64, ptr %room_p
+  %fits0 = icmp uge i64 %room, %want
+  %fits1 = icmp ule i64 %room, %most
+  %fits = and i1 %fits0, %fits1
+  br i1 %fits, label %found, label %next
+next:
+  %i1 = add i64 %i, 1
+  %more = icmp ult i64 %i1, $KEPT_BLOCKS
+  br i1 %more, label %loop, label %none
+found:
+  %raw = load ptr, ptr %slot
+  store ptr null, ptr %slot
+  store i64 0, ptr %room_p
+  %total_p = getelementptr i8, ptr %pool, i64 $POOL_KEPT_BYTES
+  %total = load i64, ptr %total_p
+  %rest = sub i64 %total, %room
+  store i64 %rest, ptr %total_p
+  br label %none
+none:
+  %out = phi ptr [ null, %next ], [ %raw, %found ]
+  call void @unlock(ptr %lock_p)
+  ret ptr %out
+}
+
+; Keep a block for the next allocation, in the place of the oldest one; or free it, where all would be too much.
+define internal void @kept_give(ptr %pool, ptr %raw, i64 %room) {
+entry:
+  %lock_p = getelementptr i8, ptr %pool, i64 $POOL_KEPT_LOCK
+  %at_p = getelementptr i8, ptr %pool, i64 $POOL_KEPT_AT
+  %total_p = getelementptr i8, ptr %pool, i64 $POOL_KEPT_BYTES
+  call void @lock(ptr %lock_p)
+  %at = load i64, ptr %at_p
+  %at1 = add i64 %at, 1
+  %at2 = urem i64 %at1, $KEPT_BLOCKS
+  store i64 %at2, ptr %at_p
+  %off = shl i64 %at, 4
+  %off1 = add i64 %off, $POOL_KEPT
+  %slot = getelementptr i8, ptr %pool, i64 %off1
+  %room_p = getelementptr i8, ptr %slot, i64 8
+  %old = load ptr, ptr %slot
+  %old_room = load i64, ptr %room_p
+  %total = load i64, ptr %total_p
+  %without = sub i64 %total, %old_room
+  %with = add i64 %without, %room
+  %fits = icmp ule i64 %with, $KEPT_MOST
+  %now = select i1 %fits, ptr %raw, ptr null
+  %now_room = select i1 %fits, i64 %room, i64 0
+  %now_total = select i1 %fits, i64 %with, i64 %without
+  store ptr %now, ptr %slot
+  store i64 %now_room, ptr %room_p
+  store i64 %now_total, ptr %total_p
+  call void @unlock(ptr %lock_p)
+  call void @free(ptr %old)
+  br i1 %fits, label %done, label %drop
+drop:
+  call void @free(ptr %raw)
+  br label %done
+done:
+  ret void
+}
+
+; 64 bytes in front of the memory: ptr to free, previous, next, bytes of the block. What a faulting kernel leaves behind is
+; freed by lem_call_end through this list.
 define ptr @lem_alloc(ptr %ctx, i64 %bytes, i32 %zeroed) {
 entry:
   %mad = icmp ugt i64 %bytes, 1152921504606846976
@@ -212,6 +297,28 @@ entry:
 try:
   %room = add i64 %bytes, 128
   %any = icmp eq i32 %zeroed, 0
+  %call_p = getelementptr i8, ptr %ctx, i64 $CTX_POOL
+  %call = load ptr, ptr %call_p
+  %pool_p = getelementptr i8, ptr %call, i64 $CALL_POOL
+  %pool = load ptr, ptr %pool_p
+  %large = icmp uge i64 %room, $KEPT_LEAST
+  br i1 %large, label %look, label %fresh
+look:
+  %kept = call ptr @kept_take(ptr %pool, i64 %room)
+  %was_kept = icmp ne ptr %kept, null
+  br i1 %was_kept, label %again, label %fresh
+again:
+  %k0 = ptrtoint ptr %kept to i64
+  %k1 = add i64 %k0, 127
+  %k2 = and i64 %k1, -64
+  %k = inttoptr i64 %k2 to ptr
+  %k_room_p = getelementptr i8, ptr %k, i64 -40
+  %k_room = load i64, ptr %k_room_p
+  br i1 %any, label %got, label %clear
+clear:
+  %m = call ptr @memset(ptr %k, i32 0, i64 %bytes)
+  br label %got
+fresh:
   br i1 %any, label %plain, label %zeros
 plain:
   %raw0 = call ptr @malloc(i64 %room)
@@ -220,10 +327,12 @@ zeros:
   %raw1 = call ptr @calloc(i64 1, i64 %room)
   br label %made
 made:
-  %raw = phi ptr [ %raw0, %plain ], [ %raw1, %zeros ]
-  %none = icmp eq ptr %raw, null
+  %raw2 = phi ptr [ %raw0, %plain ], [ %raw1, %zeros ]
+  %none = icmp eq ptr %raw2, null
   br i1 %none, label %fail, label %got
 got:
+  %raw = phi ptr [ %kept, %again ], [ %kept, %clear ], [ %raw2, %made ]
+  %has = phi i64 [ %k_room, %again ], [ %k_room, %clear ], [ %room, %made ]
   %n0 = ptrtoint ptr %raw to i64
   %n1 = add i64 %n0, 127
   %n2 = and i64 %n1, -64
@@ -231,10 +340,10 @@ got:
   %head = getelementptr i8, ptr %p, i64 -64
   %prev_p = getelementptr i8, ptr %p, i64 -56
   %next_p = getelementptr i8, ptr %p, i64 -48
+  %room_p = getelementptr i8, ptr %p, i64 -40
   store ptr %raw, ptr %head
   store ptr null, ptr %prev_p
-  %call_p = getelementptr i8, ptr %ctx, i64 $CTX_POOL
-  %call = load ptr, ptr %call_p
+  store i64 %has, ptr %room_p
   %lock_p = getelementptr i8, ptr %call, i64 $CALL_LOCK
   %list_p = getelementptr i8, ptr %call, i64 $CALL_ALLOCS
   call void @lock(ptr %lock_p)
@@ -290,6 +399,16 @@ back:
 unlinked:
   call void @unlock(ptr %lock_p)
   %raw = load ptr, ptr %head
+  %room_p = getelementptr i8, ptr %p, i64 -40
+  %room = load i64, ptr %room_p
+  %large = icmp uge i64 %room, $KEPT_LEAST
+  br i1 %large, label %keep, label %drop
+keep:
+  %pool_p = getelementptr i8, ptr %call, i64 $CALL_POOL
+  %pool = load ptr, ptr %pool_p
+  call void @kept_give(ptr %pool, ptr %raw, i64 %room)
+  ret void
+drop:
   call void @free(ptr %raw)
   ret void
 }

@@ -248,11 +248,13 @@ class _Reduction:
         return self.pairwise(total, LANES_CHUNK, self.lanes, self.memory_chunk)
 
     def memory_chunk(self, first: Expr, n: Expr) -> State:
-        """The order of lanes where another axis is the vector: 32 partial results per lane, in memory."""
+        """The order of lanes where another axis is the vector: 32 partial results per lane, in memory. Few positions have
+        as many partial results, and the others, which would be neutral, are left out."""
         w = self.w
         width = max(self.lanes, 1)
         buffers = [w.buffer(f"partial{i}", t, lb.const(LANES * width)) for i, t in enumerate(self.acc.state)]
-        with w.loop("p", 0, LANES) as p:
+        used = w.put(lb.maximum(lb.minimum(n, LANES), 1), "used")
+        with w.loop("p", 0, used) as p:
             self.put_at(buffers, p, self.begin(self.lanes))
 
         def turn() -> None:
@@ -264,7 +266,7 @@ class _Reduction:
         half = LANES
         while half > 1:
             half //= 2
-            with w.loop("p", 0, half) as p:
+            with w.loop("p", 0, w.put(lb.minimum(lb.sub(used, half), half))) as p:
                 low, high = self.get_at(buffers, p), self.get_at(buffers, w.put(lb.add(p, half)))
                 self.put_at(buffers, p, self.merge(low, high))
         return self.get_at(buffers, lb.const(0))
