@@ -125,7 +125,7 @@ class _Programs(Expressions):
         """An fn of one type, or of any float."""
         dtype = self.one(NUMBERS)
         generic = dtype == "f32" and self.flip()
-        made = Fn(self.name("f"), None if generic else dtype, self.some(3, least=1))
+        made = Fn(self.name("fn_"), None if generic else dtype, self.some(3, least=1))
         kept, self.kernel, self.in_fn = self.kernel, Kernel(made.name), True
         self.locals = [Local(self.name("arg"), dtype) for _ in range(made.arity)]
         self.kept = {v.name for v in self.locals}
