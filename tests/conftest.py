@@ -36,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = Path(tempfile.mkdtemp(prefix="lem-tests-"))
         config.stash[_MADE_HERE] = folder
         os.environ["LEM_CACHE_DIR"] = str(folder / "cache")
+        os.environ["LEM_SPECIALIZE"] = "0"  # tests of it turn it on: others count what is compiled
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

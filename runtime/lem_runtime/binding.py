@@ -367,7 +367,8 @@ def _check_facts(artifact: Artifact, taken: Mapping[str, Array], dims: Mapping[s
             which = "first" if p.layout == "col" else "last"
             raise CallError("E0607", f"this code of `{sig.name}` needs the {which} axis of `{p.name}` contiguous", p.place)
     for d, kind in zip(sig.dims, kinds, strict=False):
-        if (kind == "one" and dims[d] != 1) or (kind == "m16" and dims[d] % 16):
+        wrong = dims[d] % 16 if kind == "m16" else kind != "any" and dims[d] != (1 if kind == "one" else int(kind))
+        if wrong:
             raise CallError("E0606", f"this code of `{sig.name}` is for other sizes of `{d}` than {dims[d]}", sig.place)
 
 

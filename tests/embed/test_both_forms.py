@@ -49,7 +49,7 @@ def outcome(function: lem.Function, made: Any) -> Any:
 
 def arguments(signature: Any, sizes: tuple[int, ...], largest: int) -> Any:
     """Made-up arguments, with arrays for `out` parameters."""
-    made = trials._inputs(signature, sizes, largest)
+    made = trials.made_up(signature, sizes, largest)
     if isinstance(made, str):
         return None
     arrays, scalars, dims = made

@@ -25,7 +25,7 @@ def calls(program: pipeline.Program, name: str) -> Iterator[Any]:
     """Made-up arguments that suit a function."""
     for sizes in SIZES:
         for largest in (4, 1):
-            made = trials._inputs(program.ir.functions[name].signature, sizes, largest)
+            made = trials.made_up(program.ir.functions[name].signature, sizes, largest)
             if not isinstance(made, str):
                 yield made
 

@@ -26,6 +26,8 @@ from lem_runtime.machine import LEVELS, detect, detect_with
 from lem_runtime.values import numbers_of
 from tests.support.cpu import strided, walled
 
+MOST_FIXED = 40  # a size that code knows: among them some that are written out, and some that are not
+
 use_compiler(lambda text: llvm.compile_ir(text, detect()))
 
 
@@ -39,11 +41,13 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """level: of the processor ("" for the best). scattered: arrays have gaps. lanes: of every plain loop, 0 as proposed."""
+    """level: of the processor ("" for the best). scattered: arrays have gaps. lanes: of every plain loop, 0 as proposed.
+    fixed: the code knows the small sizes."""
 
     level: str = ""
     scattered: bool = False
     lanes: int = 0
+    fixed: bool = False
 
 
 def ways() -> list[Way]:
@@ -51,7 +55,7 @@ def ways() -> list[Way]:
     best = detect().cpu
     names = list(LEVELS)
     lower = [n for n in ("x86-64-v2", "x86-64-v3", "x86-64-v4") if best in names and names.index(n) < names.index(best)]
-    return [Way(), Way(scattered=True), Way(lanes=1), Way(lanes=4), *(Way(level=n) for n in lower)]
+    return [Way(), Way(scattered=True), Way(lanes=1), Way(lanes=4), Way(fixed=True), *(Way(level=n) for n in lower)]
 
 
 @dataclass(slots=True)
@@ -112,7 +116,9 @@ def compiled(program: Checked, way: Way) -> Iterator[tuple[str, Ending]]:
     """How runs of one artifact end, with what was special about each."""
     held: Callable[[Any], Any] = strided if way.scattered else np.array
     arrays = {n: held(a) for n, a in program.arrays.items()}
-    facts = Facts(facts_of(program.signature, arrays, program.dims).layouts, ())
+    sizes = [program.dims[d] for d in program.signature.dims] if way.fixed else []
+    kinds = tuple(str(n) if n <= MOST_FIXED else "any" for n in sizes)
+    facts = Facts(facts_of(program.signature, arrays, program.dims).layouts, kinds)
     machine = detect_with(way.level) if way.level else detect()
     plans = _with_lanes(program.module, facts, way.lanes) if way.lanes else None
     code = cpu.emit(program.module, "main", facts, machine, plans)

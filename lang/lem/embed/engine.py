@@ -14,13 +14,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from lem import texts
 from lem.diagnostics import CODES, Code, Diagnostic
 from lem.diagnostics.codes import E0305, E0321, E0325
-from lem.embed import arguments, errors, modes, warned
+from lem.embed import arguments, errors, modes, special, warned
 from lem.embed.mistakes import UsageError
 from lem.source import Span
 from lem_runtime import (
@@ -39,8 +39,8 @@ from lem_runtime import (
 from lem_runtime.abi.artifact import Artifact, BadArtifact, decode, encode, signature_from_json
 from lem_runtime.abi.dtypes import DTYPES
 from lem_runtime.abi.records import dataclass
-from lem_runtime.abi.signature import Signature
-from lem_runtime.abi.source import Facts
+from lem_runtime.abi.signature import Signature, bind
+from lem_runtime.abi.source import Facts, known_dims
 
 if TYPE_CHECKING:
     from lem.embed.compiling import Compiler
@@ -96,6 +96,9 @@ class Engine:
         self._front: Front | None = None
         self._compiler: Compiler | None = None
         self._artifacts: dict[Facts, Artifact] = {}
+        self._specials: dict[Facts, dict[tuple[str, ...], Artifact]] = {}  # for certain sizes, by the facts without them
+        self._watched: dict[Facts, special.Watched | None] = {}
+        self._watcher: special.Watcher | None = None
         self._direct: Direct | None = None
         self._is_looked_over = False  # whether it was warned of what compiled code leaves out
         self.not_direct = ""  # why calls go through Python, where they always will
@@ -152,13 +155,14 @@ class Engine:
 
         def compiled(facts: Facts, given: arguments.Arguments) -> tuple[Signature, RunResult]:
             is_known, begin_ns = facts in self._artifacts, time.perf_counter_ns()
-            artifact = self._artifact(facts)
+            artifact = self._special_for(facts, given) or self._artifact(facts)
             if not self._is_looked_over:
                 warned.passed_by(self.breakpoints())
                 self._is_looked_over = True
             ready_ns = time.perf_counter_ns()
             result = run(artifact, given.arrays, given.scalars, given.dims)
-            ran.append((artifact, result.n_workers))
+            ran.append((self._artifact(facts), result.n_workers))
+            self._note(facts, result.dims)
             if seen is not None:
                 code = "ready" if is_known else self.origins.get(facts, "ready")
                 seen(Ran(artifact, given, result, code, ready_ns - begin_ns))
@@ -188,6 +192,70 @@ class Engine:
         except RunError as e:
             self._raise(e)
 
+    # -- code for certain sizes; see `special`
+    def _note(self, facts: Facts, known: Mapping[str, int]) -> None:
+        """A call with these sizes went through Python."""
+        watcher = special.watcher()
+        if self._watcher is not watcher:  # at first, and in a process that was forked
+            self._watcher, self._watched = watcher, {}
+        if facts not in self._watched:
+            self._watched[facts] = watcher.watch(self, facts, self._artifact(facts))
+        watched = self._watched[facts]
+        if watched is not None:
+            watcher.met(watched, known)
+
+    def _special_for(self, facts: Facts, given: arguments.Arguments) -> Artifact | None:
+        """Code that knows the sizes of this call."""
+        found = self._specials.get(facts)
+        if not found:
+            return None
+        sig = self._artifact(facts).signature
+        shapes = {n: a.shape for n, a in given.arrays.items() if hasattr(a, "shape")}
+        try:
+            known = bind(sig, shapes, given.scalars, given.dims)
+        except (CallError, KeyError):
+            return None  # the general code says what is wrong
+        return found.get(special.small(sig.dims, known))
+
+    def direct_calls(self, artifact: Artifact) -> tuple[int, dict[str, int]] | None:
+        """How many calls went straight to this code, and the sizes of the last one."""
+        direct = self._direct
+        return direct.calls if direct is not None and direct.artifact is artifact else None
+
+    def use_special(self, general: Artifact, facts: Facts, artifact: Artifact) -> None:
+        """From now on calls with these sizes go to this code."""
+        with self._lock:
+            plain = replace(facts, dims=())
+            self._artifacts[facts] = artifact
+            self._specials.setdefault(plain, {})[facts.dims] = artifact
+            if self._direct is not None and self._direct.artifact is general:
+                self._direct.use_for(artifact, known_dims(artifact.signature.dims, facts))
+
+    def kept(self, facts: Facts) -> Artifact | None:
+        """Code for these facts from the disk."""
+        key = self.front().key
+        store = open_default() if key is not None else None
+        kept = store.get(self._kept_as(key, facts)) if store and key is not None else None
+        if kept is None:
+            return None
+        try:
+            found = decode(kept)
+        except BadArtifact:
+            return None  # damaged, or of another version: made anew
+        self.origins[facts] = "disk"
+        return found
+
+    def keep(self, facts: Facts, made: Artifact) -> None:
+        """Put code that another process made on the disk."""
+        self.origins[facts] = "compiled"
+        key = self.front().key
+        store = open_default() if key is not None else None
+        if store and key is not None:
+            store.put(self._kept_as(key, facts), encode(made))
+
+    def _kept_as(self, key: str, facts: Facts) -> str:
+        return "py-" + texts.digest(key, str(facts), detect().key, "cpu")
+
     def prepared(self, facts: Facts) -> Artifact:
         """Code for these facts, made if it is not there yet."""
         return self._artifact(facts)
@@ -202,21 +270,11 @@ class Engine:
 
     def _kept_or_compiled(self, facts: Facts) -> Artifact:
         """Code for these facts: from the disk, or made now and kept there."""
-        key = self.front().key
-        store = open_default() if key is not None else None
-        name = "py-" + texts.digest(key or "", str(facts), detect().key, "cpu")
-        kept = store.get(name) if store else None
-        if kept is not None:
-            try:
-                self.origins[facts] = "disk"
-                return decode(kept)
-            except BadArtifact:
-                pass  # damaged, or of another version: made anew
-        self.origins[facts] = "compiled"
-        made = self.compiler.compile(facts)
-        if store:
-            store.put(name, encode(made))
-        return made
+        found = self.kept(facts)
+        if found is None:
+            found = self.compiler.compile(facts)
+            self.keep(facts, found)
+        return found
 
     def _make_direct(self, thing: Any, artifact: Artifact) -> None:
         """Once, for the first code that is made: other layouts and dtypes go on through Python. After a fork once more."""

@@ -7,7 +7,7 @@ function that was not called yet is checked, and its schedule is the one for con
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any
 
 from lem import pipeline
@@ -24,7 +24,7 @@ from lem_runtime.abi import sizes
 from lem_runtime.abi.artifact import Work
 from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.signature import Place
-from lem_runtime.abi.source import Facts
+from lem_runtime.abi.source import Facts, known_dims
 
 _READ = {"read": "read", "inout": "inout: read and written", "reduce": "reduce: updated, and keeps what it holds"}
 
@@ -211,7 +211,10 @@ def _made(engine: Engine) -> list[tuple[str, str]]:
     out = []
     for n, (facts, artifact) in enumerate(engine.artifacts):
         origin = {"disk": "from the disk cache", "compiled": "compiled here"}.get(engine.origins.get(facts, ""), "")
-        out.append((f"{n + 1}", f"{facts}; {len(artifact.code):,} bytes for {detect().cpu}; {origin}"))
+        known = known_dims(artifact.signature.dims, facts)
+        where = "; calls with " + ", ".join(f"{d} = {size}" for d, size in known.items()) if known else ""
+        made = f"{replace(facts, dims=())}{where}; {len(artifact.code):,} bytes for {detect().cpu}; {origin}"
+        out.append((f"{n + 1}", made))
     return out
 
 

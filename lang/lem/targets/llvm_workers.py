@@ -10,25 +10,22 @@ from its standard input, and it ends with that; what kills it (LLVM ends the pro
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from typing import IO, TypeVar
+from typing import Any, TypeVar
 
+from lem import processes
 from lem.diagnostics import InternalError
+from lem.processes import Failed, Process
 from lem.targets import llvm
 from lem_runtime.abi.machine import Machine
 
 T = TypeVar("T")
 _WORTH_S = 0.5  # work that is left from which on other processes, which take some 0.2 s to start, are a gain
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from lem.targets.llvm_workers import serve; serve()"
 
 
 def all_of(jobs: Sequence[Callable[[], T]], n: int) -> list[T]:
@@ -97,69 +94,28 @@ def _announce(worker: _Worker, free: queue.SimpleQueue[_Worker | None]) -> None:
         free.put(worker)
 
 
-class _Worker:
-    """Another process. One request at a time."""
-
+class _Worker(Process):
     def __init__(self) -> None:
-        command = [sys.executable, "-c", _START, json.dumps(sys.path)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._to: IO[bytes] = self._process.stdin
-        self._from: IO[bytes] = self._process.stdout
-
-    @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
-    def is_up(self) -> bool:
-        """Wait until it takes requests; False when it could not be started."""
-        return self._from.readline() == b"ready\n"
+        super().__init__("lem.targets.llvm_workers")
 
     def made(self, what: str, text: str, machine: Machine, passes: tuple[str, ...]) -> bytes:
         """See :data:`llvm.Door`."""
-        data = text.encode()
-        head = {"what": what, "machine": asdict(machine), "passes": passes, "bytes": len(data)}
         try:
-            self._to.write(json.dumps(head).encode() + b"\n" + data)
-            self._to.flush()
-            answer = json.loads(self._from.readline())
-            body = self._from.read(answer["bytes"])
-        except (OSError, ValueError):
-            code = self._process.wait()
-            raise InternalError("llvm", f"the process that compiled it ended ({code})", text) from None
-        if answer["error"]:
-            raise InternalError("llvm", body.decode(), text)
-        return body
-
-    def stop(self) -> None:
-        with contextlib.suppress(OSError):
-            self._to.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
-        self._process.kill()
-        self._process.wait()
-        self._from.close()
+            return self.ask({"what": what, "machine": asdict(machine), "passes": passes}, text.encode())
+        except Failed as e:
+            raise InternalError("llvm", str(e), text) from None
 
 
 def serve() -> None:
     """What a worker does until its input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asks
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr  # whatever prints must not speak to who asks
     llvm.version()
-    answers.write(b"ready\n")
-    answers.flush()
-    for line in requests:
-        head = json.loads(line)
-        m = head["machine"]
-        machine = Machine(**{**m, "features": tuple(m["features"])})
-        text = requests.read(head["bytes"]).decode()
-        try:
-            error, body = False, llvm.made_here(head["what"], text, machine, tuple(head["passes"]))
-        except InternalError as e:
-            error, body = True, e.message.encode()
-        answers.write(json.dumps({"error": error, "bytes": len(body)}).encode() + b"\n" + body)
-        answers.flush()
+    processes.serve(_answer, InternalError)
+
+
+def _answer(head: dict[str, Any], text: bytes) -> bytes:
+    m = head["machine"]
+    machine = Machine(**{**m, "features": tuple(m["features"])})
+    return llvm.made_here(head["what"], text.decode(), machine, tuple(head["passes"]))
 
 
 __all__ = ["all_of", "made_alone", "serve", "workers"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from lem_runtime.abi.artifact import Artifact
@@ -10,11 +11,12 @@ from lem_runtime.abi.records import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What may be assumed about one call, as classes and never as values: new sizes do not recompile.
+    """What may be assumed about one call, as classes: new sizes do not recompile. The exception are a few small sizes
+    (colours, coordinates, the window of a filter), for which more code is made beside that for any size.
 
     layouts: per array parameter (in signature order): "inner" (its last axis has stride 1; the first one of an array
              declared `.col`), "any".
-    dims:    per dimension: "any" | "one" | "m16" (multiple of 16).
+    dims:    per dimension: "any" | "one" | "m16" (multiple of 16) | a number, "3".
     dtypes:  for generic kernels: type parameter to dtype name, sorted.
     """
 
@@ -27,6 +29,12 @@ class Facts:
         if any(d != "any" for d in self.dims):
             parts.append("dims(" + ", ".join(self.dims) + ")")
         return " ".join(parts)
+
+
+def known_dims(dims: Sequence[str], facts: Facts) -> dict[str, int]:
+    """The dimensions whose size the facts tell."""
+    kinds = zip(dims, facts.dims, strict=False)
+    return {d: 1 if kind == "one" else int(kind) for d, kind in kinds if kind == "one" or kind.isdigit()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -19,13 +19,16 @@ from lem_runtime.binding import bind_call
 from lem_runtime.call import cpython, wrapper
 from lem_runtime.faults import RunError
 from lem_runtime.machine import detect
-from lem_runtime.runner import load_entry, raise_for
+from lem_runtime.runner import Entry, load_entry, raise_for
 
 _FOR_RESULTS = {
     wrapper.FROM_DOUBLE: "PyFloat_FromDouble", wrapper.FROM_LONG: "PyLong_FromLongLong",
     wrapper.FROM_UNSIGNED: "PyLong_FromUnsignedLongLong", wrapper.TUPLE: "PyTuple_New", wrapper.SET_ITEM: "PyTuple_SetItem",
     wrapper.CLEAR: "PyErr_Clear",
 }  # fmt: skip
+
+
+_WORD = (1 << 64) - 1
 
 
 class Direct:
@@ -67,6 +70,9 @@ class Direct:
         words[wrapper.AS_LONG] = cpython.address_of(ctypes.pythonapi.PyLong_AsLongLongAndOverflow)
         self._names = [sys.intern(p.name) for p in sig.params]
         words[wrapper.DTYPE_0 :] = [*(id(d) for d in self._dtypes), *(id(name) for name in self._names)]
+        self._sizes_at = len(words)
+        words += [0] * (wrapper.SIZES + 2 * len(sig.dims))
+        self._special: Entry | None = None  # kept as long as it may be called
         self._state = (ctypes.c_uint64 * len(words))(*words)
         self._things: weakref.WeakSet[Any] = weakref.WeakSet()
         self.renew()
@@ -95,6 +101,30 @@ class Direct:
         cpython.write(at + cpython.METHOD_BYTES + 8, ctypes.addressof(self._state))
         cpython.write(at + cpython.METHOD_CALL, self._code.address("lem_call"))
         self._things.add(thing)
+
+    @property
+    def artifact(self) -> Artifact:
+        """Of the code for any sizes."""
+        return self._artifact
+
+    @property
+    def calls(self) -> tuple[int, dict[str, int]]:
+        """How many calls went straight to the code, and the sizes of the last one."""
+        at, dims = self._sizes_at, self._artifact.signature.dims
+        last = self._state[at + wrapper.SIZES + len(dims) : at + wrapper.SIZES + 2 * len(dims)]
+        return self._state[at + wrapper.CALLS], dict(zip(dims, last, strict=True))
+
+    def use_for(self, artifact: Artifact, sizes: Mapping[str, int]) -> bool:
+        """From now on calls with these sizes go to another code, which does the same; only the first such code is taken,
+        and none that tells its faults by other numbers. Whether it is."""
+        if self._special is not None or artifact.sites != self._artifact.sites:
+            return False
+        self._special = load_entry(artifact)
+        at = self._sizes_at
+        for k, dim in enumerate(self._artifact.signature.dims):
+            self._state[at + wrapper.SIZES + k] = sizes.get(dim, wrapper.ANY_SIZE) & _WORD
+        self._state[at + wrapper.SPECIAL] = self._special.address  # last: a call may come at any time
+        return True
 
     def has_run(self, n_workers: int) -> None:
         """A call has gone through Python: when it had many workers, such calls go straight to the code from now on."""

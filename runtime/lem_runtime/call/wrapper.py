@@ -36,6 +36,10 @@ SLOW, NONE, INCREF, NDARRAY, ENTRY, CTX, FAULT, STATUS, LONG, FLOAT, AS_LONG = r
 BUSY, ALONE_CTX, IS_ALONE, SAVE, RESTORE, WEAKREF, DECREF = range(11, 18)
 # For results.
 ZEROS, FROM_DOUBLE, FROM_LONG, FROM_UNSIGNED, TRUE, FALSE, TUPLE, SET_ITEM, CLEAR, DTYPE_0 = range(18, 28)
+# Behind the names: code for certain sizes (null: there is none), how often calls went to code from here, then per dimension
+# the size that this code is for (ANY_SIZE: any), then per dimension the size of the last call.
+SPECIAL, CALLS, SIZES = range(3)
+ANY_SIZE: Final = -1
 _LARGEST_SIZE: Final = 1 << 31  # of an axis, so that products of two sizes cannot overflow
 _LARGEST_RESULT: Final = 1 << 28  # bytes; whether there is memory for more is asked in Python
 
@@ -219,7 +223,7 @@ class _Wrapper:
         for k, word in enumerate(words):
             place = self.op(f"getelementptr i64, ptr %block, i64 {k}")
             self.lines.append(f"  store i64 {word}, ptr {place}")
-        entry = self.state(ENTRY)
+        entry = self.entry(len(params))
         self.lines += [f"  br i1 {little}, label %alone, label %all", "alone:"]
         status_alone = self.op(f"call i32 {entry}(ptr {self.state(ALONE_CTX)}, ptr %block, i64 0, i64 -1)")
         done = self.op(f"icmp eq i32 {status_alone}, 0")
@@ -254,6 +258,21 @@ class _Wrapper:
         call = self.state(SLOW)
         answer = self.op(f"call ptr {call}(ptr %self, ptr %args, i64 %nargsf, ptr %kwnames)")
         self.lines += [f"  ret ptr {answer}", "}"]
+
+    def entry(self, n_params: int) -> str:
+        """The code for the sizes of this call, where there is such, else that for any; notes the sizes."""
+        entry, dims = self.state(ENTRY), self.sig.dims
+        at = DTYPE_0 + sum(p.is_array for p in self.sig.params) + len(self.sig.params)
+        self.set_state(at + CALLS, self.op(f"add i64 {self.state(at + CALLS, 'i64')}, 1"))
+        special = self.state(at + SPECIAL)
+        suits = self.op(f"icmp ne ptr {special}, null")
+        for k, dim in enumerate(dims):
+            self.set_state(at + SIZES + len(dims) + k, self.names[dim])
+            wanted = self.state(at + SIZES + k, "i64")
+            same = self.op(f"icmp eq i64 {wanted}, {self.names[dim]}")
+            any_size = self.op(f"icmp eq i64 {wanted}, {ANY_SIZE}")
+            suits = self.op(f"and i1 {suits}, {self.op(f'or i1 {same}, {any_size}')}")
+        return self.op(f"select i1 {suits}, ptr {special}, ptr {entry}")
 
     # -- results
     def result_sizes(self, p: Param) -> None:

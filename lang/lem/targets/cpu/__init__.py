@@ -12,6 +12,7 @@ from lem import schedule as schedules
 from lem.diagnostics import InternalError
 from lem.ir import ops, printer, queries
 from lem.ir.effort import effort
+from lem.passes.known_sizes import with_known_sizes
 from lem.schedule import Schedule, Setting
 from lem.schedule.products import find_form
 from lem.schedule.register_tiles import contraction_settings, tiled_settings
@@ -88,7 +89,8 @@ def make(
     module: ir.Module, name: str, facts: Facts, machine: Machine, given: Mapping[str, Schedule] | None = None
 ) -> Made:
     """From tile IR to LLVM's text. given: schedules to use instead of proposed ones."""
-    module = ir.Module({n: f for n, f in module.functions.items() if n != name} | {name: module.functions[name]})
+    fn = with_known_sizes(module.functions[name], facts)
+    module = ir.Module({n: f for n, f in module.functions.items() if n != name} | {name: fn})
     plans = {**propose(module, facts, machine), **(given or {})}
     for n, fn in module.functions.items():
         wrong = schedules.check(plans[n], fn, STRATEGY_NAMES)

@@ -26,7 +26,7 @@ from lem_runtime.abi.dtypes import DTYPES, I64
 from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.sizes import Size
-from lem_runtime.abi.source import Facts
+from lem_runtime.abi.source import Facts, known_dims
 
 # Strategies other than "spmd": they get the context, with what sequential code knows in `cx.values`.
 STRATEGIES: dict[str, Callable[[Context, ops.Grid, GridPlan], None]] = {
@@ -208,9 +208,9 @@ class _Function:
             else:
                 cx.scalars[p.name] = cx.b.let(lp.Slot(lp.VType(DTYPES[p.dtype]), slot), p.name)
                 slot += 1
-        for n, dim in enumerate(cx.fn.signature.dims):
-            is_one = n < len(cx.facts.dims) and cx.facts.dims[n] == "one"
-            cx.dims[dim] = lb.const(1) if is_one else cx.b.let(lp.Slot(lp.INDEX, slot), dim)
+        known = known_dims(cx.fn.signature.dims, cx.facts)
+        for dim in cx.fn.signature.dims:
+            cx.dims[dim] = lb.const(known[dim]) if dim in known else cx.b.let(lp.Slot(lp.INDEX, slot), dim)
             slot += 1
 
     def array(self, array: ir.Array, slot: int, rank: int, inner: bool) -> None:
