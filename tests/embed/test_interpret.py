@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pdb
 import subprocess
@@ -285,3 +286,20 @@ def test_the_users_own_hook_is_called_in_the_kernel(monkeypatch: pytest.MonkeyPa
     with lem.interpret():
         f(np.array([3, 4], np.float32), np.zeros(2, np.float32))
     assert [(v["i"], float(v["s"])) for v in seen] == [(0, 3.0), (1, 4.0)]
+
+
+def test_loops_step_by_numbers_of_the_program() -> None:
+    @lem.kernel
+    def marked(y: lem.inout[lem.i64[N]], first: int, step: int) -> None:
+        for j in range(first * first, N, step):
+            y[j] += 1
+
+    expected = np.zeros(20, np.int64)
+    expected[9::3] = 1
+    for way in (contextlib.nullcontext(), lem.interpret(), lem.interpret(step=True)):
+        with way:
+            y = np.zeros(20, np.int64)
+            marked(y, 3, 3)
+            assert np.array_equal(y, expected)
+            with pytest.raises(lem.Fault, match="the step is -2"):
+                marked(y, 3, -2)

@@ -230,6 +230,107 @@ def test_rule_5_a_linear_guard_makes_a_triangle(target: str, n: int) -> None:
     assert np.array_equal(run(TRIANGLE, target, a=a)["a"], want)
 
 
+SIEVE = """
+kernel sieve[N](prime: out bool[N]):
+    for i in grid(N):
+        prime[i] = i >= 2
+    for i in range(2, N):
+        if i * i < N and prime[i]:
+            for j in range(i * i, N, i):
+                prime[j] = False
+"""
+
+
+@pytest.mark.parametrize("n", [0, 1, 4, 5, 100])
+def test_rule_5_steps_of_loops_are_numbers_of_the_program(target: str, n: int) -> None:
+    primes = [i >= 2 and all(i % d for d in range(2, i)) for i in range(n)]
+    assert run(SIEVE, target, N=n)["prime"].tolist() == primes
+
+
+STRIDES = """
+fn total(lo: i64, hi: i64, step: i64) -> i64:
+    t = 0
+    for k in range(lo, hi, step):
+        if k % 7 == 5:
+            return t
+        t += k
+    return t
+
+kernel strides[N](lo: i64[N], hi: i64[N], step: i64[N], whole: out i64[N], ended: out i64[N], left: out i64[N]):
+    for i in grid(N):
+        whole[i] = 0
+        for k in range(lo[i], hi[i], step[i]):
+            whole[i] += k
+        t = 0
+        for k in range(lo[i], hi[i], step[i]):
+            if k % 3 == 1:
+                continue
+            if k > 40:
+                break
+            t += k
+        ended[i] = t
+        left[i] = total(lo[i], hi[i], step[i])
+"""
+
+
+def strides(lo: int, hi: int, step: int) -> tuple[int, int, int]:
+    ended = left = 0
+    for k in range(lo, hi, step):
+        if k % 3 == 1:
+            continue
+        if k > 40:
+            break
+        ended += k
+    for k in range(lo, hi, step):
+        if k % 7 == 5:
+            break
+        left += k
+    return sum(range(lo, hi, step)), ended, left
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_rule_5_each_element_has_a_step_of_its_own(target: str, n: int) -> None:
+    lo, hi, step = ints(n), ints(n, high=70), ints(n, low=1, high=9)
+    step[: n // 8] = 2**63 - 1  # a second turn would have no place
+    got = run(STRIDES, target, lo=lo, hi=hi, step=step)
+    expected = [strides(*map(int, row)) for row in zip(lo, hi, step, strict=True)]
+    assert list(zip(got["whole"], got["ended"], got["left"], strict=True)) == expected
+
+
+@pytest.mark.parametrize("step", [0, -1, -(2**63)])
+def test_rule_5_a_step_that_is_not_above_0_stops_also_where_nothing_would_run(target: str, step: int) -> None:
+    text = "kernel f(n: int, s: int) -> c: int:\n    c = 0\n    for i in range(0, n, s):\n        c += i\n"
+    for n in (0, 10):
+        fault = fault_of(text, target=target, n=n, s=step)
+        assert (fault.code, fault.values) == ("E0630", (step,))
+    lo = np.zeros(9, np.int64)
+    steps = np.array([3, 1, 2, 5, step, 1, 0, 2, 2])
+    fault = fault_of(STRIDES, target=target, lo=lo, hi=lo, step=steps)
+    assert (fault.code, fault.indices, fault.values) == ("E0630", (4,), (step,))
+
+
+FFT = """
+kernel walsh[N](x: inout f64[N]) where N >= 1:
+    half = 1
+    while half < N:
+        for k in range(0, N, 2 * half):
+            for j in range(k, k + half):
+                a, b = x[j], x[j + half]
+                x[j] = a + b
+                x[j + half] = a - b
+        half *= 2
+"""
+
+
+def test_rule_5_blocks_that_double(target: str) -> None:
+    x = floats(16).astype(np.float64)
+    hadamard = np.array([[1.0]])
+    while len(hadamard) < 16:
+        hadamard = np.block([[hadamard, hadamard], [hadamard, -hadamard]])
+    assert np.array_equal(run(FFT, target, x=x.copy())["x"], hadamard @ x)
+    assert fault_of(FFT, target=target, x=floats(6).astype(np.float64)).code == "E0601"
+
+
 def test_rule_5_locals_first_assigned_in_a_loop(target: str) -> None:
     text = """
 kernel f[N](x: i64[N], y: out i64[N]):

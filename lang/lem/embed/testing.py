@@ -148,7 +148,7 @@ class _Test:
                 continue
 
     def _ForRange(self, s: typed.ForRange) -> None:
-        for n in range(int(self.value(s.domain.lo)), int(self.value(s.domain.hi)), s.domain.step):
+        for n in range(int(self.value(s.domain.lo)), int(self.value(s.domain.hi)), self._step(s.domain)):
             self.indices[s.var] = n
             try:
                 self.run(s.body)
@@ -156,6 +156,14 @@ class _Test:
                 return
             except _Continue:
                 continue
+
+    def _step(self, domain: typed.Domain) -> int:
+        if domain.by is None:
+            return domain.step
+        step = int(self.value(domain.by))
+        if step < 1:
+            raise _Failed("E0630", f"the step is {step}", domain.by.span)
+        return step
 
     def _Break(self, s: typed.Break) -> None:
         raise _Break

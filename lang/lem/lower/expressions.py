@@ -314,6 +314,24 @@ class Expressions:
                 self.st.require_bound(value, self.value(d.size), f"bound {{0}} is outside {name}", e.span)
         return lo, hi
 
+    def step(self, by: typed.Expr, is_tested: bool) -> Value:
+        """The step of a range loop, tested to be above 0 where that is not proven."""
+        step = self.value(by)
+        if is_tested:
+            ok = self.st.emit(ops.Compare("ge", step, self.st.const(1, I64)))
+            self.st.require(ok, "E0630", "the step is {0}", by.span, (step,))
+        return step
+
+    def turns(self, lo: Value, hi: Value, step: Value) -> Value:
+        """How often a loop from lo to hi by a step above 0 runs; 0 or less where it does not."""
+        one = self.st.const(1, I64)
+        length = self.st.emit(ops.Binary("sub", hi, lo))
+        before_last = self.st.emit(ops.Binary("floordiv", self.st.emit(ops.Binary("sub", length, one)), step))
+        return self.st.emit(ops.Binary("add", before_last, one))
+
+    def stepped(self, lo: Value, turn: Value, step: Value) -> Value:
+        return self.st.emit(ops.Binary("add", lo, self.st.emit(ops.Binary("mul", turn, step))))
+
 
 def _within(e: typed.Field) -> tuple[typed.Expr, int, int]:
     """The value that a (field of a) field belongs to, and which of that value's numbers it is: first and behind last."""

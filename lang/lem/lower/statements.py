@@ -21,16 +21,18 @@ from lem_runtime.abi.dtypes import BOOL, I64, DType
 from lem_runtime.abi.records import dataclass
 
 Make = Callable[[], None]
+Place = Callable[[Value], Value]
 _NOWHERE = Span(SourceFile("", ""), 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Counter:
-    """The variable of a range loop that has become a while loop."""
+    """The variable of a range loop that has become a while loop; `place` gives it for what is counted."""
 
     var: typed.IndexVar
     local: typed.LocalVar
     step: int
+    place: Place
 
 
 class _Exits:
@@ -230,14 +232,13 @@ class Statements:
 
     # ------------------------------------------------------------ loops
     def _ForRange(self, s: typed.ForRange) -> None:
-        lo, hi = self.ex.bounds(s.domain)
+        lo, hi, place = self._turns(s.domain)
         if not exits_of(s) and typed.Break not in exits_in(s.body):
             t = Value(TileType(I64, lo.axes), s.var.name)
-            self.st.indices[s.var] = t
             carried, exits = self._carried(s.body), self.exits.of_loop(s.body)
             init = self._start(carried)
             args = self._arguments(carried)
-            body = self._loop_body(s.body, carried, args, exits)
+            body = self._loop_body(s.body, carried, args, exits, lambda: self._count(s.var, place(t)))
             loop = ops.For(lo, hi, s.domain.step, init, Block((t, *args), body.ops, body.yields), loc=self.st.place(s.span))
             self._bind(carried, self.st.do(loop))
             return
@@ -249,7 +250,19 @@ class Statements:
         def test() -> Value:
             return self.st.emit(ops.Compare(compare, self.st.env[counter], hi))
 
-        self._while(s.body, test, True, s.span, _Counter(s.var, counter, s.domain.step))
+        self._while(s.body, test, True, s.span, _Counter(s.var, counter, s.domain.step, place))
+
+    def _turns(self, d: typed.Domain) -> tuple[Value, Value, Place]:
+        """What a range loop counts, from and to, and the place of its variable for what is counted. With a step that is a
+        literal it counts places. Else it counts turns: the step may be so large that a place beyond the last has no i64."""
+        lo, hi = self.ex.bounds(d)
+        if d.by is None:
+            return lo, hi, lambda at: at
+        step = self.ex.step(d.by, "step" in d.checks)
+        return self.st.const(0, I64), self.ex.turns(lo, hi, step), lambda turn: self.ex.stepped(lo, turn, step)
+
+    def _count(self, var: typed.IndexVar, at: Value) -> None:
+        self.st.indices[var] = at
 
     def _While(self, s: typed.While) -> None:
         self._while(s.body, lambda: self.ex.value(s.cond), is_plain(s.cond), s.span)
@@ -266,7 +279,7 @@ class Statements:
         with self.st.nested() as b:
             self._bind(carried, args)
             test_block = b.block(args, (self._unless(stops, test, plain),))
-        body = self._loop_body(stmts, carried, body_args, exits, counter)
+        body = self._loop_body(stmts, carried, body_args, exits, counter=counter)
         self._bind(carried, self.st.do(ops.While(init, test_block, body, loc=self.st.place(span))))
 
     def _stops(self, stmts: Stmts, exits: _Exits) -> list[typed.LocalVar]:
@@ -310,14 +323,15 @@ class Statements:
 
     def _loop_body(
         self, stmts: Stmts, carried: list[typed.LocalVar], args: tuple[Value, ...], exits: _Exits,
-        counter: _Counter | None = None, skip: Sequence[typed.LocalVar] = (),
+        start: Make = lambda: None, counter: _Counter | None = None, skip: Sequence[typed.LocalVar] = (),
     ) -> Block:  # fmt: skip
-        """A loop's body over fresh arguments for the carried locals."""
+        """A loop's body over fresh arguments for the carried locals. `start` makes what it begins with."""
         outer = self.exits
         with self.st.nested() as b:
             self._bind(carried, args)
             if counter:
-                self.st.indices[counter.var] = self.st.env[counter.local]
+                self._count(counter.var, counter.place(self.st.env[counter.local]))
+            start()
             self.exits = exits
             if exits.cont is not None:
                 self.st.env[exits.cont] = self.st.const(False, BOOL)

@@ -29,7 +29,8 @@ class Range:
 
     @property
     def axes(self) -> frozenset[typed.ValueAxis]:
-        return self.domain.lo.type.axes | self.domain.hi.type.axes
+        by = self.domain.by
+        return self.domain.lo.type.axes | self.domain.hi.type.axes | (by.type.axes if by is not None else NO_AXES)
 
 
 def check_domain(ctx: Ctx, node: ast.Expr, who: str) -> Range | None:
@@ -43,7 +44,7 @@ def check_domain(ctx: Ctx, node: ast.Expr, who: str) -> Range | None:
         if dim is not None:
             return _sliced(ctx, node, dim)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
-        return check_range(ctx, node, positive=True)
+        return check_range(ctx, node, is_loop=False)
     if isinstance(node, ast.Name) and isinstance(ctx.find(node.id), Array):
         _refuse_array(ctx, node)
         return None
@@ -122,7 +123,7 @@ def _sliced(ctx: Ctx, node: ast.Subscript, dim: Dim) -> Range | None:
     checks: list[str] = []
     lo = _bound(ctx, cut.lo, size, dim, "lo", checks) if cut.lo else (const(node.span, 0, I64), None)
     hi = _bound(ctx, cut.hi, size, dim, "hi", checks) if cut.hi else (size, None)
-    step = _step(ctx, cut.step, positive=True) if cut.step else 1
+    step = _literal_step(ctx, cut.step) if cut.step else 1
     if lo is None or hi is None or step is None:
         return None
     made = _made(ctx, node.span, lo[0], hi[0], step, dim.size if isinstance(dim.size, str) else None, lo[1], hi[1])
@@ -174,18 +175,37 @@ def _clamped(span: Span, value: int, size: typed.Expr, which: str) -> typed.Expr
     return typed.Binary(span, i64, "max", from_end, const(span, 0, I64))
 
 
-def _step(ctx: Ctx, node: ast.Expr, positive: bool, ends: tuple[ast.Expr, ast.Expr] | None = None) -> int | None:
-    """The step of a slice, or of the `range` that runs between `ends`."""
+def _literal_step(ctx: Ctx, node: ast.Expr, ends: tuple[ast.Expr, ast.Expr] | None = None) -> int | None:
+    """The step of a slice, or of a `range` between `ends` whose places are no loop's, one after the other."""
     x = ctx.expr(node)
     if is_error(x):
         return None
     value = x.value if isinstance(x, Literal) else None
-    if not isinstance(value, int) or value == 0 or (positive and value < 0):
-        what = "a literal above 0" if positive else "a literal other than 0"
+    if not isinstance(value, int) or value <= 0:
         help = _without_step(node, value, ends) if ends and value != 0 else ()
-        ctx.diags.error(E0323, node.span, f"a step is {what}, found `{node.span.text}`", help=help)
+        ctx.diags.error(E0323, node.span, f"a step is a literal above 0, found `{node.span.text}`", help=help)
         return None
     return value
+
+
+def _loop_step(ctx: Ctx, node: ast.Expr) -> int | typed.Expr | None:
+    """The step of a loop statement: a number that is known here, or one that is above 0 where it runs. Only what is written
+    as a literal turns a loop around, so that no loop turns because more is proven of its step."""
+    x = ctx.expr(node)
+    by = x if is_error(x) else expressions.to_int(ctx, x, "a step")
+    if is_error(by):
+        return None
+    form = integers.linear(ctx, by)
+    assert form is not None
+    if form.is_const and (form.const > 0 or (form.const < 0 and isinstance(x, Literal))):
+        return form.const
+    if ctx.facts.prove_ge0(-form):
+        is_0 = form.is_const and form.const == 0
+        label = "a step of 0 gets nowhere" if is_0 else f"`{node.span.text}` is never above 0"
+        downwards = "a loop that runs down has a literal step: `range(n - 1, -1, -1)`"
+        ctx.diags.error(E0323, node.span, label, help=() if is_0 else downwards)
+        return None
+    return by
 
 
 def _without_step(node: ast.Expr, value: int | float | None, ends: tuple[ast.Expr, ast.Expr]) -> str | tuple[()]:
@@ -203,19 +223,35 @@ def _factor(e: ast.Expr) -> str:
     return text if text.isidentifier() or text.isdigit() else f"({text})"
 
 
-def check_range(ctx: Ctx, node: ast.Call, positive: bool) -> Range | None:
-    """``range(n)``, ``range(a, b)``, ``range(a, b, step)``."""
+def check_range(ctx: Ctx, node: ast.Call, is_loop: bool) -> Range | None:
+    """``range(n)``, ``range(a, b)``, ``range(a, b, step)``; of a loop statement, or of what runs in no order."""
     if not 1 <= len(node.args) <= 3 or node.keywords:
         ctx.diags.error(
             E0307, node.span, "`range` takes one to three numbers", help="write `range(n)` or `range(a, b, step)`"
         )
         return None
-    step = _step(ctx, node.args[2], positive, (node.args[0], node.args[1])) if len(node.args) == 3 else 1
+    step: int | typed.Expr | None = 1
+    if len(node.args) == 3:
+        lo_node, hi_node, by = node.args
+        step = _loop_step(ctx, by) if is_loop else _literal_step(ctx, by, (lo_node, hi_node))
     ends = [expressions.check_int(ctx, a, "a bound of `range`") for a in node.args[:2]]
     if step is None or is_error(*ends):
         return None
     lo = const(node.span, 0, I64) if len(ends) == 1 else ends[0]
-    return _made(ctx, node.span, lo, ends[-1], step, _range_dim(ends))
+    made = _made(ctx, node.span, lo, ends[-1], step if isinstance(step, int) else 1, _range_dim(ends))
+    if not isinstance(step, int):
+        _goes_by(ctx, made.domain, step)
+    return made
+
+
+def _goes_by(ctx: Ctx, domain: typed.Domain, step: typed.Expr) -> None:
+    """Note a step that is no literal, and that code behind it may take to be above 0."""
+    form = integers.linear(ctx, step)
+    assert form is not None
+    domain.by = step
+    if not ctx.facts.prove_ge0(form - 1):
+        domain.checks = ("step",)
+        ctx.facts = ctx.facts.assume(form - 1)
 
 
 def _range_dim(ends: list[typed.Expr]) -> str | None:

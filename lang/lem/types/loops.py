@@ -63,7 +63,7 @@ def _body(ctx: Ctx, node: ast.Stmt, body: tuple[ast.Stmt, ...]) -> tuple[tuple[t
 # ---------------------------------------------------------------- range, while
 def _check_range(ctx: Ctx, node: ast.ForStmt, call: ast.Call) -> list[typed.Stmt]:
     target = domains.one_target(ctx, node.targets, "`range`")
-    made = domains.check_range(ctx, call, positive=False)
+    made = domains.check_range(ctx, call, is_loop=True)
     if target is None or made is None:
         _skip(ctx, node)
         return []

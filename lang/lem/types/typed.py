@@ -358,7 +358,9 @@ class WholeArray(Expr):
 @dataclass(eq=False, slots=True)
 class Domain:
     """lo, lo + step, ... < hi, all i64. `dim`: the dimension it is (a slice of), if any. A bound that must be tested in
-    0..size where it runs is in `checks` ("lo", "hi"), and then there is a `size`; step > 0 but for range statements."""
+    0..size where it runs is in `checks` ("lo", "hi"), and then there is a `size`; step > 0 but for range statements.
+    `by`: the step of a range statement where it is no literal (`step` is 1 then); it is above 0, which is tested where it
+    runs when "step" is in `checks`."""
 
     lo: Expr
     hi: Expr
@@ -367,6 +369,7 @@ class Domain:
     span: Span
     checks: tuple[str, ...] = ()
     size: Expr | None = None
+    by: Expr | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -525,7 +528,7 @@ class While(Stmt):
 
 @dataclass(eq=False, slots=True)
 class ForRange(Stmt):
-    """Sequential; `domain.step` may be negative (then it runs down while > hi)."""
+    """Sequential; `domain.step` may be negative (then it runs down while > hi), or `domain.by` says what it is."""
 
     var: IndexVar  # kind "loop"
     domain: Domain

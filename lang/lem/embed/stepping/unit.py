@@ -115,9 +115,10 @@ class Unit:
         s = self._nodes[n]
         assert isinstance(s, typed.ForRange)
         self._take(names)
-        lo, hi = self._bounds(n, s.domain)
+        lo, hi, *by = self._do(n, lambda: self._range(s.domain))
+        step = int(by[0].data.item()) if by else s.domain.step
         index = self.stepper.st.indices.setdefault(s.var, Value(TileType(I64), s.var.name))
-        for i in range(int(lo.data.item()), int(hi.data.item()), s.domain.step):
+        for i in range(int(lo.data.item()), int(hi.data.item()), step):
             self.stepper.frame.values[index] = Tile((), np.asarray(i))
             sys.settrace(tracer)
             yield i
@@ -189,6 +190,12 @@ class Unit:
 
     def _bounds(self, n: int, domain: typed.Domain) -> tuple[Tile, ...]:
         return self._do(n, lambda: self.stepper.lowering.ex.bounds(domain))
+
+    def _range(self, domain: typed.Domain) -> tuple[Value, ...]:
+        """Bounds, and the step where it is no literal."""
+        ex = self.stepper.lowering.ex
+        lo, hi = ex.bounds(domain)
+        return (lo, hi) if domain.by is None else (lo, hi, ex.step(domain.by, "step" in domain.checks))
 
     def _block_size(self, s: typed.ForTiles) -> int:
         if s.block is None:
