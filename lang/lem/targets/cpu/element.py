@@ -167,12 +167,18 @@ class Element(Weaver):
             for r in o.results:
                 self.unsettled.pop(r, None)
         checks: set[Value] = set()  # what the checks so far speak of
+        of_numbers = False  # one speaks of nothing but sizes and numbers
         for n, o in enumerate(block.ops):
             self.running[-1] = (block, n)
             if isinstance(o, ops.Assert):
                 # The first value of a checked subscript is the subscript; sizes it is compared with say nothing of it.
-                checks |= {v for v in self.origins([o.cond]) if not self.is_size(v)} | self.origins(o.values[:1])
-            guarded = bool(checks) and isinstance(o, ops.Load) and not checks.isdisjoint(self.origins(_needs(o)))
+                speaks_of = {v for v in self.origins([o.cond]) if not self.is_size(v)} | self.origins(o.values[:1])
+                checks |= speaks_of
+                of_numbers |= not speaks_of
+            guarded = False
+            if isinstance(o, ops.Load) and (checks or of_numbers):
+                place = self.origins(_needs(o))
+                guarded = not checks.isdisjoint(place) if place else of_numbers
             for r in o.results:
                 self.known[r] = Known(o, floor, self.level if guarded else 0)
             if isinstance(o, ops.Range):
