@@ -44,3 +44,21 @@ kernel kept[N](y: inout f32[N], z: out f32[N]):
     z[:] = v
 """
     assert run_both(text, y=np.arange(3, dtype=np.float32))["z"].tolist() == [1, 2, 3]
+
+
+def test_rule_6_axes_of_one_size_are_matched_by_place() -> None:
+    text = """
+kernel square[B, N](a: f32[N, N], x: f32[B, N, N, N], s: out f32[N, N], y: out f32[B, N, N, N]):
+    s[:, :] = 2 * a[:, :]
+    s[:, :] += a[:, :]
+    for i in grid(B):
+        v = x[i, :, :, :]
+        y[i, :, :, :] = v * v if v > 2.0 else 0.0
+        if v > 4.0:
+            y[i, :, :, :] = -v
+"""
+    for n in (0, 1, 3, 17):
+        a, x = (np.arange(b * n**k, dtype=np.float32).reshape((b,) * (k > 2) + (n,) * k) for b, k in ((1, 2), (2, 3)))
+        got = run_both(text, a=a, x=x)
+        assert np.array_equal(got["s"], 3 * a)
+        assert np.array_equal(got["y"], np.where(x > 4, -x, np.where(x > 2, x * x, 0)))

@@ -13,10 +13,12 @@ from dataclasses import field
 from typing import Any
 
 from lem.diagnostics import Diagnostics
+from lem.diagnostics.codes import E0310
 from lem.names import Bound, ModuleScope
 from lem.source import Span
 from lem.syntax import ast
 from lem.types import typed
+from lem.types.convert import error
 from lem.types.linear import Lin, Sym, Symbols
 from lem.types.prove import Context, Residual
 from lem.types.races import Access
@@ -226,7 +228,18 @@ class Ctx:
     # ------------------------------------------------------------ walking
     def expr(self, node: ast.Expr) -> typed.Expr:
         """Check an expression."""
-        return self.session.handlers.expressions[type(node)](self, node)
+        made = self.session.handlers.expressions[type(node)](self, node)
+        return made if self.axes_match(node.span, made.type.axes) else error(node.span)
+
+    def axes_match(self, span: Span, axes: frozenset[typed.ValueAxis]) -> bool:
+        """Whether axes that meet belong together by their names alone; E0310 where they do not."""
+        size = typed.same_size_apart(axes) if len(axes) > 2 else ""
+        if size:
+            self.diags.error(
+                E0310, span, f"one axis of size `{size}` meets several",
+                help=f"say which belong together by index variables: `for i, j in grid({size}, {size}):`",
+            )  # fmt: skip
+        return not size
 
     def block(self, stmts: tuple[ast.Stmt, ...]) -> tuple[typed.Stmt, ...]:
         """Check statements in order. Facts won inside (after `assert`, after `if c: return`) end with the block."""

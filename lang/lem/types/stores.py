@@ -95,6 +95,8 @@ def store_at(ctx: Ctx, span: Span, place: subscripts.Place, value: typed.Expr) -
 
 def _store_axes_fit(ctx: Ctx, place: subscripts.Place, value: typed.Expr) -> bool:
     extra = value.type.axes - place.axes
+    if not ctx.axes_match(value.span, value.type.axes | place.axes):
+        return False
     if extra:
         report_axes(ctx, value, f"`{place.span.text}` is a place without it", place.array.span)
         return False
@@ -193,6 +195,8 @@ def _update(
     declared = (array.span, f"`{array.name}` is {dtype}")
     ready = coerce(ctx.diags, value, dtype, f", and `{array.name}` holds {dtype}", declared)
     # An update may have more axes than its place: all positions of them are combined.
+    if not ctx.axes_match(span, place.axes | value.type.axes | ctx.mask):
+        return []
     return [] if is_error(ready) else [typed.Update(span, op, array.var, place.subs, ready)]
 
 

@@ -6,6 +6,8 @@ signature, or marked for a check where they run. Loads stand here; stores use :f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lem.diagnostics.codes import E0206, E0306, E0307, E0310, E0311, E0312, E0315, E0320, E0405
 from lem.source import Span
 from lem.syntax import ast
@@ -175,7 +177,7 @@ def check_place(
     axes = NO_AXES
     for axis, item in enumerate(node.items):
         if isinstance(item, ast.Slice):
-            whole = _check_whole(ctx, array, axis, item, axes, policy)
+            whole = _check_whole(ctx, array, axis, node, item, axes)
             if whole is None:
                 return None
             subs.append(whole)
@@ -196,7 +198,7 @@ def _plural(word: str, n: int) -> str:
 
 
 def _check_whole(
-    ctx: Ctx, array: Array, axis: int, item: ast.Slice, axes: frozenset[typed.ValueAxis], policy: str
+    ctx: Ctx, array: Array, axis: int, node: ast.Subscript, item: ast.Slice, axes: frozenset[typed.ValueAxis]
 ) -> typed.Whole | None:
     if item.lo or item.hi or item.step:
         ctx.diags.error(
@@ -204,7 +206,8 @@ def _check_whole(
             help="bind one over a slice of the dimension: `for k in K[1:-1]`",
         )  # fmt: skip
         return None
-    made = whole_axis_of(ctx, array.var, axis)
+    wholes = [n for n, other in enumerate(node.items) if isinstance(other, ast.Slice)]
+    made = whole_axis_of(ctx, array.var, axis, wholes)
     if made is None:
         ctx.diags.error(
             E0310, item.span, f"the size of axis {axis} of `{array.name}` is no dimension",
@@ -220,9 +223,11 @@ def _check_whole(
     return typed.Whole(made, item.span)
 
 
-def whole_axis_of(ctx: Ctx, array: typed.ArrayVar, axis: int) -> typed.ValueAxis | None:
-    """The whole axis that ``:`` on this axis of the array stands for; None where its size may differ by element, or from
-    one time to the next."""
+def whole_axis_of(
+    ctx: Ctx, array: typed.ArrayVar, axis: int, wholes: Sequence[int] = ()
+) -> typed.ValueAxis | None:
+    """The whole axis that ``:`` on this axis of the array stands for, among `wholes` of the same subscript; None where its
+    size may differ by element, or from one time to the next."""
     size = array.shape[axis]
     if size is None:
         if array.kind != "temp":
@@ -230,9 +235,14 @@ def whole_axis_of(ctx: Ctx, array: typed.ArrayVar, axis: int) -> typed.ValueAxis
         made = ctx.whole_axis((array.name, array.span.start, axis), f"{array.name}.{axis}", None)
         made.of = array, axis  # of this pass of the check
         return made
-    if isinstance(size, str) and size in ctx.dims:
-        return ctx.whole_axis(size, size, size)
-    return ctx.whole_axis(size, sizes.show(size), size)
+    name = size if isinstance(size, str) and size in ctx.dims else sizes.show(size)
+    alike = [n for n in wholes if array.shape[n] == size]
+    if len(alike) < 2:
+        return ctx.whole_axis(size, name, size)
+    nth = alike.index(axis), len(alike)
+    made = ctx.whole_axis((size, nth), f"{name}.{nth[0]}", size)
+    made.nth = nth
+    return made
 
 
 def axis_of_size(ctx: Ctx, node: ast.Expr) -> typed.ValueAxis | None:

@@ -23,17 +23,26 @@ from lem_runtime.abi.sizes import Size
 @dataclass(eq=False, slots=True)
 class ValueAxis:
     """An axis that values can carry besides the element's. One "whole" axis per dimension and function: `x[i, :]` and a
-    local `acc: f32[D]` share it.
+    local `acc: f32[D]` share it; the two of `a[:, :]` with one size are others, told apart by their place.
 
     kind: "range" (comprehension variable), "tiles" (block variable), "whole" (`:` or a local's axis)
     size: for "whole" axes the size as an expression; None otherwise (the clause or loop tells, or:)
     of: the array, and which of its axes, whose computed size a "whole" axis has.
+    nth: which of how many axes with this size in one subscript.
     """
 
     name: str
     kind: str
     size: Size | None = None
     of: tuple[ArrayVar, int] | None = None
+    nth: tuple[int, int] = (0, 1)
+
+
+def same_size_apart(axes: frozenset[ValueAxis]) -> str:
+    """A size that `axes` have on one axis of one value and on several of another, which nothing matches; "" for none."""
+    several = [a for a in axes if a.nth[1] > 1]
+    unlike = [a for a in several for b in axes if b.kind == a.kind and b.size == a.size and b.nth[1] != a.nth[1]]
+    return min((a.name.rpartition(".")[0] for a in unlike), default="")
 
 
 @dataclass(frozen=True, slots=True, repr=False)

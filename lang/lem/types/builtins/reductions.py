@@ -180,6 +180,12 @@ def axis_named(ctx: Ctx, node: ast.Expr, value: typed.Expr, instead: str) -> typ
         axis = subscripts.axis_of_size(ctx, node)
     if axis is not None and axis in value.type.axes:
         return axis
+    if axis is not None and any(a.nth[1] > 1 and a.size == axis.size for a in value.type.axes):
+        ctx.diags.error(
+            E0316, node.span, f"the value has several axes of size `{axis.name}`", also=[(value.span, "they are told apart "
+            "by their place")], help="bind an index variable for each: `x[i, j] for j in N`",
+        )  # fmt: skip
+        return None
     names = ", ".join(f"`{n}`" for n in sorted(a.name for a in value.type.axes))
     ctx.diags.error(
         E0316, node.span, f"the value does not have the axis `{node.span.text}`",
