@@ -129,7 +129,8 @@ def test_code_is_made_for_few_sizes_that_stay(module: Any) -> None:
     assert not met(300, 17, 10), "no size is small"
     assert met(300, 3, 10) == [("any", "any", "3")]
     assert not met(400, 3, 10), "it is there"
-    assert met(16, 16, 10) == [("16", "any", "16")]
+    assert met(16, 16, 10) == [("any", "any", "16")]
+    assert special.small(("A", "B", "C", "D"), {"A": 16, "B": 3, "C": 16, "D": 0}) == ("any", "3", "16", "any")
     assert met(300, 5, 10) == [("any", "any", "5")]
     assert not met(300, 6, 10), "no more than three"
 

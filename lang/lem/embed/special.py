@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 MOST = 3  # sizes that code is made for, per function and facts
 LARGEST = 16  # of a size that code knows
+MOST_STEPS = 64  # that loops over all these sizes have together: they are written out
 SEEN = 3  # times that the same small sizes are met before code is made for them
 LEAST_WORK = 20_000  # operations of a call that is worth it: some microseconds
 _FIRST_S, _LAST_S = 0.1, 2.0  # between two looks, at first and when nothing happens
@@ -39,9 +40,14 @@ _WITHIN_S = 60.0  # for making one
 
 
 def small(dims: tuple[str, ...], known: Mapping[str, int]) -> tuple[str, ...]:
-    """The part of the facts that small sizes make; nothing where no size is small."""
-    kinds = tuple(str(known[d]) if 1 <= known[d] <= LARGEST else "any" for d in dims)
-    return kinds if any(k != "any" for k in kinds) else ()
+    """The part of the facts that small sizes make, the smallest ones first; nothing where no size is small."""
+    taken: set[str] = set()
+    steps = 1
+    for d in sorted(reversed(dims), key=lambda d: known[d]):  # of equal ones the last, which is more often an inner one
+        steps *= max(known[d], 1)
+        if 1 <= known[d] <= LARGEST and steps <= MOST_STEPS:
+            taken.add(d)
+    return tuple(str(known[d]) if d in taken else "any" for d in dims) if taken else ()
 
 
 @dataclass(slots=True)
