@@ -154,6 +154,14 @@ def test_coverage(g: Grid) -> None:
     assert g.covers([], g.access("write", ctx=g.outer))
 
 
+def test_a_diagonal_covers_nothing(g: Grid) -> None:
+    """What one subscript tells of a variable is asked of the next one: it does not tell it anew."""
+    for shape in ([g.n.lin, g.m.lin], [g.m.lin, g.m.lin], [g.m.lin, Lin((), 2)]):
+        assert not g.covers(shape, g.access("write", g.i, g.i))
+    half = g.symbols.div(g.i, 2)
+    assert not g.covers([g.m.lin, g.m.lin], g.access("write", g.i, half))
+
+
 def test_coverage_by_several_writes(g: Grid) -> None:
     inner = g.outer.assume_range(g.i, 1, g.m.lin - 1)
     edges = [g.access("write", 0, ctx=g.outer), g.access("write", g.m.lin - 1, ctx=g.outer)]

@@ -306,7 +306,7 @@ def _needs(symbols: Symbols, outer: Context, places: Sequence[Sym], write: Acces
             continue
         if not isinstance(sub, Lin):
             return None
-        solved = _solve_sub(symbols, symbols.rename(sub, at), place, at, facts)
+        solved = _solve_sub(symbols, symbols.rename(sub, at), place, places, at, facts)
         if solved is None:
             return None
         rest, divisors = solved
@@ -321,12 +321,12 @@ def _needs(symbols: Symbols, outer: Context, places: Sequence[Sym], write: Acces
 
 
 def _solve_sub(
-    symbols: Symbols, sub: Lin, place: Sym, at: dict[Sym, Term], facts: Sequence[Lin]
+    symbols: Symbols, sub: Lin, place: Sym, places: Sequence[Sym], at: dict[Sym, Term], facts: Sequence[Lin]
 ) -> tuple[Lin, list[Lin]] | None:
     """Values of the variables in `sub`, added to `at`, with which it is `place`; gives what must be 0 besides, and the
     sizes that were divided by. The largest coefficient takes the quotient, the next one the quotient of the rest
     (``2 * i + d``: i = p // 2, d = p % 2; ``i * N + j``: i = p // N, j = p % N)."""
-    digits = _digits(symbols, sub)
+    digits = _digits(sub, places)
     if digits is None:
         return None
     rest: Lin | None = place.lin - sub
@@ -353,14 +353,15 @@ def _solve_sub(
     return None if rest is None else (rest, divisors)
 
 
-def _digits(symbols: Symbols, sub: Lin) -> list[tuple[Sym, Lin]] | None:
-    """The variables of a subscript with their coefficients, those that count most first; None when it is made of more."""
+def _digits(sub: Lin, places: Sequence[Sym]) -> list[tuple[Sym, Lin]] | None:
+    """The variables of a subscript that no subscript before it has told, with their coefficients, those that count most
+    first; None when it is made of more."""
     found: list[tuple[int, int, Sym, Lin]] = []
     for term, c in sub.terms:
+        if all(s.kind in ("dim", "param") or s in places for s in term.lin.leaves()):
+            continue
         factors = factors_of(term)
         own = [s for s in factors if s.kind not in ("dim", "param")]
-        if not own:
-            continue
         if len(own) > 1 or own[0].defn is not None or own[0].is_unknown:
             return None
         weight = Lin.of(c) if len(factors) == 1 else cofactor(term, own[0]) * c
