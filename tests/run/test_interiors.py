@@ -1,0 +1,75 @@
+"""Boundary policies cost nothing where they cannot matter, and hold everywhere else: windows whose bounds a call gives."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from lem import pipeline
+from lem.targets import cpu
+from lem_runtime.abi.source import Facts
+from tests.support.cpu import LEVELS, check_run
+from tests.support.run import program
+
+WINDOWS = {
+    "centred": """
+kernel centred[N, M, K](x: f32[N, M], w: f32[K], y: out f32[N, M]):
+    for i, j in grid(N, M):
+        y[i, j] = sum(w[k] * clamp(x)[i, j + k - K // 2] for k in K)
+""",
+    "boxed": """
+kernel boxed[N, M](x: u8[N, M], y: out u8[N, M], r: int):
+    for i, j in grid(N, M):
+        y[i, j] = max(wrap(x)[i + a, j + b] for a in range(-r, r + 1) for b in range(-r, r + 1))
+""",
+    "looped": """
+kernel looped[N, M](x: f64[N, M], y: out f64[N, M], r: int):
+    for i, j in grid(N, M):
+        s: f64 = 0
+        for a in range(r, -r - 1, -1):
+            s = 0.5 * s + fill(x, 1)[i, j + a]
+        y[i, j] = s
+""",
+    "dilated": """
+kernel dilated[N, K](x: f32[N], w: f32[K], y: out f32[N], d: int):
+    for i in grid(N):
+        y[i] = sum(w[k] * fill(x, 0)[i + d * k] for k in K)
+""",
+    "limited": """
+kernel limited[N](x: f64[N], y: out f64[N], r: int):
+    for i in grid(N):
+        y[i] = sum(clamp(x)[i - k] for k in range(max(-r, -3), min(r, 3)))
+""",
+}
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_vectors_inside_read_without_looking_at_the_boundary(name: str) -> None:
+    """Whole vectors read neighbours; only the masked ones at the ends of a row gather."""
+    module = pipeline.optimised(program(WINDOWS[name]), name)
+    facts = Facts(("inner",) * sum(p.is_array for p in module.functions[name].signature.params))
+    loops = cpu.show(module, name, facts, LEVELS["x86-64-v3"], "loops")
+    gathers = [line for line in loops.splitlines() if re.search(r"= \w+\[\[", line)]
+    assert gathers and all(" if " in line for line in gathers), loops
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (2, 40), (3, 200)])
+@pytest.mark.parametrize("r", [-2, 0, 1, 2, 7, 60])
+def test_windows_of_any_radius(shape: tuple[int, int], r: int) -> None:
+    x = np.random.default_rng(r + 2).standard_normal(shape)
+    window = np.arange(1, 2 * abs(r) + 2, dtype=np.float32)
+    check_run(WINDOWS["centred"], x=x.astype(np.float32), w=window)
+    check_run(WINDOWS["boxed"], x=(100 * x).astype(np.int64).astype(np.uint8), r=min(r, 7))
+    check_run(WINDOWS["looped"], x=x, r=r)
+    check_run(WINDOWS["limited"], x=x[0].copy(), r=r)
+    check_run(WINDOWS["dilated"], x=x[0].astype(np.float32), w=window[:9], d=r)
+
+
+@pytest.mark.parametrize("d", [1 << 20, 1 << 47, 1 << 60, 1 << 61, 1 << 62, (1 << 63) - 1, -(1 << 62), -(1 << 63)])
+def test_distances_that_wrap_around_read_nothing_outside(d: int) -> None:
+    x = np.arange(300, dtype=np.float32)
+    for k in (1, 2, 3, 4, 5):
+        check_run(WINDOWS["dilated"], x=x, w=np.ones(k, np.float32), d=d)
+        check_run(WINDOWS["dilated"], x=x[:3], w=np.ones(k, np.float32), d=d)
