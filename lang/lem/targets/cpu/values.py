@@ -15,6 +15,7 @@ from lem.diagnostics import InternalError
 from lem.targets.cpu import fused
 from lem.targets.cpu.division import division_text
 from lem.targets.cpu.text import literal, llvm_memory, llvm_scalar, llvm_type, suffix
+from lem.targets.cpu.whole_division import whole_division_text
 from lem.targets.loops import core as lp
 from lem.targets.loops import narrow
 from lem.targets.loops.core import Expr, Var, VType
@@ -254,9 +255,29 @@ class Values:
 
     def divide(self, x: lp.Binary, t: str, a: str, b: str) -> str:
         """Integer // and %, to the floor. Zero divisors (of inactive lanes) and MIN // -1 divide by 1 instead."""
+        literal = int(x.y.value) if isinstance(x.y, lp.Const) and x.y.value > 0 else 0
+        # There is no product of 64-bit integers with its upper half, which division by a literal needs, for vectors.
+        if literal and (literal & (literal - 1) == 0 or not x.type.lanes or x.type.dtype.bits < 64):
+            return self.divide_by_literal(x, t, a, b, literal)
+        if x.type.lanes and x.type.dtype.bits in (32, 64):
+            return self.divide_vector(x, t, a, b)
+        return self.divide_lanes(x, t, a, b)
+
+    def divide_vector(self, x: lp.Binary, t: str, a: str, b: str) -> str:
+        """Through f64; lanes that are too large for it one by one."""
+        shared = isinstance(x.y, lp.Splat | lp.Const)
+        name = f"@lem.{x.kind}.{x.type.dtype.name}x{x.type.lanes}{'.shared' if shared else ''}"
+        if name not in self.helpers:
+            inner = Values(self.intrinsics, self.helpers, Abilities(self.has_fma, self.has_f16, self.has_rounding))
+            result = inner.divide_lanes(x, t, "%x", "%y")
+            slow = "".join(f"{line}\n" for line in (*inner.lines, f"  ret {t} {result}"))
+            self.helpers[name] = whole_division_text(name, x.kind, x.type, slow, shared)
+        if shared:
+            b = f"{llvm_scalar(x.type.dtype)} {self.op(f'extractelement {t} {b}, i64 0')}"
+        return self.op(f"call {t} {name}({t} {a}, {b if shared else f'{t} {b}'})")
+
+    def divide_lanes(self, x: lp.Binary, t: str, a: str, b: str) -> str:
         signed = x.type.dtype.is_signed
-        if isinstance(x.y, lp.Const) and x.y.value > 0:
-            return self.divide_by_literal(x, t, a, b, int(x.y.value))
         truth, zero, one = llvm_type(x.type.of(lp.TRUTH.dtype)), self.zero(x.type), self.const(lp.Const(x.type, 1))
         if not signed:
             safe = self.call("umax", suffix(x.type), t, (t, b), (t, one))
