@@ -6,7 +6,8 @@ After:   (%x)                   %2 = tile.add %i, 3    (%2)                   ..
 EXACT   a rule holds for every value of the type, NaN, infinities and signed zeros included;
 AXES    what takes the place of an op has the op's type: an identity never loses an axis;
 SCOPE   an op may take the place of a later equal one in its own block or in blocks nested there, never the reverse;
-READS   loads are shared only while nothing in between may write their array; none is carried into a loop.
+READS   loads are shared only while nothing in between may write their array; none is carried into a loop;
+CHECKS  a check goes where its own block has made it already: what stands in nested blocks keeps its checks beside it.
 Needs: verified IR. Keeps: all effects in order.
 """
 
@@ -21,6 +22,7 @@ from lem.ir.core import Array, Block, Effect, Function, Op, Value, map_operands,
 from lem_runtime.abi.dtypes import BOOL, DType
 
 Known = dict[Any, Value]  # ops by what they compute
+Held = set[tuple[Value, tuple[Value, ...]]]  # conditions that were checked, and what was
 
 
 def simplify(fn: Function) -> Function:
@@ -34,18 +36,21 @@ class _Simplifier:
 
     def block(self, block: Block, known: Known) -> Block:
         out: list[Op] = []
-        self.ops_into(block.ops, dict(known), out)  # SCOPE
+        self.ops_into(block.ops, dict(known), set(), out)  # SCOPE
         return Block(block.args, tuple(out), tuple(self.new.get(v, v) for v in block.yields))
 
-    def ops_into(self, ops_: tuple[Op, ...], known: Known, out: list[Op]) -> None:
+    def ops_into(self, ops_: tuple[Op, ...], known: Known, held: Held, out: list[Op]) -> None:
         for op in ops_:
             op = self._renamed(op)
             side = self._decided(op)
             if side is not None:
-                self.ops_into(side.ops, known, out)
+                self.ops_into(side.ops, known, held, out)
                 self.new.update((r, self.new.get(v, v)) for r, v in zip(op.results, side.yields, strict=True))
                 continue
-            if op.block_names:
+            if isinstance(op, ops.Assert):
+                if self._holds(op, held):
+                    continue
+            elif op.block_names:
                 op = self._nested(op, known)
             else:
                 done = self._simpler(op, known)
@@ -64,6 +69,13 @@ class _Simplifier:
         side = op.then if self.consts[op.cond] else op.orelse
         stands = all(r.type == v.type for r, v in zip(op.results, side.yields, strict=True))
         return side if stands else None  # AXES: the results have those of the other side, too
+
+    def _holds(self, op: ops.Assert, held: Held) -> bool:
+        """Has the block made this check? Notes it otherwise."""
+        check = op.cond, op.values[:1]
+        found = self.consts.get(op.cond) is True or check in held  # CHECKS
+        held.add(check)
+        return found
 
     def _simpler(self, op: Op, known: Known) -> Op | None:
         """`op`, or what it folds to; None when a value that is there already stands for it."""

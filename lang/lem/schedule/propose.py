@@ -165,6 +165,8 @@ class _Spmd:
             return None
         if shared or any(isinstance(o, ops.Assert) for o in self.all):
             choices = choices[-1:]
+        if shared and self._literal_length(choices[0]) < _SHORT:
+            return None  # lanes that update one after the other gain nothing by standing side by side
         long = [a for a in choices if self._literal_length(a) >= _SHORT]
         choices = long or choices
         best = max(reversed(choices), key=lambda a: (self.flows(a), self.score(a)))

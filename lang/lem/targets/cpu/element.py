@@ -193,6 +193,8 @@ class Element(Weaver):
                     self.demand_now(o)
                 elif self.vec is None and o.results[0] in self.shared and self.can_keep(o.results[0]):
                     self.materialise(o.results[0])
+                elif self.would_repeat(o):
+                    self.tables.demand[type(o)](self, o)
                 elif reads:
                     self.unsettled.update((r, reads) for r in o.results)
         self.running.pop()
@@ -220,6 +222,15 @@ class Element(Weaver):
     def is_size(self, v: Value) -> bool:
         known = self.known.get(v)
         return known is not None and isinstance(known.op, ops.Dim)
+
+    def would_repeat(self, o: ir.Op) -> bool:
+        """Would a loop that carries a line of values (those of an attention) be run once per place of the line, with all
+        that it sums up for the whole line? It is run once, and the line lies in memory."""
+        if not isinstance(o, ops.For | ops.Tiles):
+            return False
+        axes = set(self.open_axes(frozenset().union(*(r.axes for r in o.results))))
+        sums = [p for p in ir.walk_ops(o.body) if isinstance(p, ops.Reduce | ops.Contract)]
+        return bool(axes) and any(axes.isdisjoint(p.result.axes) for p in sums) and all(map(self.can_keep, o.results))
 
     def keeps_place(self, o: ir.Op, reads: frozenset[Array]) -> bool:
         """Must the op's code stand here, rather than where its value is first needed?"""

@@ -141,7 +141,8 @@ def _lower_parts(
     for n in counts:
         total = outer.put(lb.mul(total, n), "elements")
     with partial.copies(outer, grid, shared, total) as parts:
-        vector = None if not plan.name("vector") else len(counts) - 1
+        # Elements of a row, one by one too, are found without dividing their number.
+        vector = len(counts) - 1 if plan.name("vector") or len(counts) > 1 else None
         rows = [n for n in range(len(counts)) if n != vector]
         length = lb.const(1) if vector is None else counts[vector]
         shape = _Shape(counts, rows, vector, 1, lb.const(1), length, total)
@@ -274,8 +275,7 @@ class _Body:
         """Positions start .. end of the vector axis, if there are any."""
         w = self.w
         if not self.plan.name("vector"):
-            with w.loop(self.axis.name, start, end, kind="loop") as p:
-                self.vector(p, 0, order)
+            self.one_by_one(start, end, order)
             return
         found = find_interior(w, self.grid.body, self.axis) if bounded_loads(self.grid.body) else None
 
@@ -286,6 +286,10 @@ class _Body:
                 self.around(found, start, end, order)
 
         self.attempt(body, order)
+
+    def one_by_one(self, start: Expr, end: Expr, order: Expr) -> None:
+        with self.w.loop(self.axis.name, start, end, kind="loop") as p:
+            self.vector(p, 0, order)
 
     def attempt(self, body: Callable[[], None], order: Expr) -> None:
         """The vectors that `body` writes; when one of them faults, the elements before the faulty lane are asked again,
@@ -409,7 +413,10 @@ class _Part(_Body):
             return
         start = w.put(lb.maximum(lb.sub(self.begin, order), 0), "start")
         end = w.put(lb.minimum(lb.sub(self.end, order), self.shape.block), "end")
-        self.attempt(lambda: self.segment(start, end, order), order)
+        if self.plan.name("vector"):
+            self.attempt(lambda: self.segment(start, end, order), order)
+        else:
+            self.one_by_one(start, end, order)
 
 
 __all__ = ["TABLES", "Domain", "Value", "lower"]
