@@ -303,3 +303,26 @@ def test_loops_step_by_numbers_of_the_program() -> None:
             assert np.array_equal(y, expected)
             with pytest.raises(lem.Fault, match="the step is -2"):
                 marked(y, 3, -2)
+
+
+@lem.kernel
+def summed(x: lem.f32[N]) -> Annotated[lem.f32, "s"]:
+    s = sum(x[i] for i in N)
+
+
+@lem.kernel
+def doubled(x: lem.f32[N]) -> Annotated[lem.f32[N], "y"]:
+    for i in lem.grid(N):
+        y[i] = 2 * x[i]
+
+
+@lem.task
+def calls(x: lem.f32[N]) -> Annotated[lem.f32, "s"]:
+    s = 1
+    s += summed(doubled(x)) + summed(x)
+
+
+def test_calls_in_expressions_step_too() -> None:
+    for way in (contextlib.nullcontext(), lem.interpret(), lem.interpret(step=True)):
+        with way:
+            assert calls(np.array([1, 2], np.float32)) == 10

@@ -62,3 +62,26 @@ kernel square[B, N](a: f32[N, N], x: f32[B, N, N, N], s: out f32[N, N], y: out f
         got = run_both(text, a=a, x=x)
         assert np.array_equal(got["s"], 3 * a)
         assert np.array_equal(got["y"], np.where(x > 4, -x, np.where(x > 2, x * x, 0)))
+
+
+def test_rule_16_calls_in_expressions_run_before_the_statement() -> None:
+    text = """
+kernel total[N](x: f64[N], a: f64) -> s: f64:
+    s = a * sum(x[i] for i in N)
+
+kernel doubled[N](x: f64[N]) -> y: f64[N]:
+    for i in grid(N):
+        y[i] = 2 * x[i]
+
+kernel main[N](x: f64[N], y: out f64[N]) -> (s: f64, n: int):
+    s = 0
+    n = 0
+    for k in range(3):
+        s += total(x, total(doubled(x), 0.5)) - f64(k)
+        y[:] = total(x, 1.0)
+        if total(doubled(doubled(y)), 1.0) > 0:
+            n += 1
+"""
+    x = np.arange(4.0)
+    got = run_both(text, "main", x=x)
+    assert got["s"] == 3 * 36 - 3 and got["n"] == 3 and got["y"].tolist() == [6, 6, 6, 6]

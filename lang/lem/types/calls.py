@@ -42,7 +42,7 @@ def check_call(ctx: Ctx, node: ast.Call) -> typed.Expr:
     assert isinstance(callee.node, ast.Function)
     if callee.node.kind == "fn":
         return fns.call_fn(ctx, node, callee)
-    return _refuse_kernel(ctx, node, callee, callee.node.kind)
+    return _call_kernel(ctx, node, callee)
 
 
 def _check_given(ctx: Ctx, node: ast.Call) -> None:
@@ -209,16 +209,16 @@ def _is_of_array(ctx: Ctx, node: ast.Attribute) -> bool:
     return not isinstance(struct, typed.StructType) or struct.field(node.name) is None
 
 
-def _refuse_kernel(ctx: Ctx, node: ast.Call, found: Definition, kind: str) -> typed.Expr:
-    if ctx.grid is not None or ctx.kind == "fn":
-        where = "in a grid" if ctx.grid is not None else "in an fn"
-        label = f"`{found.name}` is a {kind}, and {where} only an fn can be called"
-        help = "call it before or after the grid" if ctx.grid is not None else "call it from a kernel or a task"
-    else:
-        label = f"`{found.name}` is a {kind}, and its call is a statement of its own"
-        help = f"assign its result first: `y = {node.span.text}`"
-    ctx.diags.error(E0321, node.func.span, label, also=[(found.span, f"`{found.name}` is defined here")], help=help)
-    return error(node.span)
+def _call_kernel(ctx: Ctx, node: ast.Call, found: Definition) -> typed.Expr:
+    """A kernel with one number as its result."""
+    made = ctx.session.handlers.nested(ctx, node, found)
+    if isinstance(made, Array):
+        ctx.diags.error(
+            E0315, node.span, f"`{found.name}` gives a whole array, and this is one value",
+            also=[(found.span, f"`{found.name}` is defined here")], help=f"give it a name first: `y = {node.span.text}`",
+        )  # fmt: skip
+        return error(node.span)
+    return made or error(node.span)
 
 
 def convert_to(ctx: Ctx, node: ast.Call, dtype: DType) -> typed.Expr:

@@ -23,6 +23,7 @@ from lem.types import (
     fns,
     functions,
     generics,
+    kernel_calls,
     loops,
     numbers,
     parts,
@@ -83,6 +84,7 @@ HANDLERS = Handlers(
     is_part=parts.is_part,
     part=parts.check_part,
     power=powers.power,
+    nested=kernel_calls.check_nested,
     builtins=TABLE,
 )
 

@@ -123,7 +123,8 @@ def _check_fails(ctx: Ctx, node: ast.Check) -> list[typed.Stmt]:
         ctx.diags.error(E0319, node.cond.span, "`check fails` needs the call of a kernel or task")
         return []
     ctx.expects_fault = True
-    stmts = kernel_calls.check_statement(ctx, node.cond, found, (), node.span)
+    with ctx.not_ahead():
+        stmts = kernel_calls.check_statement(ctx, node.cond, found, (), node.span)
     ctx.expects_fault = False
     call = next((s for s in stmts if isinstance(s, typed.CallKernel)), None)
     if call is None:

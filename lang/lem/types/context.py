@@ -137,6 +137,7 @@ class Handlers:
     is_part: Callable[..., bool]
     part: Callable[..., Any]
     power: Callable[..., typed.Expr]
+    nested: Callable[..., Any]
     builtins: Mapping[str, Builtin]
 
 
@@ -167,6 +168,8 @@ class Ctx:
     expects_fault: the call at hand shall fail when it runs: what certainly fails is no mistake.
     mask:    value axes that the conditions around depend on.
     blocks:  axes of the `tiles` loops around, outermost first.
+    ahead:   statements to run before the one at hand, for calls of kernels in it; None where what is checked may not run,
+             or not once, and then `instead` says what to write.
     turns:   of each `range` statement, by what facts its first turn is told: that its variable has its first value.
              None where its bounds are known only when it runs.
     claims, elements: what ``unique`` says, by the symbol of the element it was said of, and these symbols by their loads.
@@ -185,6 +188,8 @@ class Ctx:
     flow: Flow = field(default_factory=Flow)
     grid: Grid | None = None
     loops: tuple[ast.Stmt, ...] = ()
+    ahead: list[typed.Stmt] | None = None
+    instead: str = ""
     turns: dict[ast.Stmt, tuple[Lin, ...] | None] = field(default_factory=dict)
     branches: int = 0
     axes: frozenset[typed.ValueAxis] = frozenset()
@@ -245,13 +250,28 @@ class Ctx:
         """Check statements in order. Facts won inside (after `assert`, after `if c: return`) end with the block."""
         facts = self.facts
         out: list[typed.Stmt] = []
+        around = self.ahead
         for stmt in stmts:
-            out.extend(self.session.handlers.statements[type(stmt)](self, stmt))
+            ahead: list[typed.Stmt] = []
+            self.ahead = ahead
+            made = self.session.handlers.statements[type(stmt)](self, stmt)
+            out += [*ahead, *made]
             if self.skips_rest:
                 break
+        self.ahead = around
         self.facts = facts
         self.skips_rest = False
         return tuple(out)
+
+    @contextmanager
+    def not_ahead(self, instead: str = "") -> Iterator[None]:
+        """Where code may not run, or again and again: no part of it can run before the statement."""
+        outer = self.ahead, self.instead
+        self.ahead, self.instead = None, instead
+        try:
+            yield
+        finally:
+            self.ahead, self.instead = outer
 
     @contextmanager
     def scope(self, is_home: bool = False) -> Iterator[None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from lem.diagnostics.codes import E0104, E0206, E0207, E0301, E0303, E0304, E0308, E0315, E0317, E0326
@@ -545,8 +546,9 @@ def check_logic(ctx: Ctx, node: ast.Logic) -> typed.Expr:
     outer, mask = ctx.facts, ctx.mask
     out: typed.Expr | None = None
     failed = False
-    for operand in node.operands:
-        x = check_condition(ctx, operand, f"`{node.op}`")
+    for n, operand in enumerate(node.operands):
+        with ctx.not_ahead() if n else nullcontext():
+            x = check_condition(ctx, operand, f"`{node.op}`")
         if is_error(x):
             failed = True
             continue
@@ -571,9 +573,9 @@ def check_if_expr(ctx: Ctx, node: ast.IfExpr) -> typed.Expr:
     mask = ctx.mask
     ctx.branches += 1
     ctx.mask |= cond.type.axes
-    with ctx.assuming(integers.assume(ctx, ctx.facts, cond)):
+    with ctx.assuming(integers.assume(ctx, ctx.facts, cond)), ctx.not_ahead():
         then = ctx.expr(node.then)
-    with ctx.assuming(integers.assume(ctx, ctx.facts, cond, False)):
+    with ctx.assuming(integers.assume(ctx, ctx.facts, cond, False)), ctx.not_ahead():
         orelse = ctx.expr(node.orelse)
     ctx.branches -= 1
     ctx.mask = mask

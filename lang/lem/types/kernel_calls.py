@@ -47,7 +47,9 @@ class Call:
 
     span: Span
     callee: typed.Function
+    fn: ast.Function
     node: ast.Call
+    values: dict[str, Array | typed.Expr]
     arrays: dict[str, Array] = field(default_factory=dict)
     scalars: dict[str, typed.Expr] = field(default_factory=dict)
     named: dict[str, typed.Expr] = field(default_factory=dict)
@@ -64,31 +66,86 @@ def check_statement(
     spawn: typed.Spawn | None = None,
 ) -> list[typed.Stmt]:  # fmt: skip
     """A call of a kernel or task that stands alone or right of ``=``, spawned or not."""
+    call = _started(ctx, node, found, span, spawn)
+    made = None if call is None else _check_call(ctx, call, targets)
+    if made is None:
+        poison(ctx, targets)
+        return []
+    return made
+
+
+def check_nested(ctx: Ctx, node: ast.Call, found: Definition) -> Array | typed.Expr | None:
+    """The result of a call that stands in a statement, and runs before it. None when reported."""
+    if not _may_run_ahead(ctx, node, found):
+        return None
+    call = _started(ctx, node, found, node.span, None)
+    made = None if call is None else _check_call(ctx, call, ())
+    if call is None or made is None or ctx.ahead is None:
+        return None
+    ctx.ahead += made
+    (result,) = (call.arrays[p.name] for p in call.callee.signature.arguments if p.effect == "result")
+    ctx.arrays[result.var] = result.sizes
+    ctx.assign(result.var)
+    return result if result.var.shape else typed.Load(node.span, typed.ValueType(result.var.dtype), result.var, ())
+
+
+def _may_run_ahead(ctx: Ctx, node: ast.Call, found: Definition) -> bool:
+    """Whether a call may run before the statement that it stands in: it surely runs, once, and only gives its result."""
+    fn = found.node
+    assert isinstance(fn, ast.Function)
+    if ctx.grid is not None or ctx.kind == "fn":
+        where = "in a grid" if ctx.grid is not None else "in an fn"
+        label = f"`{found.name}` is a {fn.kind}, and {where} only an fn can be called"
+        help = "call it before or after the grid" if ctx.grid is not None else "call it from a kernel or a task"
+    else:
+        written = next((p.name.id for p in fn.params if p.effect), "")
+        names = [r.name.id for r in fn.results if r.name is not None]
+        label = f"`{found.name}` is a {fn.kind}, and its call is a statement of its own"
+        help = ctx.instead or f"assign its result first: `y = {node.span.text}`"
+        if len(names) != 1:
+            label = f"`{found.name}` has {len(names) or 'no'} results, and this is one value"
+            help = f"call it first: `{', '.join(names)}{' = ' if names else ''}{node.span.text}`"
+        elif written:
+            label = f"`{found.name}` writes `{written}` too, so its call is a statement of its own"
+        elif ctx.ahead is not None:
+            return True
+    ctx.diags.error(E0321, node.func.span, label, also=[(found.span, f"`{found.name}` is defined here")], help=help)
+    return False
+
+
+def named_kernel(ctx: Ctx, node: ast.Expr) -> Definition | None:
+    """The kernel or task that is called, if it is one. Reports nothing."""
+    func = node.func if isinstance(node, ast.Call) else None
+    found: Definition | None = None
+    if isinstance(func, ast.Name) and ctx.find(func.id) is None:
+        found = ctx.module.own.get(func.id) or ctx.module.imported.get(func.id)
+    elif isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name) and ctx.find(func.value.id) is None:
+        module = ctx.module.find(func.value.id)
+        found = module.module.own.get(func.name) if module is not None and module.module is not None else None
+    return found if found and isinstance(found.node, ast.Function) and found.node.kind != "fn" else None
+
+
+def _started(ctx: Ctx, node: ast.Call, found: Definition, span: Span, spawn: typed.Spawn | None) -> Call | None:
+    """A call with its arguments checked one by one."""
     fn = found.node
     assert isinstance(fn, ast.Function)
     if not _allowed(ctx, node, found, fn):
-        poison(ctx, targets)
-        return []
+        return None
     given = match_args(
         ctx, node, found.name, [p.name.id for p in fn.params],
         [p.name.id for p in fn.params if p.default is None], fn.name.span,
         [g.name for g in fn.generics if g.bound is None],
     )  # fmt: skip
     if given is None:
-        poison(ctx, targets)
-        return []
+        return None
     before: list[typed.Stmt] = []
     values = {p.name.id: _argument(ctx, p, given.get(p.name.id), before) for p in fn.params}
     dims = {k: expressions.check_int(ctx, v, "a dimension") for k, v in given.items() if k not in values}
     if any(v is None or (isinstance(v, typed.Expr) and is_error(v)) for v in (*values.values(), *dims.values())):
-        poison(ctx, targets)
-        return []
-    callee = generics.callee_for(ctx, node, found, fn, {k: v for k, v in values.items() if v is not None})
-    if callee is None:
-        poison(ctx, targets)
-        return []
-    call = Call(span, callee, node, named=dims, before=before, spawn=spawn)
-    return _check_call(ctx, call, fn, values, targets)
+        return None
+    given_values = {k: v for k, v in values.items() if v is not None}
+    callee = generics.callee_for(ctx, node, found, fn, given_values)
+    return None if callee is None else Call(span, callee, fn, node, given_values, named=dims, before=before, spawn=spawn)
 
 
 def _allowed(ctx: Ctx, node: ast.Call, found: Definition, fn: ast.Function) -> bool:
@@ -123,6 +180,12 @@ def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr | None, before: list[ty
         entity = ctx.find(node.id)
         if isinstance(entity, Array) and entity.var.shape:
             return entity if subscripts.has_value(ctx, node.span, entity) else error(node.span)
+    kernel = named_kernel(ctx, node)
+    if isinstance(node, ast.Call) and kernel is not None:
+        result = check_nested(ctx, node, kernel)
+        if result is None or isinstance(result, Array):
+            return result or error(node.span)
+        return _one_value(ctx, param, node)
     if isinstance(node, ast.Call) and ctx.kind == "test":
         name = ast.Name(node.span, f"data{len(ctx.scopes.stack[-1])}")
         data = array_data.check_let(ctx, name, node, node.span, array_data.shown(node))
@@ -133,37 +196,35 @@ def _argument(ctx: Ctx, param: ast.Param, node: ast.Expr | None, before: list[ty
     if parts.is_part(ctx, node):
         assert isinstance(node, ast.Subscript)
         return parts.check_part(ctx, node, before) or error(node.span)
-    x = ctx.expr(node)
-    if not is_error(x):
-        ctx.diags.error(
-            E0306, node.span, f"`{param.name.id}` is an array, and this is one value",
-            also=[(param.name.span, "declared here")],
-        )  # fmt: skip
+    return error(node.span) if is_error(ctx.expr(node)) else _one_value(ctx, param, node)
+
+
+def _one_value(ctx: Ctx, param: ast.Param, node: ast.Expr) -> typed.Expr:
+    ctx.diags.error(
+        E0306, node.span, f"`{param.name.id}` is an array, and this is one value",
+        also=[(param.name.span, "declared here")],
+    )  # fmt: skip
     return error(node.span)
 
 
-def _check_call(
-    ctx: Ctx, call: Call, fn: ast.Function, values: dict[str, Array | typed.Expr | None], targets: tuple[ast.Expr, ...]
-) -> list[typed.Stmt]:
-    sig = call.callee.signature
+def _check_call(ctx: Ctx, call: Call, targets: tuple[ast.Expr, ...]) -> list[typed.Stmt] | None:
+    """The call as statements; None when reported."""
+    sig, fn = call.callee.signature, call.fn
     ok = True
     for param in sig.arguments:
-        value = values.get(param.name)
+        value = call.values.get(param.name)
         if isinstance(value, Array):
             ok &= _take_array(ctx, call, fn, param, value)
         elif value is not None:
             ok &= _take_scalar(ctx, call, fn, param, value)
     if not ok or not _check_aliases(ctx, call, fn, sig):
-        poison(ctx, targets)
-        return []
+        return None
     bound = _unify(ctx, call, sig)
     if not _report_sizes(ctx, call, fn, sig, bound):
-        poison(ctx, targets)
-        return []
+        return None
     dims = _dim_values(ctx, call, sig, bound)
     if dims is None or not _take_results(ctx, call, sig, dims, targets):
-        poison(ctx, targets)
-        return []
+        return None
     _touch_arrays(ctx, call, sig)
     if call.renamed:  # the arguments are read under their old names
         targets_, arrays = zip(*call.renamed, strict=True)

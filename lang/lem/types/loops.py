@@ -117,7 +117,8 @@ def check_while(ctx: Ctx, node: ast.While) -> list[typed.Stmt]:
     changed = flow.locals_of(ctx, flow.assigned_names(node.body))
     flow.forget(ctx, changed)
     before, outer = ctx.flow, ctx.facts
-    cond = expressions.check_condition(ctx, node.cond, "`while`")
+    with ctx.not_ahead("assign its result to a local, before the loop and again at the end of its body"):
+        cond = expressions.check_condition(ctx, node.cond, "`while`")
     if cond.type.axes:
         names = ", ".join(f"`{a.name}`" for a in sorted(cond.type.axes, key=lambda a: a.name))
         ctx.diags.error(

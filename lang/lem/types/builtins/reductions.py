@@ -104,7 +104,7 @@ def _comprehension(ctx: Ctx, node: ast.Call, comp: ast.Comprehension, kind: str)
         return error(node.span)
     outer = ctx.facts, ctx.axes, ctx.mask
     ctx.branches += 1  # the domain may be empty
-    with ctx.scope():
+    with ctx.scope(), ctx.not_ahead():
         clauses = [_clause(ctx, c) for c in comp.clauses]
         conds = []
         for cond_node in comp.conds:
