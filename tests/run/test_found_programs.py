@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from tests.support.cpu import check_run
-from tests.support.run import TARGETS, fault_of
+from tests.support.run import TARGETS, fault_of, run_kernel
+
+FAR = 1000000000000
 
 
 def test_a_decided_branch_keeps_the_axes_of_the_other_side() -> None:
@@ -119,9 +121,6 @@ kernel f[M, N](x: f32[M, N], ok: bool[N], y: out f32[M, N], z: out i64[M, N]):
     assert np.array_equal(got["z"], np.where(ok, np.flatnonzero(ok).sum(), x.argmax(1)[:, None]))
 
 
-FAR = 1000000000000
-
-
 @pytest.mark.parametrize(
     "place", ["i64(a)", "b ^ 1", f"abs(i64({FAR}))", f"(N ^ 1) * {FAR}", f"sum(k ^ {FAR} for k in range(1))"]
 )
@@ -149,6 +148,17 @@ kernel f[M, K](x: bool[M, 4, 1], p: i64[4], y: out i64[4, K]):
     for target in TARGETS:
         fault = fault_of(text, target=target, x=x, p=np.array([7, 0, 0, 9]), K=3)
         assert (fault.code, fault.indices) == ("E0601", (0, 0))
+
+
+def test_an_empty_grid_reads_nothing() -> None:
+    """Not even what is the same for all elements, and read before the first of them."""
+    text = f"""
+kernel f[M, N](x: f32[N, M], at: i64[M], y: inout f32[M, N]):
+    for i, j in grid(M[:-1], N):
+        y[i, j] = clamp(x)[j + 5, at[i64({FAR})] % 50]
+"""
+    for target in TARGETS:
+        run_kernel(text, target=target, x=np.ones((3, 1), np.float32), at=np.ones(1, int), y=np.ones((1, 3), np.float32))
 
 
 @pytest.mark.parametrize("m", [1, 5, 17])

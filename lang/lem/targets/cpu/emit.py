@@ -651,7 +651,10 @@ class _Function:
         if s.direct is None:
             self.run_pool(s, name, frame, units)
             return
-        alone, pool, after = self.label("alone"), self.label("pool"), self.label("after")
+        some, alone, pool, after = (self.label(name) for name in ("some", "alone", "pool", "after"))
+        # What the body reads before its first unit is only there where it has one.
+        self.branch(self.v.op(f"icmp sgt i64 {units}, 0"), some, after, True)
+        self.start(some)
         self.branch(self.e(s.direct), alone, pool)
         self.start(alone)
         self.status(self.v.op(f"call i32 {name}(ptr %ctx, ptr {frame}, i64 0, i64 {units})"))
