@@ -385,6 +385,29 @@ def _ways_to_write(grid: Grid, write: Access) -> list[str]:
     return [f"if no two elements write the same place, claim it: write `unique({array})[{rest}` for `{found}`", add]
 
 
+def _computed(grid: Grid, *accesses: Access) -> str:
+    """A subscript that each element calculates in a way that is not followed, `i ^ stride`; "" where there is none."""
+    start = min((index.value.only_sym.uid for index in grid.indices if index.value.only_sym is not None), default=0)
+    syms = (sym for a in accesses for form in a.subs if isinstance(form, Lin) for sym in form.leaves())
+    return next((sym.name for sym in syms if sym.is_unknown and sym.uid > start and not sym.name.endswith("]")), "")
+
+
+def _ways_to_write_computed(grid: Grid, write: Access, place: str) -> list[str]:
+    """A claim about the places, where they can be calculated before, or an order; a sum where it is one."""
+    order = "let one element follow the other: `range` in place of `grid`"
+    reads = [a.subs for a in grid.accesses if a.array is write.array and a.kind == "read"]
+    if reads:
+        return [*_ways_to_write(grid, write), order] if all(subs == write.subs for subs in reads) else [order]
+    if not any(isinstance(form, Lin) and form.only_sym is not None and form.show() == place for form in write.subs):
+        return [order]
+    indices = ", ".join(index.name for index in grid.indices)
+    claim = (
+        f"if no two elements write the same place, claim it: let a grid before this one fill an array, "
+        f"`at[{indices}] = {place}`, and write `unique(at)[{indices}]` for `{place}`"
+    )
+    return [claim, order]
+
+
 def _element_text(form: Lin) -> str:
     """The text of a subscript that is one element of an array, ``idx[i]``; "" for any other."""
     sym = form.only_sym
@@ -394,16 +417,19 @@ def _element_text(form: Lin) -> str:
 def _report_conflict(ctx: Ctx, grid: Grid, conflict: Conflict) -> None:
     first, second = conflict.first, conflict.second
     name = first.name
+    place = "" if conflict.certain else _computed(grid, first, second)
+    note = f"whether `{place}` is the same for two elements is not decided" if place else ()
     if conflict.kind == "write-write":
         label = conflict.example or "two elements of the grid may write the same place here"
         also = [] if second.span == first.span else [(second.span, "the other one is written here")]
-        ctx.diags.error(E0402, first.span, label, also=also, help=_ways_to_write(grid, first))
+        ways = _ways_to_write_computed(grid, first, place) if place else _ways_to_write(grid, first)
+        ctx.diags.error(E0402, first.span, label, also=also, note=note, help=ways)
         return
     label = conflict.example or "another element of the grid may write what is read here"
     reads = {a.span.text: a for a in (second, *grid.accesses) if a.array is second.array and a.kind == "read"}
     copies = [text for read in reads.values() if (text := _copied(grid, read))] if _copied(grid, second) else []
     ctx.diags.error(
-        E0403, second.span, label, also=[(first.span, f"`{name}` is written here")],
+        E0403, second.span, label, also=[(first.span, f"`{name}` is written here")], note=note,
         help=copies or "read one array and write another, or use `range` if each step needs the one before it",
     )  # fmt: skip
 
@@ -416,7 +442,7 @@ def _copied(grid: Grid, read: Access) -> str:
     moving = [(axis, own[form]) for axis, form in enumerate(read.subs) if isinstance(form, Lin) and form in own]
     fixed = [form for form in read.subs if isinstance(form, Lin) and syms.isdisjoint(form.leaves())]
     text, array = read.span.text, read.array
-    if not fixed or len(moving) + len(fixed) < len(read.subs) or not isinstance(array, typed.ArrayVar):
+    if _computed(grid, read) or not fixed or len(moving) + len(fixed) < len(read.subs) or not isinstance(array, typed.ArrayVar):
         return ""
     if not moving:
         return f"keep the element before the grid, `pivot = {text}`, and read `pivot` instead of `{text}`"
