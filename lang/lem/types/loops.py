@@ -442,7 +442,9 @@ def _copied(grid: Grid, read: Access) -> str:
     moving = [(axis, own[form]) for axis, form in enumerate(read.subs) if isinstance(form, Lin) and form in own]
     fixed = [form for form in read.subs if isinstance(form, Lin) and syms.isdisjoint(form.leaves())]
     text, array = read.span.text, read.array
-    if _computed(grid, read) or not fixed or len(moving) + len(fixed) < len(read.subs) or not isinstance(array, typed.ArrayVar):
+    if _computed(grid, read) or not fixed or len(moving) + len(fixed) < len(read.subs):
+        return ""
+    if not isinstance(array, typed.ArrayVar):
         return ""
     if not moving:
         return f"keep the element before the grid, `pivot = {text}`, and read `pivot` instead of `{text}`"
