@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from lem_runtime.structs import join as join
     from lem_runtime.structs import joined as joined
     from lem_runtime.structs import split as split
+    from lem_runtime.values import conversion as conversion
     from lem_runtime.values import lem_dtype as lem_dtype
     from lem_runtime.values import numbers_of as numbers_of
     from lem_runtime.values import numpy_dtype as numpy_dtype
@@ -75,7 +76,7 @@ _HOME = {
     "Mark": "runner", "Progress": "runner", "Runner": "runner", "RunResult": "runner", "run": "runner",
     "Store": "store", "StoreRefused": "store", "open_default": "store",
     "dtype_of": "structs", "field_dtypes": "structs", "join": "structs", "joined": "structs", "split": "structs",
-    "lem_dtype": "values", "numbers_of": "values", "numpy_dtype": "values",
+    "lem_dtype": "values", "conversion": "values", "numbers_of": "values", "numpy_dtype": "values",
     "rounded": "values",
 }  # fmt: skip
 

@@ -178,7 +178,7 @@ def _check_array(p: Param, a: Any) -> None:
         found = values.lem_dtype(a.dtype) or str(a.dtype)
         raise CallError(
             "E0607", f"`{p.name}` expects {p.dtype}, found {found}", p.place,
-            f"convert it: {p.name}.astype({values.numpy_dtype(p.dtype).name!r})",
+            _conversion(p, a.dtype),
         )  # fmt: skip
     if not a.dtype.isnative:
         raise CallError(
@@ -395,3 +395,8 @@ def _pack(
     parts += [struct.pack("<q", dims[d]) for d in sig.dims]
     raw = b"".join(parts)
     return ctypes.create_string_buffer(raw, max(8, len(raw)))
+
+
+def _conversion(p: Param, dtype: np.dtype[Any]) -> str:
+    how, what = values.conversion(p.name, dtype, p.dtype)
+    return what if not how else f"convert it: {how}" + (f" ({what})" if what else "")

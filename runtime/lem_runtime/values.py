@@ -47,6 +47,24 @@ def holds(dtype: np.dtype[Any], name: str) -> bool:
     return _LEM.get(dtype.name) == name or dtype.name == _NUMPY[name]
 
 
+def conversion(text: str, dtype: np.dtype[Any], name: str) -> tuple[str, str]:
+    """An expression that makes lem's `name` of `text`, an array of `dtype`, and what it takes the elements for; ("", why)
+    where none does."""
+    to = f".astype({_NUMPY[name]!r})"
+    match dtype.kind:
+        case "U" | "S" | "T":
+            return f"np.unique({text}, return_inverse=True)[1]{to}", "text is no number; this numbers the different ones"
+        case "M":
+            return f"(({text} - np.datetime64('2000-01-01')) / np.timedelta64(1, 'D')){to}", "days since a day"
+        case "m":
+            return f"({text} / np.timedelta64(1, 's')){to}", "a length of time in seconds"
+        case "c":
+            return f"{text}.real{to}", "the imaginary part is another array: `.imag`"
+        case "O" | "V":
+            return "", "make an array of numbers of it"
+    return f"{text}{to}", ""
+
+
 def numbers_of(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     """The elements of an array of lem's dtype `name` as numbers that NumPy can count with: bf16 and f8 become f32."""
     if name == "bf16":

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -312,6 +315,13 @@ def test_byte_order_and_types_lem_does_not_have(here: Path) -> None:
     assert "holds structs (re: f64, im: f64)" in refused(here, "scale.lem x=complex.npy", "E0607")
     assert "which lem does not have" in refused(here, "scale.lem x=dates.npy", "E0607")
     assert "which lem does not have" in refused(here, "scale.lem x=text.npy", "E0607")
+    np.save(here / "times.npy", x123.astype("m8[s]"))
+    for name in ("dates", "times", "text"):  # what is advised can be done
+        said = refused(here, f"scale.lem x={name}.npy", "E0607")
+        advice = re.search(r"lem never does\): (np\.save\(.*\)) \(", said)
+        assert advice is not None, said
+        subprocess.run([sys.executable, "-c", f"import numpy as np; {advice[1]}"], cwd=here, check=True)
+        assert lem("run", "scale.lem", "x=new.npy", cwd=here).code == 0
     said = refused(here, "generic.lem x=dates.npy", "E0607")
     assert "`dates.npy` holds datetime64[s], which lem does not have" in said and "--dtype" not in said
 

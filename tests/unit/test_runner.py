@@ -155,6 +155,10 @@ def test_misfits_are_named() -> None:
     _refused("E0607", {"x": [1, 2], "y": y}, {"a": 1.0})
     _refused("E0607", {"x": x.astype(">f4"), "y": y}, {"a": 1.0})
     _refused("E0607", {"x": x.astype(complex), "y": y}, {"a": 1.0})
+    for strange in (x.astype(complex), x.astype("M8[s]"), x.astype("m8[h]"), np.array(["a", "b"]), np.array([b"a"])):
+        advice = (_refused("E0607", {"x": strange, "y": y}, {"a": 1.0}).help or "").removeprefix("convert it: ")
+        made = eval(advice.partition(" (")[0], {"np": np, "x": strange})
+        assert made.dtype == np.float32
     _refused("E0607", good, {"a": True})
     _refused("E0607", good, {"a": "1"})
     _refused("E0607", {**good, "a": x}, {})

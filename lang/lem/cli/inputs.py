@@ -16,7 +16,7 @@ from lem.cli import output, reading
 from lem.cli.files import NARROW, FileProblem
 from lem.cli.session import Entry, Prepared
 from lem.diagnostics.suggest import nearest
-from lem_runtime import CallError, facts_of, numpy_dtype, rounded, split
+from lem_runtime import CallError, conversion, facts_of, rounded, split
 from lem_runtime.abi import signature, sizes
 from lem_runtime.abi.dtypes import DTYPES
 from lem_runtime.abi.records import dataclass
@@ -299,9 +299,10 @@ def _check_plain(p: Param, found: Inputs) -> None:
     if loaded.dtype is not None and not p.struct and p.dtype in DTYPES:
         helps.append(f"declare `{p.name}` as {loaded.dtype}, and write {want}(...) where it is used")
     if loaded.path.endswith(".npy") and want not in NARROW and not loaded.fields:
-        kind = f"np.{numpy_dtype(want).name}"
+        how, what = conversion(f"np.load({loaded.path!r})", loaded.array.dtype, want)
         first = "or convert" if helps else "convert"
-        helps.append(f"{first} the file (lem never does): np.save('new.npy', np.load({loaded.path!r}).astype({kind}))")
+        made = f": np.save('new.npy', {how})" if how else ""
+        helps.append(f"{first} the file (lem never does){made}" + (f" ({what})" if what else ""))
     output.fail("E0607", label, place=p.place, help=helps)
 
 
