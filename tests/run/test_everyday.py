@@ -172,3 +172,25 @@ def test_windowed_attention(s: int, d: int, w: int) -> None:
 def test_recurrences(n: int) -> None:
     x, w = np.random.default_rng(n).standard_normal((3, 5, 37)), np.linspace(-1, 1, 37) / 10
     check_run(RECURRENT, x=x, w=w, n=n)
+
+
+# ---- rows without vectors ----------------------------------------------------------------------------------------
+
+COSINE = """
+kernel cosine[M, N, D](a: f32[M, D], b: f32[N, D], c: out f32[M, N]):
+    for i, j in grid(M, N):
+        dot = sum(a[i, d] * b[j, d] for d in D)
+        c[i, j] = dot / sqrt(sum(a[i, e] * a[i, e] for e in D) * sum(b[j, f] * b[j, f] for f in D))
+"""
+
+
+def test_what_a_row_shares_is_computed_once_per_row() -> None:
+    around = loops_around(shown(COSINE, "cosine", "loops"), "e")
+    assert around and all("j" not in names for names in around)
+    assert any("j" in names for names in loops_around(shown(COSINE, "cosine", "loops"), "f"))
+
+
+@pytest.mark.parametrize(("m", "n", "d"), [(0, 3, 2), (3, 0, 2), (1, 1, 1), (1, 300, 3), (300, 1, 3), (40, 50, 70)])
+def test_cosines(m: int, n: int, d: int) -> None:
+    rng = np.random.default_rng(m)
+    check_run(COSINE, a=rng.standard_normal((m, d)).astype(np.float32), b=rng.standard_normal((n, d)).astype(np.float32))

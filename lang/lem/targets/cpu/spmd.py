@@ -72,7 +72,8 @@ def lower(outer: Element, grid: ops.Grid, plan: GridPlan) -> None:
         _lower_parts(outer, grid, plan, lo, counts, cost, shared)
         return
     guard = _guard(outer, grid, plan)
-    inner = plan.name("vector") or (guard.axis.name if guard is not None else "")
+    # Without vectors too the last axis is a loop of its own: what does not depend on it is computed once per row.
+    inner = plan.name("vector") or (grid.axes[-1].name if len(grid.axes) > 1 else "")
     shape = _shape(outer, grid, plan, inner, counts, cost)
     per_unit = outer.fix(lb.mul(lb.mul(shape.block, shape.height), cost), "unit_cost")
     chunk, direct = _pieces(outer, shape.units, per_unit)
@@ -107,14 +108,15 @@ def _shape(
         return _Shape(counts, rows, None, 1, lb.const(1), lb.const(1), n_rows)
     length = counts[vector]
     least = outer.put(lb.binary("floordiv", lb.const(_BLOCK_COST), lb.maximum(cost, 1)), "least")
-    least = outer.put(lb.maximum(least, plan.number("lanes", 8)), "least")
+    whole = 64 if plan.name("vector") else 1
+    least = outer.put(lb.maximum(least, plan.number("lanes", 8) if whole > 1 else 1), "least")
     wanted = lb.binary("floordiv", lb.const(_PIECES), lb.maximum(n_rows, 1))
     possible = lb.binary("floordiv", length, least)
     if width:
         wanted = possible = lb.ceildiv(length, width)
     blocks = outer.put(lb.maximum(lb.minimum(wanted, possible), 1), "blocks")
     size = outer.put(lb.binary("floordiv", lb.sub(lb.add(length, blocks), 1), blocks))
-    block = outer.put(lb.mul(lb.ceildiv(size, 64), 64), "block")
+    block = outer.put(lb.mul(lb.ceildiv(size, whole), whole), "block")
     some = lb.compare("gt", length, 0)
     units = outer.fix(lb.select(some, lb.mul(n_rows, blocks), lb.const(0)), "units")
     return _Shape(counts, rows, vector, height, blocks, block, units)
