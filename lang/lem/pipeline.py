@@ -19,6 +19,7 @@ from lem.ir import printer, verifier
 from lem.passes.choose_target import choose_target
 from lem.passes.drop_dead import drop_dead_ops
 from lem.passes.fuse_fma import fuse_fma
+from lem.passes.hoist_sums import hoist_sums
 from lem.passes.simplify import simplify
 from lem.source import SourceFile
 from lem.targets.base import Target
@@ -44,7 +45,8 @@ OPTIMIZE = (
     Stage(simplify, why="inlined functions and written-out checks repeat themselves"),
     Stage(drop_dead_ops, why="a product that nothing else reads is one that may be fused"),
     Stage(fuse_fma, why="where products round is fixed here, for every target alike"),
-    Stage(drop_dead_ops, why="fusion leaves the old products behind"),
+    Stage(hoist_sums, why="what a column shares is not summed up for each of its elements"),
+    Stage(drop_dead_ops, why="fusion and hoisting leave the old ops behind"),
 )
 
 

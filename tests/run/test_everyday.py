@@ -176,6 +176,12 @@ def test_recurrences(n: int) -> None:
 
 # ---- rows without vectors ----------------------------------------------------------------------------------------
 
+SHARES = """
+kernel shares[M, N, D](a: f32[M, D], b: f32[M, N, D], c: out f32[M, N]):
+    for i, j in grid(M, N):
+        c[i, j] = sum(a[i, e] * a[i, e] for e in D) * sum(b[i, j, f] * a[i, f] for f in D)
+"""
+
 COSINE = """
 kernel cosine[M, N, D](a: f32[M, D], b: f32[N, D], c: out f32[M, N]):
     for i, j in grid(M, N):
@@ -185,12 +191,62 @@ kernel cosine[M, N, D](a: f32[M, D], b: f32[N, D], c: out f32[M, N]):
 
 
 def test_what_a_row_shares_is_computed_once_per_row() -> None:
-    around = loops_around(shown(COSINE, "cosine", "loops"), "e")
-    assert around and all("j" not in names for names in around)
-    assert any("j" in names for names in loops_around(shown(COSINE, "cosine", "loops"), "f"))
+    loops = shown(SHARES, "shares", "loops")
+    assert "vector=-" in shown(SHARES, "shares", "schedule")
+    assert loops_around(loops, "e") and all("j" not in names for names in loops_around(loops, "e"))
+    assert any("j" in names for names in loops_around(loops, "f"))
 
 
 @pytest.mark.parametrize(("m", "n", "d"), [(0, 3, 2), (3, 0, 2), (1, 1, 1), (1, 300, 3), (300, 1, 3), (40, 50, 70)])
 def test_cosines(m: int, n: int, d: int) -> None:
     rng = np.random.default_rng(m)
     check_run(COSINE, a=rng.standard_normal((m, d)).astype(np.float32), b=rng.standard_normal((n, d)).astype(np.float32))
+    check_run(SHARES, a=rng.standard_normal((m, d)).astype(np.float32), b=rng.standard_normal((m, n, d)).astype(np.float32))
+
+
+# ---- sums that some axes of a grid share -------------------------------------------------------------------------
+
+COLUMNS = """
+kernel columns[M, N](x: f32[M, N], y: out f32[M, N]):
+    for i, j in grid(M, N):
+        m = max(x[k, j] for k in M)
+        y[i, j] = exp(x[i, j] - m) / sum(exp(x[k, j] - m) for k in M)
+"""
+
+FIRST = """
+kernel first[M, N](x: f64[M, N], y: out f64[M, N]):
+    for i, j in grid(M, N):
+        y[i, j] = x[i, j] * sum(x[0, k] * x[k % M, j] for k in N)
+"""
+
+OWN = """
+kernel own[M, N](x: inout f64[M, N]):
+    for t in range(3):
+        for i, j in grid(M, N):
+            x[i, j] = 0.5 * x[i, j] + 1.0
+        s = sum(x[i, j] for i in M for j in N)
+        if s > 0.0:
+            y: f64[M, N]
+            for i, j in grid(M, N):
+                y[i, j] = x[i, j] / sum(abs(x[k, j]) for k in M)
+            for i, j in grid(M, N):
+                x[i, j] = y[i, j]
+"""
+
+
+def test_columns_are_summed_once() -> None:
+    """Not once per element: the loops over rows stand in grids of their own, each with one loop over what it sums."""
+    loops = shown(COLUMNS, "columns", "loops")
+    assert loops.count("parallel") == 3
+    assert "contraction" in shown(COSINE, "cosine", "schedule")
+
+
+@pytest.mark.parametrize(("m", "n"), [(0, 5), (5, 0), (1, 1), (3, 70), (70, 3), (300, 33)])
+def test_sums_of_columns(m: int, n: int) -> None:
+    x = np.random.default_rng(n).standard_normal((m, n))
+    got = check_run(COLUMNS, x=x.astype(np.float32))["y"]
+    if m:
+        e = np.exp(x - x.max(0))
+        np.testing.assert_allclose(got, e / e.sum(0), rtol=1e-4, atol=1e-7)
+    check_run(OWN, x=x)
+    check_run(FIRST, x=x)
