@@ -58,7 +58,8 @@ class _Hoist:
 
     def run(self) -> list[Op]:
         inside = list(walk_ops(self.grid.body))
-        if any(isinstance(o, ops.Assert | ops.Print) for o in inside):  # ALWAYS
+        hidden = any(a.kind in ("view", "name") for a in self.written)  # what else it writes is not said
+        if hidden or any(isinstance(o, ops.Assert | ops.Print) for o in inside):  # ALWAYS
             return [self.grid]
         covered = any(isinstance(o, ops.Contract) and o.result.axes == set(self.grid.axes) for o in self.grid.body.ops)
         for n, o in enumerate(self.grid.body.ops):
