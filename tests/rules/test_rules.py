@@ -26,11 +26,16 @@ assert TARGETS  # importing it offers the compiler
 HERE = Path(__file__).parent
 _HEAD = re.compile(r"^#~ (accept|refuse|stops (E\d{4})): (.+)$", re.MULTILINE)
 
-# Rules that no program alone can show: task runtime, number formats of later targets, the command's own behaviour.
+# Rules that no program alone can show: a test that accepts and one that refuses, by file and name.
 ELSEWHERE = {
-    33: "quantised arrays come with the SPU",
-    41: "tests/run/test_cli_process.py: Ctrl-C and --timeout",
-    44: "tests/run/test_cli_run.py",
+    33: (
+        ("rules/test_rules.py", "test_rule_33_quantised_arrays_are_checked"),
+        ("rules/test_rules.py", "test_rule_33_quantised_arrays_do_not_run_yet"),
+    ),
+    44: (
+        ("run/test_cli_structs.py", "test_rule_44_records_in_records_out"),
+        ("run/test_cli_structs.py", "test_rule_44_formats_without_records_are_refused_early"),
+    ),
 }
 MISSING: set[int] = set()
 
@@ -74,6 +79,31 @@ def test_program(program: Program) -> None:
         problem, _ = testing.run_test(made, fn, {})
         found = problem.code.id if problem else ""
         assert found == program.code, f"expected {program.code or 'no fault'}, found {problem}\n\n{program.text}"
+
+
+QUANTISED = """
+kernel f[N](x: pal8[N]) -> y: f32[N]:
+    for i in grid(N):
+        y[i] = f32(x[i])
+"""
+
+
+def test_rule_33_quantised_arrays_are_checked() -> None:
+    diags = Diagnostics()
+    assert pipeline.analyse(SourceFile("rule.lem", QUANTISED), diags) is not None and not diags.items
+
+
+def test_rule_33_quantised_arrays_do_not_run_yet() -> None:
+    made = pipeline.analyse(SourceFile("rule.lem", QUANTISED), Diagnostics())
+    assert made is not None
+    ((name, reason, _),) = made.typed.not_run
+    assert (name, reason) == ("f", "quantised arrays")
+
+
+@pytest.mark.parametrize("rule", sorted(ELSEWHERE))
+def test_rules_that_are_shown_elsewhere_are(rule: int) -> None:
+    for path, name in ELSEWHERE[rule]:
+        assert f"def {name}(" in (HERE.parent / path).read_text(encoding="utf-8"), name
 
 
 def test_every_rule_accepts_and_refuses() -> None:
