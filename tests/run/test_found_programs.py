@@ -150,12 +150,13 @@ kernel f[M, K](x: bool[M, 4, 1], p: i64[4], y: out i64[4, K]):
         assert (fault.code, fault.indices) == ("E0601", (0, 0))
 
 
-def test_an_empty_grid_reads_nothing() -> None:
+@pytest.mark.parametrize(("effect", "store"), [("inout", "y[i, j] ="), ("reduce(+)", "y[i, j % 2] +=")])
+def test_an_empty_grid_reads_nothing(effect: str, store: str) -> None:
     """Not even what is the same for all elements, and read before the first of them."""
     text = f"""
-kernel f[M, N](x: f32[N, M], at: i64[M], y: inout f32[M, N]):
+kernel f[M, N](x: f32[N, M], at: i64[M], y: {effect} f32[M, N]):
     for i, j in grid(M[:-1], N):
-        y[i, j] = clamp(x)[j + 5, at[i64({FAR})] % 50]
+        {store} clamp(x)[j + 5, at[i64({FAR})] % 50]
 """
     for target in TARGETS:
         run_kernel(text, target=target, x=np.ones((3, 1), np.float32), at=np.ones(1, int), y=np.ones((1, 3), np.float32))

@@ -151,7 +151,9 @@ def _lower_parts(
         limit = lb.binary("floordiv", lb.const(_DIRECT_COST), lb.maximum(cost, 1))
         direct = outer.put(lb.compare("le", total, limit), "direct")
         cx.values = dict(outer.memo)
-        with cx.parallel(grid.label, parts.count, lb.const(1), direct) as (first, last):
+        # What a part reads before its first element is only there where there are elements.
+        count = outer.put(lb.select(lb.compare("gt", total, 0), parts.count, lb.const(0)), "parts")
+        with cx.parallel(grid.label, count, lb.const(1), direct) as (first, last):
             _Part(outer, grid, plan, lo, shape, parts).write(first, last)
         cx.values = {}
 
