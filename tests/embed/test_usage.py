@@ -309,3 +309,14 @@ def test_wrong_arguments_say_what_to_do(name: str) -> None:
         with pytest.raises(lem.CallError, match=says):
             call()
         scaled(ONES, 1.0, ONES.copy())
+
+
+def test_an_annotation_in_quotes_that_python_cannot_read_is_told_like_another() -> None:
+    @lem.kernel
+    def f(x: lem.f32[N], y: "out f32[N]") -> None:  # type: ignore[valid-type]  # noqa: F722
+        for i in lem.grid(N):
+            y[i] = x[i]
+
+    with pytest.raises(lem.CompileError) as e:
+        f(np.ones(3, np.float32), np.ones(3, np.float32))
+    assert "`\"out f32[N]\"` is no type of lem" in str(e.value) and "give the signature as text" in str(e.value)

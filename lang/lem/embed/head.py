@@ -158,10 +158,13 @@ class TypeReader:
         return found
 
     def unquoted(self, node: python.expr) -> python.expr:
-        """An annotation in quotes, as the expression in them."""
+        """An annotation in quotes, as the expression in them; as it stands where that is none of Python."""
         if not (isinstance(node, python.Constant) and isinstance(node.value, str)):
             return node
-        inner = python.parse(node.value, mode="eval").body
+        try:
+            inner = python.parse(node.value, mode="eval").body
+        except (SyntaxError, ValueError):
+            return node
         for part in python.walk(inner):
             if isinstance(part, python.expr):
                 part.lineno = part.end_lineno = node.lineno
