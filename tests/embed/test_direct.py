@@ -185,21 +185,25 @@ def test_calls_with_too_few_or_too_many_arguments() -> None:
 def test_no_reference_leaks() -> None:
     x, y = np.ones(4, np.float32), np.ones(4, np.float32)
     things = (x, y, axpy, None, x.dtype)
-    gc.collect()
-    before = [sys.getrefcount(t) for t in things]
     bad = np.array([0, 9])
-    for _ in range(2000):
-        axpy(1.0, x, y)
-    for _ in range(300):
-        try:
-            take(x, bad, np.ones(2, np.float32))
-        except lem.Fault:
-            pass
-        try:
-            axpy(1.0, x, x)
-        except lem.CallError:
-            pass
-    gc.collect()
+
+    def calls(n: int) -> None:
+        for _ in range(7 * n):
+            axpy(1.0, x, y)
+        for _ in range(n):
+            try:
+                take(x, bad, np.ones(2, np.float32))
+            except lem.Fault:
+                pass
+            try:
+                axpy(1.0, x, x)
+            except lem.CallError:
+                pass
+        gc.collect()
+
+    calls(2)  # what is loaded for the first errors refers to None some hundred times
+    before = [sys.getrefcount(t) for t in things]
+    calls(300)
     after = [sys.getrefcount(t) for t in things]
     assert all(abs(b - a) < 250 for a, b in zip(before, after, strict=True)), (before, after)
 

@@ -44,6 +44,7 @@ from lem_runtime.abi.source import Facts, known_dims
 
 if TYPE_CHECKING:
     from lem.embed.compiling import Compiler
+    from lem_runtime import Store
 
 
 STAGES = ("ir", "schedule", "loops", "llvm", "asm")  # what can be looked at
@@ -233,9 +234,8 @@ class Engine:
 
     def kept(self, facts: Facts) -> Artifact | None:
         """Code for these facts from the disk."""
-        key = self.front().key
-        store = open_default() if key is not None else None
-        kept = store.get(self._kept_as(key, facts)) if store and key is not None else None
+        store, name = self._place_on_disk(facts)
+        kept = store.get(name) if store else None
         if kept is None:
             return None
         try:
@@ -246,15 +246,17 @@ class Engine:
         return found
 
     def keep(self, facts: Facts, made: Artifact) -> None:
-        """Put code that another process made on the disk."""
+        """Put code that was made now on the disk."""
         self.origins[facts] = "compiled"
+        store, name = self._place_on_disk(facts)
+        if store:
+            store.put(name, encode(made))
+
+    def _place_on_disk(self, facts: Facts) -> tuple[Store | None, str]:
+        """Where code for these facts is kept; nowhere where it is not known what the text is."""
         key = self.front().key
         store = open_default() if key is not None else None
-        if store and key is not None:
-            store.put(self._kept_as(key, facts), encode(made))
-
-    def _kept_as(self, key: str, facts: Facts) -> str:
-        return "py-" + texts.digest(key, str(facts), detect().key, "cpu")
+        return store, "py-" + texts.digest(key or "", str(facts), detect().key, "cpu")
 
     def prepared(self, facts: Facts) -> Artifact:
         """Code for these facts, made if it is not there yet."""

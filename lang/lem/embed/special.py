@@ -161,6 +161,8 @@ class Watcher:
                 artifact = engine.kept(facts)
                 if artifact is None:
                     if process is None or not process.is_alive:
+                        if process is not None:
+                            process.stop()
                         process = Process("lem.worker", quiet=True)
                         if not process.is_up():
                             return
