@@ -78,9 +78,11 @@ kernel some[N](x: {0}[N], y: {0}[N], r: out {0}[N], q: out {0}[N]):
 
 
 def whole_numbers(dtype: Any) -> Any:
-    """Around powers of two, where f64 and 64-bit integers part, and of any size."""
+    """Around powers of two, where f64 and 64-bit integers part; those far up that as signed numbers are small ones; and
+    of any size."""
     limits = np.iinfo(dtype)
     near = [s * (1 << n) + e for n in range(limits.bits) for e in (-1, 0, 1) for s in (1, -1)]
+    near += [(1 << limits.bits) - (1 << n) + e for n in range(limits.bits) for e in (-1, 0, 1)]
     rng = np.random.default_rng(7)
     more = [
         int(a) >> int(b)

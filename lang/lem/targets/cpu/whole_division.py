@@ -4,7 +4,7 @@ vectors of integers, and one lane after the other is many times slower.
 The quotient as f64, rounded to the nearest whole number n, is right or one too large: its error is below 1/4, also where
 it is x times the rounded 1/d of a divisor that all lanes share. So x - n * d, which is exact, lies between -d and d, and
 its sign says which. Integers become f64 and back by adding 1.5 * 2^52, whose last place is 1. Of 64-bit integers all this
-holds below 2^50; lanes beyond are divided one by one, which is what happens to a vector that has one.
+holds where their size is below 2^50; lanes beyond are divided one by one, which is what happens to a vector that has one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def whole_division_text(name: str, kind: str, vt: VType, slow: str, is_shared: b
     else:
         quotient = f"  %q = fdiv {d} %xd, %dd\n"
     return f"""define internal {t} {name}({params}) nounwind noinline {{
-{splat if is_shared else ""}{"" if narrow else _test(t, b, lanes, slow)}  %none = icmp eq {t} %y, zeroinitializer
+{splat if is_shared else ""}{"" if narrow else _test(vt, slow)}  %none = icmp eq {t} %y, zeroinitializer
   %safe = select {b} %none, {t} splat ({scalar} 1), {t} %y
 {doubles}{quotient}  %q.up = fadd {d} %q, splat (double {_MAGIC:.1f})
   %n = fsub {d} %q.up, splat (double {_MAGIC:.1f})
@@ -62,13 +62,15 @@ def whole_division_text(name: str, kind: str, vt: VType, slow: str, is_shared: b
 """
 
 
-def _test(t: str, b: str, lanes: int, slow: str) -> str:
-    """Are all lanes small?"""
-    return f"""  %x.from = add {t} %x, splat (i64 {_LIMIT})
-  %y.from = add {t} %y, splat (i64 {_LIMIT})
-  %x.ok = icmp ult {t} %x.from, splat (i64 {2 * _LIMIT})
-  %y.ok = icmp ult {t} %y.from, splat (i64 {2 * _LIMIT})
-  %ok = and {b} %x.ok, %y.ok
+def _test(vt: VType, slow: str) -> str:
+    """Are all lanes small? Signed ones lie around 0, so they are moved up first."""
+    t, b, lanes = llvm_type(vt), llvm_type(vt.of(TRUTH.dtype)), vt.lanes
+    signed = vt.dtype.is_signed
+    moved = "".join(f"  %{v}.from = add {t} %{v}, splat (i64 {_LIMIT})\n" for v in "xy" if signed)
+    small = "".join(
+        f"  %{v}.ok = icmp ult {t} %{v}{'.from' if signed else ''}, splat (i64 {(1 + signed) * _LIMIT})\n" for v in "xy"
+    )
+    return f"""{moved}{small}  %ok = and {b} %x.ok, %y.ok
   %ok.bits = bitcast {b} %ok to i{lanes}
   %all = icmp eq i{lanes} %ok.bits, -1
   br i1 %all, label %fast, label %slow
