@@ -185,3 +185,29 @@ kernel f[N, K](x: f32[K], y: out f32[N]):
 """
     assert check_run(text, x=np.zeros(0, np.float32), N=3)["y"].tolist() == [0, 0, 0]
     assert check_run(text, x=np.full(3, 2, np.float32), N=2)["y"].tolist() == [6, 6]
+
+
+def test_large_unsigned_numbers_are_no_small_negative_ones_when_divided() -> None:
+    text = """
+kernel f[M, N](x: u64[N], y: out u64[M, N]):
+    for i, j in grid(M, N):
+        y[i, j] = x[j] % (u64(i) | 1)
+"""
+    x = np.array([2, (1 << 64) - 2], np.uint64)
+    assert check_run(text, x=x, M=5)["y"].tolist() == [[int(v) % (i | 1) for v in x] for i in range(5)]
+
+
+@pytest.mark.parametrize("first", [0, 4, 5, 66, 499])
+@pytest.mark.parametrize("value", ["x[at[i]]", "x[at[i]] // k[i]"])
+def test_elements_left_of_an_interior_fault_before_those_inside(first: int, value: str) -> None:
+    """From the first one on that reads behind `x`, all do; and those behind it divide by zero."""
+    text = f"""
+kernel f[N](x: i32[N], at: i64[N], k: i32[N], y: out i32[N]):
+    for i in grid(N):
+        y[i] = {value} + fill(x, 2)[i - 5]
+"""
+    x, at = np.ones(500, np.int32), np.where(np.arange(500) < first, 0, 500)
+    k = np.where(np.arange(500) > first, 0, 1).astype(np.int32)
+    for target in TARGETS:
+        fault = fault_of(text, target=target, x=x, at=at, k=k)
+        assert (fault.code, fault.indices) == ("E0601", (first,)), target

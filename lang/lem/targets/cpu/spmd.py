@@ -315,7 +315,8 @@ class _Body:
         w.b.add(node)
 
     def around(self, found: Interior, start: Expr, end: Expr, order: Expr) -> None:
-        """The interior in whole vectors, what lies left and right of it in masked ones that look at the boundary."""
+        """The interior in whole vectors, what lies left and right of it in masked ones that look at the boundary. In the
+        order of the elements, since the smallest one that faults is to be found first; the masked code stands there once."""
         w, n = self.w, self.shape.vector
         assert n is not None
         step = self.grid.step[n]
@@ -325,12 +326,12 @@ class _Body:
         last = w.put(lb.maximum(first, lb.minimum(last, end)), "inner_end")
         lanes = self.plan.number("lanes", 8)
         rest = self.plan.number("rest", lanes)
-        w.interior = found.loads
-        stop = first
+        inner = []
+        stop: Expr = first
         for width in dict.fromkeys((lanes, rest)):
-            stop = self.whole_vectors(stop, last, width, order)
-        w.interior = set()
-        with w.loop("side", 0, 2) as side:
+            begin, stop = stop, self.after_whole_vectors(stop, last, width)
+            inner.append((begin, stop, width))
+        with w.loop("side", 0, 2, kind="loop") as side:
             left = w.put(lb.compare("eq", side, 0), "left")
             begin = w.put(lb.select(left, start, stop), "begin")
             close = w.put(lb.select(left, first, end), "close")
@@ -338,6 +339,11 @@ class _Body:
                 mask = w.put(first_lanes(lb.minimum(lb.sub(close, p), rest), rest), "active")
                 with w.scope("masked", w.b.here, mask):
                     self.vector(p, rest, order)
+            w.interior = found.loads
+            for begin, end_, width in inner:
+                with w.loop(self.axis.name, begin, w.put(lb.select(left, end_, begin)), width, kind="loop") as p:
+                    self.vector(p, width, order)
+            w.interior = set()
 
     def segment(self, start: Expr, end: Expr, order: Expr) -> None:
         """Positions start .. end: vectors, smaller vectors, a masked rest."""
@@ -356,12 +362,14 @@ class _Body:
 
     def whole_vectors(self, start: Expr, end: Expr, lanes: int, order: Expr) -> Expr:
         """A loop of full vectors; gives the position where it ends."""
-        w = self.w
-        n = lb.floordiv(lb.maximum(lb.sub(end, start), 0), lanes)
-        stop = w.put(lb.add(start, lb.mul(n, lanes)), "stop")
-        with w.loop(self.axis.name, start, stop, lanes, kind="loop") as p:
+        stop = self.after_whole_vectors(start, end, lanes)
+        with self.w.loop(self.axis.name, start, stop, lanes, kind="loop") as p:
             self.vector(p, lanes, order)
         return stop
+
+    def after_whole_vectors(self, start: Expr, end: Expr, lanes: int) -> Expr:
+        n = lb.floordiv(lb.maximum(lb.sub(end, start), 0), lanes)
+        return self.w.put(lb.add(start, lb.mul(n, lanes)), "stop")
 
     @property
     def axis(self) -> Axis:
