@@ -211,3 +211,19 @@ kernel f[N](x: i32[N], at: i64[N], k: i32[N], y: out i32[N]):
     for target in TARGETS:
         fault = fault_of(text, target=target, x=x, at=at, k=k)
         assert (fault.code, fault.indices) == ("E0601", (first,)), target
+
+
+@pytest.mark.parametrize("bad", [((30, 0), (3, 2)), ((30, 4), (3, 4)), ((17, 1), (16, 4))])
+def test_elements_of_a_product_fault_in_the_order_of_the_grid(bad: tuple[tuple[int, int], ...]) -> None:
+    """Also where blocks of its rows would run along the first axis."""
+    text = """
+kernel f[N, H, K, J](x: f32[N, K], w: f32[H, K, J], at: i64[N, H], y: out f32[N, H, J]):
+    for i, h in grid(N, H):
+        y[i, h, :] = sum(x[i, k] * w[h, k, :] for k in K) + x[at[i, h], 0]
+"""
+    at = np.zeros((40, 5), int)
+    for element in bad:
+        at[element] = 40
+    for target in TARGETS:
+        fault = fault_of(text, target=target, x=np.ones((40, 8), np.float32), w=np.ones((5, 8, 16), np.float32), at=at)
+        assert (fault.code, fault.indices) == ("E0601", min(bad)), target

@@ -51,7 +51,9 @@ def find_tiling(fn: ir.Function, grid: ops.Grid) -> Tiling | None:
     if not _reads_what_stays(fn, body) or faults_in_turns(grid.body):
         return None
     defs = defs_of(fn.body)
-    for n in reversed(range(len(grid.axes))):
+    can_fault = any(isinstance(op, ops.Assert) for op in body)
+    # Rows of other axes than the last one run in another order than the elements, the first of which is to fault.
+    for n in reversed(range(len(grid.axes) - 1 if can_fault else 0, len(grid.axes))):
         sides = [Side(a, (v,), lo, hi, s) for a, v, lo, hi, s in zip(
             grid.axes, grid.body.args, grid.lo, grid.hi, grid.step, strict=True)]  # fmt: skip
         row = sides.pop(n)
