@@ -227,3 +227,13 @@ kernel f[N, H, K, J](x: f32[N, K], w: f32[H, K, J], at: i64[N, H], y: out f32[N,
     for target in TARGETS:
         fault = fault_of(text, target=target, x=np.ones((40, 8), np.float32), w=np.ones((5, 8, 16), np.float32), at=at)
         assert (fault.code, fault.indices) == ("E0601", min(bad)), target
+
+
+def test_a_fused_product_that_is_too_large_does_not_meet_an_infinity_as_one() -> None:
+    text = """
+kernel f[N](x: f64[N], z: f64[N], y: out f64[N]):
+    for i in grid(N):
+        y[i] = fma(x[i], 36.0, z[i])
+"""
+    got = check_run(text, x=np.array([-1e308, 1e308, 1e308]), z=np.array([np.inf, -np.inf, np.nan]))
+    assert np.array_equal(got["y"], [np.inf, -np.inf, np.nan], equal_nan=True)

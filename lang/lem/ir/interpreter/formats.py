@@ -178,7 +178,7 @@ def _fma64(x: Data, y: Data, z: Data) -> Data:
     th, tl = _two_sum(z, low)
     vh, vl = _two_sum(high, th)
     out = vh + _add_to_odd(tl, vl)
-    p, plain = np.abs(x * y), x * y + z
+    p, plain = np.abs(x * y), np.where(np.isfinite(x) & np.isfinite(y) & ~np.isfinite(z), z, x * y + z)
     safe = (np.abs(x) < 1e290) & (np.abs(y) < 1e290) & (p < 1e290) & (p > 1e-270) & (np.abs(z) < 1e290)
     safe &= (np.abs(out) > 1e-270) & ((np.abs(z) > 1e-270) | (z == 0))
     exact = (x == 0) | (y == 0) | ~np.isfinite(x) | ~np.isfinite(y) | ~np.isfinite(z)
