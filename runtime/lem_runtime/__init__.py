@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lem_runtime.call.convention import returned as returned
     from lem_runtime.call.convention import sort as sort
     from lem_runtime.call.direct import Direct as Direct
+    from lem_runtime.call.direct import Wrapper as Wrapper
     from lem_runtime.call.texts import core_text as core_text
     from lem_runtime.call.texts import wrapper_texts as wrapper_texts
     from lem_runtime.call.wrapper import NotPlain as NotPlain
@@ -66,7 +67,8 @@ _HOME = {
     "BundleError": "abi.bundle", "Bundled": "bundle", "load": "bundle",
     "core_text": "call.texts", "wrapper_texts": "call.texts",
     "Arguments": "call.convention", "returned": "call.convention", "sort": "call.convention",
-    "Direct": "call.direct", "begin": "call.callables", "callable_type": "call.callables", "NotPlain": "call.wrapper",
+    "Direct": "call.direct", "Wrapper": "call.direct", "NotPlain": "call.wrapper",
+    "begin": "call.callables", "callable_type": "call.callables",
     "Interrupted": "faults", "KernelFault": "faults", "RunError": "faults", "TimeUp": "faults",
     "element_text": "faults", "fill_text": "faults", "indices_of": "faults",
     "LoadError": "loader", "register_fallback": "loader", "detect": "machine",

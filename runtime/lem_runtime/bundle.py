@@ -25,7 +25,7 @@ from lem_runtime.abi.source import Facts, Refusal
 from lem_runtime.binding import layouts_of
 from lem_runtime.call import convention
 from lem_runtime.call.callables import begin, callable_type
-from lem_runtime.call.direct import Direct
+from lem_runtime.call.direct import Direct, Wrapper
 from lem_runtime.call.wrapper import NotPlain
 from lem_runtime.faults import RunError
 from lem_runtime.native.objects import offer_objects
@@ -190,7 +190,7 @@ class _Methods:
                     self._direct.install(self)
                 return
             try:
-                self._direct = Direct(artifact, _raise)
+                self._direct = Direct(artifact, Wrapper(artifact), _raise)
                 self._direct.install(self)
             except (NotPlain, native.NoCompiler):
                 self._is_indirect = True

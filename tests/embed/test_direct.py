@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import lem
 from lem.dims import K, M, N
+from lem.embed import joining
 from tests.support.processes import started
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +54,7 @@ def parity(n: lem.i64, y: lem.out[lem.i64[N]]) -> None:
 
 
 def is_direct(f: lem.Function) -> bool:
+    joining.settled()
     return f.engine._direct is not None
 
 
@@ -60,6 +62,7 @@ def setup_module() -> None:
     axpy(0.0, np.ones(1, np.float32), np.ones(1, np.float32))
     gemv(np.ones((2, 2)), np.ones(2), np.ones(2), 0, 0)
     take(np.ones(1, np.float32), np.zeros(1, np.int64), np.ones(1, np.float32))
+    joining.settled()
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="only CPython's objects are known")
@@ -218,6 +221,7 @@ def test_a_callable_can_be_freed() -> None:
         """Something in its dictionary."""
 
     local(np.ones(2, np.float32), np.ones(2, np.float32))
+    joining.settled()
     local.held = Held()  # type: ignore[attr-defined]
     local.itself = local  # type: ignore[attr-defined]  # a circle, which only the collector finds
     gone, held = weakref.ref(local), weakref.ref(local.held)  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import lem
 from lem.dims import M, N
+from lem.embed import joining
 from tests.embed.test_direct import is_direct
 
 MIDDLING = 1 << 18  # elements, for which the GIL is given up
@@ -47,6 +48,7 @@ def setup_module() -> None:
     longer(np.ones(1, np.float32), 1.0)
     many(np.ones((1, 1)), 1)
     taken(np.ones(1, np.float32), np.zeros(1, np.int64))
+    joining.settled()
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="only CPython's objects are known")

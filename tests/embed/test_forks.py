@@ -18,6 +18,7 @@ import os, sys, threading, time, warnings
 import numpy as np
 import lem
 from lem.dims import N
+from lem.embed import joining
 from lem.embed.engine import Engine
 warnings.simplefilter("ignore")
 
@@ -54,6 +55,7 @@ def faults():
 def check():
     used(100)
     pick(np.ones(3, np.float32), np.array([0, 2, 0]), np.zeros(3, np.float32))
+    joining.settled()
     assert faults() == {"i": 1}  # a fault makes the direct call anew
     used(200_000)                # all workers
     used(200_000)
@@ -125,11 +127,11 @@ from lem.targets import llvm
 entered = threading.Event()
 leave = threading.Event()
 real = llvm._optimised
-def slow(*args):
+def slow(*args, **named):
     if threading.current_thread() is not threading.main_thread() and not entered.is_set():
         entered.set()
         leave.wait(60)
-    return real(*args)
+    return real(*args, **named)
 llvm._optimised = slow
 other = threading.Thread(target=lambda: (new(np.ones(3, np.float32)[::1], np.zeros(6, np.float32)[::2])))
 @lem.kernel

@@ -12,6 +12,7 @@ import pytest
 
 import lem
 from lem.dims import K, M, N
+from lem.embed import joining
 
 FACTOR = 2.5
 LOWEST = -math.inf
@@ -101,6 +102,8 @@ def test_explain_counts_work_and_shows_code() -> None:
         "2 * K * M * N + 2 * M * N operations; reads 4 * K * M + 4 * K * N bytes, writes 4 * M * N",
     ) in before.work
     dense(f4(2, 3), f4(3, 2), f4(2, 2))
+    assert "straight into" in lem.explain(dense).calls or "on another thread" in lem.explain(dense).calls
+    joining.settled()
     after = lem.explain(dense)
     assert "grid 0 (i, j)" in after.schedule and len(after.specializations) == 1
     assert after.is_direct and "straight into compiled code" in after.calls
@@ -109,6 +112,7 @@ def test_explain_counts_work_and_shows_code() -> None:
 
 def test_explain_says_why_calls_go_through_python() -> None:
     total(f4(3))
+    joining.settled()
     report = lem.explain(total)
     assert report.is_direct and "kernel total[N](x: f32[N]) -> s: f32" in str(report)
     told(f4(3))

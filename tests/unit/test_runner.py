@@ -463,6 +463,7 @@ def test_core_is_compiled_once_and_then_comes_from_the_store(tmp_path: Path, mon
     assert len(asked) == 1
     monkeypatch.setattr(native, "_cores", {})
     monkeypatch.setattr(native, "_provider", [])
+    monkeypatch.setattr(native, "_core_provider", [])
     native.default_core()
     monkeypatch.setenv("LEM_CACHE_DIR", str(tmp_path / "other"))
     monkeypatch.setattr(native, "_cores", {})

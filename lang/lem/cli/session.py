@@ -135,7 +135,7 @@ def offer_compiler() -> None:
     def compile_core(text: str) -> bytes:
         from lem.targets import llvm
 
-        return llvm.compile_ir(text, detect())
+        return llvm.compile_quickly(text, detect())
 
     use_compiler(compile_core)
 

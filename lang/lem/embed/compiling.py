@@ -75,9 +75,9 @@ class Compiler:
         return made
 
 
-def compile_text(text: str) -> bytes:
+def compile_text(text: str, *, is_core: bool = False) -> bytes:
     """Object code of LLVM IR, for the runtime's own core and wrappers."""
-    return llvm.compile_ir(text, detect())
+    return llvm.compile_quickly(text, detect()) if is_core else llvm.compile_ir(text, detect())
 
 
 def _elsewhere(what: str, text: str, machine: Machine, passes: tuple[str, ...]) -> bytes:

@@ -8,6 +8,7 @@ the compiler being loaded at all.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import threading
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from lem import texts
 from lem.diagnostics import CODES, Code, Diagnostic
 from lem.diagnostics.codes import E0305, E0321, E0325
-from lem.embed import arguments, errors, modes, special, warned
+from lem.embed import arguments, errors, joining, modes, special, warned
 from lem.embed.mistakes import UsageError
 from lem.source import Span
 from lem_runtime import (
@@ -29,6 +30,7 @@ from lem_runtime import (
     NotPlain,
     RunError,
     RunResult,
+    Wrapper,
     detect,
     layouts_of,
     lem_dtype,
@@ -101,6 +103,7 @@ class Engine:
         self._watched: dict[Facts, special.Watched | None] = {}
         self._watcher: special.Watcher | None = None
         self._direct: Direct | None = None
+        self._is_joining = False  # the way to the code is being compiled
         self._is_looked_over = False  # whether it was warned of what compiled code leaves out
         self.not_direct = ""  # why calls go through Python, where they always will
         self.origins: dict[Facts, str] = {}  # of the code: "compiled", or "disk" where it had been kept
@@ -280,7 +283,7 @@ class Engine:
 
     def _make_direct(self, thing: Any, artifact: Artifact) -> None:
         """Once, for the first code that is made: other layouts and dtypes go on through Python. After a fork once more."""
-        if self.not_direct or (self._direct is not None and not self._direct.is_left):
+        if self.not_direct or self._is_joining or (self._direct is not None and not self._direct.is_left):
             return
         with self._lock:  # one that another thread replaced would be freed while calls are in it
             if self._direct is not None:
@@ -288,12 +291,32 @@ class Engine:
                     self._direct.renew()
                     modes.join(thing, self._direct)
                 return
+            if self._is_joining:
+                return
             try:
-                direct = Direct(artifact, self._raise)
-                modes.join(thing, direct)
-                self._direct = direct
+                way = Wrapper(artifact)
             except NotPlain as e:
                 self.not_direct = str(e)
+                return
+            if way.needs_compiler:
+                self._is_joining = True
+                joining.later(functools.partial(self._join_later, thing, artifact, way))
+            else:
+                self._join(thing, artifact, way)
+
+    def _join(self, thing: Any, artifact: Artifact, way: Wrapper) -> None:
+        direct = Direct(artifact, way, self._raise)
+        modes.join(thing, direct)
+        self._direct = direct
+
+    def _join_later(self, thing: Any, artifact: Artifact, way: Wrapper) -> None:
+        try:
+            way.load()
+            with self._lock:
+                self._join(thing, artifact, way)
+        except Exception as e:  # nobody is there to catch it, and calls run on through Python
+            self.not_direct = f"{type(e).__name__}: {e}"
+        self._is_joining = False
 
     @property
     def is_direct(self) -> bool:
@@ -303,6 +326,7 @@ class Engine:
     def after_fork(self) -> None:
         """In a new process: whoever held the lock is not here."""
         self._lock = threading.RLock()
+        self._is_joining = False
 
     # -- errors
     def _raise(self, e: RunError) -> NoReturn:
@@ -382,13 +406,19 @@ def _front(data: bytes | None, key: str | None) -> Front | None:
         return None  # damaged: found out anew
 
 
-def _compile_core(text: str) -> bytes:
+def _compile_wrapper(text: str) -> bytes:
     from lem.embed import compiling
 
     return compiling.compile_text(text)
 
 
-use_compiler(_compile_core)
+def _compile_core(text: str) -> bytes:
+    from lem.embed import compiling
+
+    return compiling.compile_text(text, is_core=True)
+
+
+use_compiler(_compile_wrapper, _compile_core)
 
 # What the first call would ask for, and what stays the same in a process: asked while it loads.
 texts.compiler_stamp()

@@ -223,6 +223,8 @@ def _calls(engine: Engine) -> str:
         return "plain calls go straight into compiled code (arrays of NumPy, laid out as in the first call)"
     if engine.not_direct:
         return f"through Python: {engine.not_direct}"
+    if engine.artifacts:
+        return "through Python until the way into compiled code is compiled, on another thread"
     return "not decided before the first call"
 
 

@@ -31,22 +31,51 @@ _FOR_RESULTS = {
 _WORD = (1 << 64) - 1
 
 
-class Direct:
-    """A callable joined with the code of one artifact. Keep it as long as the callable may be called."""
+class Wrapper:
+    """The way from a call in Python to one artifact, in memory when :meth:`load` was called. Its object is kept on disk, so
+    that later processes need no compiler."""
 
-    def __init__(self, artifact: Artifact, on_error: Callable[[RunError], NoReturn]) -> None:
-        """Raises :class:`wrapper.NotPlain` where calls have to go through Python, :class:`native.NoCompiler`, LoadError."""
+    def __init__(self, artifact: Artifact) -> None:
+        """Raises :class:`wrapper.NotPlain` where calls have to go through Python."""
         known = cpython.known()
         if known is None or not cpython.is_known_array(np.zeros((3, 5))[:, 1:3], known.head):
             raise wrapper.NotPlain(cpython.why_unknown())
-        sig = artifact.signature
-        zeros = cpython.zeros_of_numpy() if any(p.effect == "result" and p.is_array for p in sig.params) else 0
+        has_results = any(p.effect == "result" and p.is_array for p in artifact.signature.params)
+        zeros = cpython.zeros_of_numpy() if has_results else 0
         if zeros is None:
             raise wrapper.NotPlain("NumPy's C interface is not known")
+        self.known, self.zeros = known, zeros
+        self._text = wrapper.wrapper_text(artifact, _layouts(artifact), known.head)
+        self._key = "wrap-" + sha256(f"{detect().key}\n{self._text}".encode()).hexdigest()
+
+    @property
+    def needs_compiler(self) -> bool:
+        """Whether it is neither in memory nor on the disk."""
+        if self._key not in _loaded and (kept := store.open_default()) and (data := kept.get(self._key)):
+            _loaded[self._key] = loader.load(data, {})
+        return self._key not in _loaded
+
+    def load(self) -> loader.Loaded:
+        """Raises :class:`native.NoCompiler`, LoadError."""
+        if self.needs_compiler:
+            data = native.compile_text(self._text)
+            if kept := store.open_default():
+                kept.put(self._key, data)
+            _loaded[self._key] = loader.load(data, {})
+        return _loaded[self._key]
+
+
+_loaded: dict[str, loader.Loaded] = {}
+
+
+class Direct:
+    """A callable joined with the code of one artifact. Keep it as long as the callable may be called."""
+
+    def __init__(self, artifact: Artifact, way: Wrapper, on_error: Callable[[RunError], NoReturn]) -> None:
+        """way: of this artifact. Raises :class:`native.NoCompiler`, LoadError."""
+        sig, known = artifact.signature, way.known
         self._artifact, self._on_error, self._known = artifact, on_error, known
-        layouts = _layouts(artifact)
-        text = wrapper.wrapper_text(artifact, layouts, known.head)
-        self._code = _load(text)
+        self._code = way.load()
         self._entry = load_entry(artifact)
         self._core = native.default_core()
         self._fault = self.raise_fault
@@ -61,7 +90,7 @@ class Direct:
         words[wrapper.RESTORE] = cpython.address_of(ctypes.pythonapi.PyEval_RestoreThread)
         words[wrapper.WEAKREF] = cpython.address_of(ctypes.pythonapi.PyWeakref_NewRef)
         words[wrapper.DECREF] = cpython.address_of(ctypes.pythonapi.Py_DecRef)
-        words[wrapper.ZEROS] = zeros
+        words[wrapper.ZEROS] = way.zeros
         for word, name in _FOR_RESULTS.items():
             words[word] = cpython.address_of(getattr(ctypes.pythonapi, name))
         words[wrapper.TRUE], words[wrapper.FALSE] = id(True), id(False)
@@ -174,23 +203,6 @@ def _layouts(artifact: Artifact) -> list[str]:
     return [part.strip() for part in rest.partition(")")[0].split(",")] if found else ["any"] * n
 
 
-_loaded: dict[str, loader.Loaded] = {}
-
-
-def _load(text: str) -> loader.Loaded:
-    """A wrapper in memory; its object is kept on disk, so that later processes need no compiler."""
-    key = "wrap-" + sha256(f"{detect().key}\n{text}".encode()).hexdigest()
-    if key not in _loaded:
-        kept = store.open_default()
-        data = kept.get(key) if kept else None
-        if data is None:
-            data = native.compile_text(text)
-            if kept:
-                kept.put(key, data)
-        _loaded[key] = loader.load(data, {})
-    return _loaded[key]
-
-
 _all: weakref.WeakSet[Direct] = weakref.WeakSet()
 _left_behind: list[native.Call | None] = []
 
@@ -203,4 +215,4 @@ def _after_fork() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
-__all__ = ["Direct"]
+__all__ = ["Direct", "Wrapper"]

@@ -158,11 +158,14 @@ _lock = threading.Lock()
 _cores: dict[str, Core] = {}
 _all_cores: weakref.WeakSet[Core] = weakref.WeakSet()  # also those that somebody made for himself: a fork concerns all
 _provider: list[Provider] = []
+_core_provider: list[Provider] = []
 
 
-def use_compiler(provider: Provider) -> None:
-    """Offer a compiler from LLVM IR text to object bytes; asked once, when no store holds the core."""
+def use_compiler(provider: Provider, core: Provider | None = None) -> None:
+    """Offer a compiler from LLVM IR text to object bytes. core: what makes the core, asked once, when no store holds it; it
+    may work quickly rather than well, for the core's code runs once per piece of a grid, or waits."""
     _provider[:] = [provider]
+    _core_provider[:] = [core or provider]
 
 
 def compile_text(text: str) -> bytes:
@@ -172,7 +175,7 @@ def compile_text(text: str) -> bytes:
 
 def default_core() -> Core:
     """The core of this process. Raises :class:`NoCompiler` or :class:`~lem_runtime.loader.LoadError`."""
-    return core(_provider[0] if _provider else _no_compiler)
+    return core(_core_provider[0] if _core_provider else _no_compiler)
 
 
 def core(provider: Provider) -> Core:

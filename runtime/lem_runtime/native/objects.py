@@ -30,9 +30,9 @@ _objects: Final[dict[str, bytes]] = {}
 def offer_objects(objects: Mapping[str, bytes]) -> None:
     """Offer objects by the SHA-256 of the texts they are made from. A compiler offered later is asked instead."""
     _objects.update(objects)
-    before = native._provider[0] if native._provider else None
+    before, for_core = (kept[0] if kept else None for kept in (native._provider, native._core_provider))
     if not isinstance(before, _Known):
-        native.use_compiler(_Known(before))
+        native.use_compiler(_Known(before), _Known(for_core))
 
 
 __all__ = ["offer_objects"]

@@ -1,0 +1,63 @@
+"""Joins callables with machine code on a thread of its own, so that no call waits until the way to it is compiled.
+
+A first call runs through Python; what later calls take instead (see ``lem_runtime/call/wrapper.py``) is made meanwhile. The
+thread ends when there is nothing left to do, and the process waits for it: code that LLVM is in must not be torn down. What
+has not begun when the program ends is dropped.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+
+_jobs: deque[Callable[[], None]] = deque()
+_lock = threading.Lock()
+_thread: threading.Thread | None = None
+
+
+def later(job: Callable[[], None]) -> None:
+    """Run `job`, which raises nothing, soon. Jobs run one after another, in their order."""
+    global _thread
+    with _lock:
+        _jobs.append(job)
+        if _thread is None:
+            _thread = threading.Thread(target=_work, name="lem-join", daemon=False)
+            try:
+                _thread.start()
+            except RuntimeError:  # no more threads, or the program ends: calls go on through Python
+                _jobs.clear()
+                _thread = None
+
+
+def settled() -> None:
+    """Wait until nothing is left to do: for tests and measurements."""
+    while (thread := _thread) is not None:
+        thread.join()
+
+
+def _work() -> None:
+    global _thread
+    while True:
+        with _lock:
+            if not threading.main_thread().is_alive():
+                _jobs.clear()
+            if not _jobs:
+                _thread = None
+                return
+            job = _jobs.popleft()
+        job()
+        del job  # or what it joins would live until the next one comes
+
+
+def _after_fork() -> None:
+    global _lock, _thread
+    _lock, _thread = threading.Lock(), None
+    _jobs.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+__all__ = ["later", "settled"]
