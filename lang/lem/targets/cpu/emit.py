@@ -16,6 +16,7 @@ from lem.diagnostics import InternalError
 from lem.targets.cpu.text import llvm_memory, llvm_scalar, llvm_type
 from lem.targets.cpu.values import Abilities, Ready, Values
 from lem.targets.loops import core as lp
+from lem.targets.loops.bounds import Bounds
 from lem.targets.loops.core import INDEX, Block, Buffer, Expr, Stmt, Var
 from lem_runtime.abi import layout
 from lem_runtime.abi.dtypes import F64, I64
@@ -143,6 +144,7 @@ class _Shared:
         self.texts: list[str] = []
         self.helpers: dict[str, str] = {}
         self.intrinsics: set[str] = set()
+        self.bounds = Bounds()  # also of what bodies capture
         self.uses_fault = False
         self.uses_fault_block = False
         self.uses_release = False
@@ -151,7 +153,7 @@ class _Shared:
         self.attributes = "nounwind" + (f' "prefer-vector-width"="{machine.vector_bits}"' if wide else "")
 
     def values(self) -> Values:
-        return Values(self.intrinsics, self.helpers, abilities(self.machine))
+        return Values(self.intrinsics, self.helpers, abilities(self.machine), self.bounds)
 
     def entry(self, fn: lp.Func, is_public: bool) -> None:
         f = _Function(self)
@@ -167,6 +169,9 @@ class _Shared:
         f = _Function(self)
         lo, hi = f.open(name, "%frame", False)
         f.v.names[s.lo.uid], f.v.names[s.hi.uid] = lo, hi
+        most = max(self.bounds.of(s.n_units)[1], 0)
+        self.bounds.note(s.lo, (0, most))
+        self.bounds.note(s.hi, (0, most))
         for n, thing in enumerate(captured):
             place = f.v.op(f"getelementptr i8, ptr %frame, i64 {8 * n}")
             kind = "ptr" if isinstance(thing, Buffer) else _frame_type(thing)
@@ -286,6 +291,7 @@ class _Function:
             self.line(f"store {value}, ptr {name}")
         else:
             self.v.names[s.var.uid] = self.e(s.value)
+            self.v.bounds.note_let(s.var, s.value)
 
     def set(self, s: lp.Set) -> None:
         self.line(f"store {self.scalar(s.value)}, ptr {self.v.names[s.var.uid]}")
@@ -480,6 +486,7 @@ class _Function:
         position = len(self.v.lines)
         self.v.lines.append("")
         self.v.names[s.var.uid] = var
+        self.v.bounds.note_for(s)
         self.block(s.body)
         following = self.v.op(f"add nsw i64 {var}, {s.step}")
         self.v.lines[position] = f"  {var} = phi i64 [ {lo}, %{before} ], [ {following}, %{self.here} ]"

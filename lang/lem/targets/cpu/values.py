@@ -18,6 +18,7 @@ from lem.targets.cpu.text import literal, llvm_memory, llvm_scalar, llvm_type, s
 from lem.targets.cpu.whole_division import whole_division_text
 from lem.targets.loops import core as lp
 from lem.targets.loops import narrow
+from lem.targets.loops.bounds import Bounds
 from lem.targets.loops.core import Expr, Var, VType
 from lem.targets.loops.rounding import rounded
 from lem_runtime.abi import layout
@@ -51,12 +52,13 @@ class Ready(Expr):
 class Values:
     """Emits expressions of one function into `lines`."""
 
-    def __init__(self, intrinsics: set[str], helpers: dict[str, str], abilities: Abilities) -> None:
+    def __init__(self, intrinsics: set[str], helpers: dict[str, str], abilities: Abilities, bounds: Bounds) -> None:
         self.lines: list[str] = []
         self.names: dict[int, str] = {}  # immutable variables and buffers: operand; mutable variables: their slot
         self.wholes: dict[int, str] = {}  # of names: the slot with the memory that they are a part of
         self.intrinsics = intrinsics
         self.helpers = helpers
+        self.bounds = bounds
         self.has_fma, self.has_f16, self.has_rounding = abilities.fma, abilities.f16, abilities.rounding
         self.n = 0
         self.zeros = ""  # pointer to zeroed bytes, for lanes that must not touch memory
@@ -268,7 +270,7 @@ class Values:
         shared = isinstance(x.y, lp.Splat | lp.Const)
         name = f"@lem.{x.kind}.{x.type.dtype.name}x{x.type.lanes}{'.shared' if shared else ''}"
         if name not in self.helpers:
-            inner = Values(self.intrinsics, self.helpers, Abilities(self.has_fma, self.has_f16, self.has_rounding))
+            inner = Values(self.intrinsics, self.helpers, Abilities(self.has_fma, self.has_f16, self.has_rounding), Bounds())
             result = inner.divide_lanes(x, t, "%x", "%y")
             slow = "".join(f"{line}\n" for line in (*inner.lines, f"  ret {t} {result}"))
             self.helpers[name] = whole_division_text(name, x.kind, x.type, slow, shared)
@@ -277,22 +279,37 @@ class Values:
         return self.op(f"call {t} {name}({t} {a}, {b if shared else f'{t} {b}'})")
 
     def divide_lanes(self, x: lp.Binary, t: str, a: str, b: str) -> str:
-        signed = x.type.dtype.is_signed
+        """Each lane by itself: one instruction of the processor and what makes it the floor."""
+        is_positive = self.is_natural(x.y) and self.bounds.of(x.y)[0] > 0
         truth, zero, one = llvm_type(x.type.of(lp.TRUTH.dtype)), self.zero(x.type), self.const(lp.Const(x.type, 1))
-        if not signed:
-            safe = self.call("umax", suffix(x.type), t, (t, b), (t, one))
+        if self.is_natural(x.x) and (is_positive or not x.type.dtype.is_signed):
+            safe = b if is_positive else self.call("umax", suffix(x.type), t, (t, b), (t, one))
             return self.op(f"{'udiv' if x.kind == 'floordiv' else 'urem'} {t} {a}, {safe}")
+        if is_positive:
+            return self.floored(x, t, a, b)
         minus = self.const(lp.Const(x.type, -1))
         is_zero, is_minus = self.op(f"icmp eq {t} {b}, {zero}"), self.op(f"icmp eq {t} {b}, {minus}")
         odd = self.op(f"or {truth} {is_zero}, {is_minus}")
         safe = self.op(f"select {truth} {odd}, {t} {one}, {t} {b}")
+        found = self.floored(x, t, a, safe)
+        if x.kind == "mod":
+            return found
+        return self.op(f"select {truth} {is_minus}, {t} {self.op(f'sub {t} {zero}, {a}')}, {t} {found}")
+
+    def is_natural(self, x: Expr) -> bool:
+        """Is it known that no lane is below 0?"""
+        return self.bounds.of(x)[0] >= 0
+
+    def floored(self, x: lp.Binary, t: str, a: str, safe: str) -> str:
+        """By a divisor that is neither 0 nor -1."""
+        truth = llvm_type(x.type.of(lp.TRUTH.dtype))
         rest = self.op(f"srem {t} {a}, {safe}")
         wrong = self.wrong_side(x.type, t, rest, safe)
         if x.kind == "mod":
             return self.op(f"select {truth} {wrong}, {t} {self.op(f'add {t} {rest}, {safe}')}, {t} {rest}")
         quotient = self.op(f"sdiv {t} {a}, {safe}")
-        floored = self.op(f"select {truth} {wrong}, {t} {self.op(f'sub {t} {quotient}, {one}')}, {t} {quotient}")
-        return self.op(f"select {truth} {is_minus}, {t} {self.op(f'sub {t} {zero}, {a}')}, {t} {floored}")
+        less = self.op(f"sub {t} {quotient}, {self.const(lp.Const(x.type, 1))}")
+        return self.op(f"select {truth} {wrong}, {t} {less}, {t} {quotient}")
 
     def wrong_side(self, vt: VType, t: str, rest: str, divisor: str) -> str:
         """The remainder is not zero and its sign is not the divisor's."""
@@ -308,7 +325,7 @@ class Values:
             return self.op(f"{'ashr' if x.type.dtype.is_signed else 'lshr'} {t} {a}, {shift}")
         if is_power:
             return self.op(f"and {t} {a}, {self.const(lp.Const(x.type, value - 1))}")
-        if not x.type.dtype.is_signed:
+        if self.is_natural(x.x):
             return self.op(f"{'udiv' if x.kind == 'floordiv' else 'urem'} {t} {a}, {b}")
         truth = llvm_type(x.type.of(lp.TRUTH.dtype))
         rest = self.op(f"srem {t} {a}, {b}")
