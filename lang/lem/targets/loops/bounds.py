@@ -1,7 +1,7 @@
 """Between which numbers the integers of loop code lie: what makes a floor division a plain one.
 
-Takes expressions in the order in which they are printed, so that a variable is known before it is used; gives intervals, ends
-included. What may wrap around is anything its type can hold.
+Takes expressions in the order in which they are printed, so that a variable is known before it is used; gives intervals,
+ends included. What may wrap around is anything its type can hold.
 """
 
 from __future__ import annotations
