@@ -1,8 +1,8 @@
 """Joins callables with machine code on a thread of its own, so that no call waits until the way to it is compiled.
 
 A first call runs through Python; what later calls take instead (see ``lem_runtime/call/wrapper.py``) is made meanwhile. The
-thread ends when there is nothing left to do, and the process waits for it: code that LLVM is in must not be torn down. What
-has not begun when the program ends is dropped.
+thread ends when there is nothing left to do, and the process waits for it: code that LLVM is in must not be torn down, and
+the next process finds all of it on the disk.
 """
 
 from __future__ import annotations
@@ -41,8 +41,6 @@ def _work() -> None:
     global _thread
     while True:
         with _lock:
-            if not threading.main_thread().is_alive():
-                _jobs.clear()
             if not _jobs:
                 _thread = None
                 return
