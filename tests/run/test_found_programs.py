@@ -237,3 +237,20 @@ kernel f[N](x: f64[N], z: f64[N], y: out f64[N]):
 """
     got = check_run(text, x=np.array([-1e308, 1e308, 1e308]), z=np.array([np.inf, -np.inf, np.nan]))
     assert np.array_equal(got["y"], [np.inf, -np.inf, np.nan], equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["i8", "u16", "i32", "f16", "bf16", "f8e4m3"])
+@pytest.mark.parametrize("where", ["i == 2", "i < 1"])
+def test_one_lane_that_is_stored_as_a_narrower_number_writes_nothing_beside_it(dtype: str, where: str) -> None:
+    text = f"""
+kernel f(x: i64[4], k: i64, y: inout {dtype}[5]):
+    for i in grid(4):
+        if {where}:
+            y[i] = {dtype}(max(x[i], k))
+    for i in grid(1):
+        y[i + 4] = {dtype}(max(x[i + 1], k))
+"""
+    stored = {"i8": np.int8, "u16": np.uint16, "i32": np.int32, "f16": np.float16, "bf16": np.uint16}.get(dtype, np.uint8)
+    got = check_run(text, x=np.array([-1, 6, -2, 5]), k=9, y=np.full(5, 1, stored))["y"]
+    changed = np.flatnonzero(np.asarray(got) != np.ones(1, stored)).tolist()
+    assert changed == [2 if "==" in where else 0, 4]

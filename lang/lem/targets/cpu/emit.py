@@ -135,6 +135,10 @@ def abilities(machine: Machine) -> Abilities:
     return Abilities(machine.has_fma, is_v3 or "+f16c" in machine.features, is_v3 or machine.cpu == "x86-64-v2")
 
 
+def has_mask_registers(machine: Machine) -> bool:
+    return machine.triple.startswith("x86_64") and machine.cpu == "x86-64-v4"
+
+
 class _Shared:
     """What the functions of one module have in common."""
 
@@ -405,9 +409,12 @@ class _Function:
         elif lanes:
             kind = memory[1:-1].split(" x ")
             letter = {"float": "f32", "double": "f64"}.get(kind[1], kind[1])
+            mask = self.e(s.mask)
+            if letter in ("i8", "i16", "i32") and has_mask_registers(self.shared.machine):
+                mask = self.v.kept_mask(mask, lanes)
             self.v.call(
                 "masked.store", f"v{kind[0]}{letter}.p0", "void", (memory, value), ("ptr", place), ("i32", str(align)),
-                (f"<{lanes} x i1>", self.e(s.mask)),
+                (f"<{lanes} x i1>", mask),
             )  # fmt: skip
         else:
             self.guarded(self.e(s.mask), lambda: self.line(f"store {memory} {value}, ptr {place}, align {align}"))

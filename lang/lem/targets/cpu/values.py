@@ -415,6 +415,19 @@ class Values:
         return self.op(f"trunc {llvm_type(to.of(I32))} {code} to {t}")
 
     # -- memory
+    def kept_mask(self, mask: str, lanes: int) -> str:
+        """A mask that LLVM does not look into, in a mask register.
+
+        LLVM 22.1 makes one plain store of a masked one that has a single lane for sure, and forgets that the number was to
+        become a narrower one first (llvm/llvm-project#179489): it then writes over what lies behind.
+        """
+        bits, wide = f"i{lanes}", f"i{max(lanes, 8)}"
+        x = self.op(f"bitcast <{lanes} x i1> {mask} to {bits}")
+        x = self.op(f"zext {bits} {x} to {wide}") if wide != bits else x
+        x = self.op(f'call {wide} asm "", "=^Yk,0"({wide} {x})')
+        x = self.op(f"trunc {wide} {x} to {bits}") if wide != bits else x
+        return self.op(f"bitcast {bits} {x} to <{lanes} x i1>")
+
     def address(self, buffer: lp.Buffer, index: str) -> str:
         try:
             base = self.names[buffer.uid]
