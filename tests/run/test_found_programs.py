@@ -254,3 +254,13 @@ kernel f(x: i64[4], k: i64, y: inout {dtype}[5]):
     got = check_run(text, x=np.array([-1, 6, -2, 5]), k=9, y=np.full(5, 1, stored))["y"]
     changed = np.flatnonzero(np.asarray(got) != np.ones(1, stored)).tolist()
     assert changed == [2 if "==" in where else 0, 4]
+
+
+@pytest.mark.parametrize("read", ["x[k % M, i]", "clamp(x)[k // 2, i]", "fill(x, 1)[i, k * k]", "x[k % M, (k * k + i) % N]"])
+def test_what_all_lanes_have_alike_in_a_loop_of_different_lengths(read: str) -> None:
+    text = f"""
+kernel f[M, N](x: i64[M, N], n: i32[N], y: out i64[N]):
+    for i in grid(N):
+        y[i] = sum({read} for k in range(n[i]))
+"""
+    check_run(text, x=np.arange(7 * 37).reshape(7, 37), n=(np.arange(37) * 5 % 11).astype(np.int32))

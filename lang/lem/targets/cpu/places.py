@@ -74,15 +74,23 @@ def _combine(w: Element, kind: str, a: tuple[Expr, Expr], b: tuple[Expr, Expr]) 
     return None
 
 
+def _ramp_or_same(w: Element, v: Value) -> tuple[Expr, Expr] | None:
+    """The ramp of an integer; None where lanes differ in any other way. All may have the same although its type says that
+    they differ: what is computed from the index of a loop that is only longer for some of them."""
+    found = ramp(w, v)
+    if found is None:
+        found = w.eval(v), lb.const(0)
+    return None if found[0].type.lanes else found
+
+
 def _sub(w: Element, sub: Affine) -> _Sub:
     scalar: Expr = lb.const(sub.const)
     step: Expr | None = None
     free: Expr | None = None
     for coef, v in sub.terms:
-        found = ramp(w, v)
-        if found is None or found[0].type.lanes:
-            value = w.eval(v)
-            free = _plus(w, free, w.put(lb.mul(value, coef)))
+        found = _ramp_or_same(w, v)
+        if found is None:
+            free = _plus(w, free, w.put(lb.mul(w.eval(v), coef)))
             continue
         scalar = w.put(lb.add(scalar, w.put(lb.mul(found[0], coef))))
         if not (isinstance(found[1], Const) and found[1].value == 0):
@@ -101,8 +109,8 @@ def _terms(w: Element, sub: Affine, stride: Expr) -> tuple[list[Expr], Expr | No
     free: Expr | None = None
     for coef, v in sub.terms:
         scale = w.put(lb.mul(stride, coef))
-        found = ramp(w, v)
-        if found is None or found[0].type.lanes:
+        found = _ramp_or_same(w, v)
+        if found is None:
             free = _plus(w, free, w.put(lb.mul(w.eval(v), scale)))
             continue
         addends.append(w.put(lb.mul(found[0], scale)))
