@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lem_runtime.call.callables import begin as begin
     from lem_runtime.call.callables import callable_type as callable_type
     from lem_runtime.call.convention import Arguments as Arguments
+    from lem_runtime.call.convention import print_lines as print_lines
     from lem_runtime.call.convention import returned as returned
     from lem_runtime.call.convention import sort as sort
     from lem_runtime.call.direct import Direct as Direct
@@ -66,7 +67,8 @@ _HOME = {
     "CallError": "abi.signature", "bind_call": "binding", "facts_of": "binding", "layouts_of": "binding",
     "BundleError": "abi.bundle", "Bundled": "bundle", "load": "bundle",
     "core_text": "call.texts", "wrapper_texts": "call.texts",
-    "Arguments": "call.convention", "returned": "call.convention", "sort": "call.convention",
+    "Arguments": "call.convention", "print_lines": "call.convention", "returned": "call.convention",
+    "sort": "call.convention",
     "Direct": "call.direct", "Wrapper": "call.direct", "NotPlain": "call.wrapper",
     "begin": "call.callables", "callable_type": "call.callables",
     "Interrupted": "faults", "KernelFault": "faults", "RunError": "faults", "TimeUp": "faults",

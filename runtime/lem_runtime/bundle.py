@@ -166,7 +166,7 @@ class _Methods:
             made = self._source.request(self.__name__, Facts(layouts_of(self.signature, given.arrays)))
             if isinstance(made, Refusal):
                 raise CallError(made.code, made.reason)
-            result = run(made, given.arrays, given.scalars, given.dims)
+            result = run(made, given.arrays, given.scalars, given.dims, on_prints=convention.print_lines)
         except CallError as e:
             _raise(e)
         except RunError as e:

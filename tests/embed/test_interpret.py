@@ -170,6 +170,13 @@ def test_faults_and_prints_name_the_element(step: bool, capsys: pytest.CaptureFi
     assert capsys.readouterr().out.endswith("take[i=0]: x 0\ntake[i=1]: x 2\n")
 
 
+@pytest.mark.parametrize("way", [contextlib.nullcontext, lem.interpret, lambda: lem.interpret(step=True)])
+def test_what_was_printed_before_a_fault_is_shown(way: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with way(), pytest.raises(lem.Fault):
+        take(f4(3), np.array([0, 2, 5, 0]), np.zeros(4, np.float32))
+    assert capsys.readouterr().out == "".join(f"take[i={i}]: x {k}\n" for i, k in enumerate((0, 2, 5)))
+
+
 def test_wrong_arguments_are_refused_in_the_same_words() -> None:
     x, y = f4(2, 3), np.zeros((2, 3), np.float32)
     with lem.interpret(), pytest.raises(lem.CallError, match="shares elements"):

@@ -8,8 +8,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lem import pipeline
+from lem.targets import cpu
+from lem_runtime import KernelFault, facts_of, run
+from lem_runtime.machine import detect
 from tests.support.cpu import check_run
-from tests.support.run import TARGETS, fault_of, run_kernel
+from tests.support.run import TARGETS, fault_of, program, run_kernel
 
 FAR = 1000000000000
 
@@ -264,3 +268,22 @@ kernel f[M, N](x: i64[M, N], n: i32[N], y: out i64[N]):
         y[i] = sum({read} for k in range(n[i]))
 """
     check_run(text, x=np.arange(7 * 37).reshape(7, 37), n=(np.arange(37) * 5 % 11).astype(np.int32))
+
+
+def test_an_element_prints_its_lines_once_and_none_after_a_fault() -> None:
+    text = """
+kernel f[N](x: i64[N], at: i64[N], y: out i64[N]):
+    for i in grid(N):
+        print(x[i])
+        y[i] = x[at[i]]
+        y[i] = x[at[i] - 1]
+"""
+    made = program(text)
+    lines: list[str] = []
+    given = {"x": np.arange(20), "at": np.array([1, 1, 1, 0, 1, 30, *[1] * 14]), "y": np.zeros(20, np.int64)}
+    facts = facts_of(made.typed.functions["f"].signature, given, {"N": 20})
+    artifact = pipeline.compile_function(made, "f", facts, detect(), cpu.TARGET)
+    with pytest.raises(KernelFault) as e:
+        run(artifact, given, {}, threads=1, on_prints=lambda found, n: lines.extend(found))
+    assert e.value.indices == {"i": 3}
+    assert lines == [f"f[i={i}]: {i}" for i in range(4)]

@@ -35,6 +35,7 @@ from lem_runtime import (
     layouts_of,
     lem_dtype,
     open_default,
+    print_lines,
     run,
     use_compiler,
 )
@@ -164,7 +165,7 @@ class Engine:
                 warned.passed_by(self.breakpoints())
                 self._is_looked_over = True
             ready_ns = time.perf_counter_ns()
-            result = run(artifact, given.arrays, given.scalars, given.dims)
+            result = run(artifact, given.arrays, given.scalars, given.dims, on_prints=print_lines)
             ran.append((self._artifact(facts), result.n_workers))
             self._note(facts, result.dims)
             if seen is not None:

@@ -19,7 +19,7 @@ from lem.ir.interpreter.execute import first_frame
 from lem.ir.interpreter.formats import storage
 from lem.ir.interpreter.frame import Printed, Report, RunFault
 from lem.types import typed
-from lem_runtime import KernelFault, RunResult, bind_call, element_text, fill_text, indices_of, split
+from lem_runtime import KernelFault, RunResult, bind_call, element_text, fill_text, indices_of, print_lines, split
 from lem_runtime.abi.artifact import Artifact, Site
 from lem_runtime.abi.dtypes import DTYPES
 from lem_runtime.abi.signature import Place, Signature
@@ -68,10 +68,11 @@ def _has_breakpoint(program: pipeline.Program, name: str) -> bool:
 
 # ---------------------------------------------------------------- all elements together
 def _whole(program: pipeline.Program, name: str, call: _Call, known: Mapping[str, int]) -> list[str]:
-    """Runs it, and gives what it prints."""
+    """Runs it, prints its lines, and gives them."""
     module = pipeline.optimised(program, name)
     outcome = interpreter.run(module, name, *call, checked=True)
     lines = [_line(module, p, known) for p in outcome.prints[:_MOST_LINES]]
+    print_lines(lines, len(outcome.prints))
     if outcome.reports:
         _raise_report(module, outcome.reports[0])
     if outcome.fault is not None:

@@ -77,7 +77,7 @@ def _check_spmd(grid: ops.Grid, plan: GridPlan) -> Iterator[str]:
         yield "`tile` is two positive numbers: rows and columns"
     can_fault = any(isinstance(o, ops.Assert) for o in ir.walk_ops(grid.body))
     if vector and run_one_by_one(grid.body):
-        yield "elements change what later checks read, so they must run one by one: the first fault is reported"
+        yield "elements change what later checks read, or print, so they must run one by one: the first fault is reported"
     if can_fault and (plan.numbers("tile") or vector and vector != names[-1]):
         yield "its elements can fault, so they must run in order, vectors along the last axis: the first fault is reported"
 

@@ -71,10 +71,16 @@ def _array(p: Param, value: Any) -> Any:
     return libraries.borrow(p, value)
 
 
-def returned(signature: Signature, result: RunResult, like: str = "numpy") -> Any:
-    """What a call in Python gives: nothing, its result, or a tuple of its results. Lines of the program are printed."""
-    for line in result.prints:
+def print_lines(lines: Sequence[str], n_printed: int) -> None:
+    """Those of a run, also of one that faults: they say what came before. n_printed: how many there were in all."""
+    for line in lines:
         print(line)
+    if n_printed > len(lines):
+        print(f"... and {n_printed - len(lines)} more lines")
+
+
+def returned(signature: Signature, result: RunResult, like: str = "numpy") -> Any:
+    """What a call in Python gives: nothing, its result, or a tuple of its results."""
     named = {**result.outputs, **result.scalars}
     values = tuple(named[p.name] for p in signature.arguments if p.effect == "result")
     if like != "numpy":

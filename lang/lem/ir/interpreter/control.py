@@ -162,7 +162,9 @@ def _chunk_done(f: Frame, o: ops.Grid, size: int) -> bool:
         f.active = active
         return False
     if f.fault is not None:
-        raise Stopped(f.fault)
+        fault = f.fault
+        f.run.prints[n_printed:] = [p for p in f.run.prints[n_printed:] if p.order <= fault.order]
+        raise Stopped(fault)
     return True
 
 
