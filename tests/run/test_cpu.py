@@ -200,6 +200,23 @@ kernel p[N](x: f32[N], y: out f32[N]):
     assert [line.split("]")[-1].strip(": ") for line in run(code, {"x": x}).prints] == ["1: 3.0", "3: 4.5"]
 
 
+def test_lines_of_small_grids_come_one_grid_after_the_other() -> None:
+    text = """
+kernel p[N](x: i64[N], h: reduce(+) i64[2], y: out i64[N]):
+    for t in range(2):
+        for i in grid(N):
+            print("a", t, i)
+            y[i] = x[i]
+        for i in grid(N):
+            print("b", t, i)
+            h[i % 2] += x[i]
+"""
+    made = program(text)
+    code = artifact(text, entry_of(made), Facts(("inner", "inner", "inner")))
+    lines = run(code, {"x": np.arange(3), "h": np.zeros(2, np.int64)}).prints
+    assert [line.split(": ")[1] for line in lines] == [f"{k} {t} {i}" for t in range(2) for k in "ab" for i in range(3)]
+
+
 def test_cancelled_while_loop_stops() -> None:
     text = """
 kernel spin[N](x: inout f32[N]):

@@ -78,7 +78,7 @@ def lower(outer: Element, grid: ops.Grid, plan: GridPlan) -> None:
     per_unit = outer.fix(lb.mul(lb.mul(shape.block, shape.height), cost), "unit_cost")
     chunk, direct = _pieces(outer, shape.units, per_unit)
     cx.values = dict(outer.memo)
-    with cx.parallel(grid.label, shape.units, chunk, direct) as (first, last):
+    with cx.parallel(grid.label, shape.units, chunk, None if _prints(grid) else direct) as (first, last):
         _Body(outer, grid, plan, lo, shape, guard).write(first, last)
     cx.values = {}
 
@@ -133,6 +133,11 @@ def _pieces(outer: Element, units: Expr, per_unit: Expr) -> tuple[Expr, Expr]:
     return chunk, outer.put(lb.compare("le", units, limit), "direct")
 
 
+def _prints(grid: ops.Grid) -> bool:
+    """Lines are put in order by the grid they come from, and only grids that the pool knows of are told apart."""
+    return any(isinstance(o, ops.Print) for o in ir.walk_ops(grid.body))
+
+
 def _lower_parts(
     outer: Element, grid: ops.Grid, plan: GridPlan, lo: list[Expr], counts: list[Expr], cost: Expr,
     shared: Sequence[ir.Array],
@@ -153,7 +158,7 @@ def _lower_parts(
         cx.values = dict(outer.memo)
         # What a part reads before its first element is only there where there are elements.
         count = outer.put(lb.select(lb.compare("gt", total, 0), parts.count, lb.const(0)), "parts")
-        with cx.parallel(grid.label, count, lb.const(1), direct) as (first, last):
+        with cx.parallel(grid.label, count, lb.const(1), None if _prints(grid) else direct) as (first, last):
             _Part(outer, grid, plan, lo, shape, parts).write(first, last)
         cx.values = {}
 
