@@ -5,7 +5,7 @@
 A call: three f32[8] arrays, the same saxpy everywhere, medians over interleaved rounds of 20,000 calls; also above an empty
 Python function. The import and the first calls run in processes of their own, interleaved: `import numpy` alone beside
 `import numpy, lem`, and simple kernels with an empty and with a warm cache on disk: the first one of the process, for which
-the compiler is loaded where the cache is empty, and the next one.
+the compiler is loaded where the cache is empty, and the next one. Peers load theirs when they are imported: both are shown.
 """
 
 from __future__ import annotations
@@ -27,55 +27,74 @@ import numpy as np
 
 import lem
 from lem.dims import N
+from lem.embed import joining
 
 CALLS = 20_000
 
-# Peers in processes of their own: a text that makes `call` and its arguments. Their import is not counted.
+# Peers in processes of their own: a text that makes kernels, one for each number k.
 PEERS = {
     "numba": """
 import numba
-@numba.njit(fastmath=True)
-def call(x, y, z):
-    for i in range(x.shape[0]):
-        z[i] = y[i] + np.float32(2) * x[i]
+def make(k):
+    @numba.njit(fastmath=True)
+    def call(x, y, z):
+        for i in range(x.shape[0]):
+            z[i] = y[i] + np.float32(k) * x[i]
+    return call
 """,
     "jax": """
 import jax
-function = jax.jit(lambda x, y: y + np.float32(2) * x)
-call = lambda x, y, z: function(x, y).block_until_ready()
 x, y = jax.numpy.asarray(x), jax.numpy.asarray(y)
+def make(k):
+    function = jax.jit(lambda x, y: y + np.float32(k) * x)
+    return lambda x, y, z: function(x, y).block_until_ready()
 """,
     "torch": """
 import torch
-call = torch.compile(lambda x, y, z: torch.add(y, x, alpha=2.0, out=z))
 x, y, z = (torch.ones(8) for _ in range(3))
+def make(k):
+    return torch.compile(lambda x, y, z: torch.add(y, x, alpha=k, out=z))
 """,
     "taichi": """
 import taichi as ti
 ti.init(arch=ti.cpu, log_level=ti.ERROR)
 array = ti.types.ndarray(dtype=ti.f32, ndim=1)
-@ti.kernel
-def call(x: array, y: array, z: array):
-    for i in x:
-        z[i] = y[i] + 2.0 * x[i]
+def make(k):
+    @ti.kernel
+    def call(x: array, y: array, z: array):
+        for i in x:
+            z[i] = y[i] + k * x[i]
+    return call
+""",
+    "lem": """
+import lem
+from lem.dims import N
+def make(k):
+    @lem.kernel
+    def call(x: lem.f32[N], y: lem.f32[N], z: lem.out[lem.f32[N]]) -> None:
+        for i in lem.grid(N):
+            z[i] = y[i] + k * x[i]
+    return call
 """,
 }
 PEER = """
 import sys, time, statistics
 import numpy as np
 x, y, z = (np.ones(8, np.float32) for _ in range(3))
+times = [time.perf_counter()]
 {text}
-started = time.perf_counter()
-call(x, y, z)
-first = time.perf_counter() - started
-call(x, y, z)
+times.append(time.perf_counter())
+for k in (2.0, 3.0):
+    call = make(k)
+    call(x, y, z)
+    times.append(time.perf_counter())
 rounds = []
 for _ in range(7):
     t = time.perf_counter()
     for _ in range(1000):
         call(x, y, z)
     rounds.append((time.perf_counter() - t) / 1000)
-print("result", first, statistics.median(rounds))
+print("result", *(b - a for a, b in zip(times, times[1:])), statistics.median(rounds))
 """
 
 FIRST = """
@@ -129,8 +148,12 @@ def main() -> int:
         print(title.replace("_", " ").removesuffix(" ms"))
         for name, ms in rows[title].items():
             print(f"  {name:<24}{ms:9.1f} ms")
-    for name, (first, call) in rows["peers"].items():
-        print(f"  {name:<24}{first:9.1f} ms   then {call:.2f} us a call")
+    if rows["peers"]:
+        print("each in a process that has imported numpy, nothing kept on disk")
+        print(f"  {'':<16}{'import':>12}{'first kernel':>16}{'together':>12}{'next kernel':>14}{'a call':>14}")
+    for name, (loading, first, following, call) in rows["peers"].items():
+        columns = f"{loading:9.1f} ms{first:13.1f} ms{loading + first:9.1f} ms{following:11.1f} ms"
+        print(f"  {name:<16}{columns}{call:11.2f} us")
     return 0
 
 
@@ -147,6 +170,7 @@ def calls(rounds: int) -> dict[str, float]:
         print("numba is not installed: skipped", file=sys.stderr)
     for call in candidates.values():
         call(x, y, z)
+    joining.settled()  # from here on calls of lem go straight into its code
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, call in candidates.items():
@@ -208,25 +232,25 @@ def first_calls(rounds: int) -> dict[str, float]:
     return {name: statistics.median(t) for name, t in times.items()}
 
 
-def peers(rounds: int) -> dict[str, tuple[float, float]]:
-    """Of each that is installed: the first call in ms, with nothing kept on disk, and a call in us."""
-    found = {}
-    for name, text in PEERS.items():
+def peers(rounds: int) -> dict[str, tuple[float, ...]]:
+    """Of each that is installed, with nothing kept on disk: import, first and next kernel in ms, and a call in us."""
+    runs: dict[str, list[list[float]]] = {}
+    for name in PEERS:
         if importlib.util.find_spec(name) is None:
             print(f"{name} is not installed: skipped", file=sys.stderr)
-            continue
-        runs = []
-        for _ in range(rounds):
+        else:
+            runs[name] = []
+    for _ in range(rounds):
+        for name in runs:
             with tempfile.TemporaryDirectory() as folder:
-                nowhere = {"TORCHINDUCTOR_CACHE_DIR": folder, "TI_OFFLINE_CACHE": "0"}
+                nowhere = {"TORCHINDUCTOR_CACHE_DIR": folder, "TI_OFFLINE_CACHE": "0", "LEM_CACHE_DIR": folder}
                 file = os.path.join(folder, "peer.py")
                 with open(file, "w", encoding="utf-8") as f:
-                    f.write(PEER.replace("{text}", text))
+                    f.write(PEER.replace("{text}", PEERS[name]))
                 told = next(line for line in _python("", nowhere, file).splitlines() if line.startswith("result "))
-                runs.append([float(word) for word in told.split()[1:]])
-        first, call = (statistics.median(column) for column in zip(*runs, strict=True))
-        found[name] = (first * 1e3, call * 1e6)
-    return found
+                runs[name].append([float(word) for word in told.split()[1:]])
+    medians = {name: [statistics.median(column) for column in zip(*of, strict=True)] for name, of in runs.items()}
+    return {name: (*(1e3 * s for s in m[:3]), 1e6 * m[3]) for name, m in medians.items()}
 
 
 def _python(code: str, env: dict[str, str], file: str = "") -> str:
