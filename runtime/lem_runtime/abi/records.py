@@ -3,7 +3,8 @@
 The compiler has some four hundred small classes of data, and a run needs few of them. The standard decorator compiles up to
 seven methods for each class while it is imported, half a millisecond each: a fifth of the time that a cold first call took.
 Here a class costs some thirty microseconds; ``__init__`` is compiled where more than a few objects are made, comparison and
-``repr`` are shared by all classes. ``field``, ``fields``, ``replace`` and ``asdict`` of the standard library take them as theirs.
+``repr`` are shared by all classes. ``field``, ``fields``, ``replace`` and ``asdict`` of the standard library take them as
+theirs.
 
 Left out, because nothing here uses it: ``order``, ``unsafe_hash``, ``init=False``, ``InitVar``, ``weakref_slot``.
 """
