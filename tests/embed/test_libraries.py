@@ -53,8 +53,8 @@ def watching() -> Iterator[dict[str, int]]:
     addresses: dict[str, int] = {}
     run = engine.run
 
-    def watched(artifact: Any, arrays: Any, *rest: Any) -> Any:
-        result = run(artifact, arrays, *rest)
+    def watched(artifact: Any, arrays: Any, *rest: Any, **named: Any) -> Any:
+        result = run(artifact, arrays, *rest, **named)
         addresses.clear()
         addresses.update((n, a.ctypes.data) for n, a in (*arrays.items(), *result.outputs.items()))
         return result
