@@ -287,3 +287,23 @@ kernel f[N](x: i64[N], at: i64[N], y: out i64[N]):
         run(artifact, given, {}, threads=1, on_prints=lambda found, n: lines.extend(found))
     assert e.value.indices == {"i": 3}
     assert lines == [f"f[i={i}]: {i}" for i in range(4)]
+
+
+@pytest.mark.parametrize("over", ["K", "M"])
+def test_a_loop_that_carries_a_row_reduces_what_no_turn_changes(over: str) -> None:
+    text = f"""
+kernel f[R, K, M](x: i64[{over}], r: i64[R], w: u8[K], m: u8[M], y: out i64[R], z: out i64[R, K]):
+    for i in grid(R):
+        q: i64[K] = r[i]
+        for t in range(3):
+            q = q * 2 + sum(1 if x[k] > r[i] else 0 for k in {over}) + sum(x[:] > 2, over={over})
+        y[i] = sum(q, over=K)
+        z[i, :] = q
+"""
+    given = {"w": np.zeros(5, np.uint8), "m": np.zeros(40, np.uint8), "r": np.arange(20)}
+    x = np.arange(5 if over == "K" else 40)
+    got = check_run(text, x=x, **given)
+    q = given["r"]
+    for _ in range(3):
+        q = q * 2 + np.array([(x > v).sum() for v in given["r"]]) + (x > 2).sum()
+    assert got["y"].tolist() == (5 * q).tolist() and np.array_equal(got["z"], np.repeat(q[:, None], 5, 1))

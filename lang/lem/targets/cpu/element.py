@@ -137,18 +137,23 @@ class Element(Weaver):
 
     def hide(self, level: int) -> Any:
         inner = {v: e for v, e in self.memo.items() if self.level_of(e) > level}
+        kept = {v: k for v, k in self.kept.items() if k.level > level}
         bound, vec = dict(self.bound), self.vec
         for v in inner:
             del self.memo[v]
+        for v in kept:
+            del self.kept[v]
         self.bound = {a: b for a, b in bound.items() if b.level <= level}
         if vec is not None and vec.level > level:
             self.vec = None
-        return inner, bound, vec
+        return inner, kept, bound, vec
 
     def unhide(self, hidden: Any) -> None:
-        inner, self.bound, self.vec = hidden
+        inner, kept, self.bound, self.vec = hidden
         for v, e in inner.items():
             self.memo.setdefault(v, e)
+        for v, k in kept.items():
+            self.kept.setdefault(v, k)
 
     def open_axes(self, axes: Iterable[Axis]) -> list[Axis]:
         """Those that no loop binds, in order of their making."""
