@@ -307,3 +307,12 @@ kernel f[R, K, M](x: i64[{over}], r: i64[R], w: u8[K], m: u8[M], y: out i64[R], 
     for _ in range(3):
         q = q * 2 + np.array([(x > v).sum() for v in given["r"]]) + (x > 2).sum()
     assert got["y"].tolist() == (5 * q).tolist() and np.array_equal(got["z"], np.repeat(q[:, None], 5, 1))
+
+
+@pytest.mark.parametrize("k", [0, 3])
+def test_a_check_for_positions_that_there_are_none_of_is_not_done(k: int) -> None:
+    text = """
+kernel f[K, R](a: i64, x: i32[K], w: u8[R]) -> y: i32:
+    y = min(x[sum(a for l in range(-1) if j < 1)] for i in K for j in R[i:i])
+"""
+    assert check_run(text, a=5, x=np.arange(k, dtype=np.int32), w=np.ones(5, np.uint8))["y"] == np.iinfo(np.int32).max

@@ -173,7 +173,7 @@ def _chunk_done(f: Frame, o: ops.Grid, size: int) -> bool:
 
 @meaning(ops.Assert)
 def _assert(f: Frame, o: ops.Assert) -> None:
-    bad = f.lift(np.logical_not, f[o.cond])
+    bad = f.whole_of(o.cond, f.lift(np.logical_not, f[o.cond]))
     with f.masked(bad):
         if not f.any_active():
             return
@@ -195,7 +195,7 @@ def _assert(f: Frame, o: ops.Assert) -> None:
 
 @meaning(ops.Print)
 def _print(f: Frame, o: ops.Print) -> None:
-    numbers, columns = lanes(f, f.get(o.values))
+    numbers, columns = lanes(f, [f.whole_of(v, f[v]) for v in o.values])
     for n, order in enumerate(numbers):
         values = tuple(show(c[n], v.dtype) for c, v in zip(columns, o.values, strict=True))
         f.run.prints.append(Printed(f.fn.name, o.site, f.fn.sites[o.site].text, values, int(order)))

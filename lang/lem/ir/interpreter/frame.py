@@ -256,6 +256,15 @@ class Frame:
         """`tile` over all of `axes`, in full."""
         return np.broadcast_to(tile.spread(axes), self.space.lengths(axes))
 
+    def whole_of(self, v: Value, tile: Tile) -> Tile:
+        """`tile` with all axes that `v` has by its type. It may have fewer where nothing differs along an axis; but where
+        the axis has no positions, nothing is to be done for any."""
+        axes = self.space.sort(v.axes)
+        if axes == tile.axes:
+            return tile
+        self.space.check_axes(axes)
+        return Tile(axes, self.lanes(axes, tile))
+
     def records(self, values: Sequence[Value], axes: Sequence[Axis], at: tuple[Any, ...]) -> tuple[Number, ...]:
         """Values at one place of the space of `axes`."""
         return tuple(show(self.lanes(axes, self[v])[at], v.dtype) for v in values)

@@ -113,7 +113,7 @@ def _update(f: Frame, o: ops.Update) -> None:
     array, place = f.arrays[o.array], _place(f, o.array, o.subs)
     strict = _inside([p.data for p in place], array.shape) is not True
     _check(f, o, place, array, strict=strict, writes=False, reads=False)
-    numbers, (v, *index) = lanes(f, [f[o.value], *place])
+    numbers, (v, *index) = lanes(f, [f.whole_of(o.value, f[o.value]), *place])
     if not index:
         array, index = array.reshape(1), [np.zeros(len(v), np.int64)]
     if f.grid is not None and o.array.kind != "local":
