@@ -8,6 +8,7 @@ the compiler being loaded at all.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -263,8 +264,11 @@ class Engine:
         return store, "py-" + texts.digest(key or "", str(facts), detect().key, "cpu")
 
     def prepared(self, facts: Facts) -> Artifact:
-        """Code for these facts, made if it is not there yet."""
-        return self._artifact(facts)
+        """Code for these facts, and the way of plain calls into it, made if they are not there yet."""
+        artifact = self._artifact(facts)
+        with contextlib.suppress(NotPlain):
+            Wrapper(artifact).load()
+        return artifact
 
     def _artifact(self, facts: Facts) -> Artifact:
         made = self._artifacts.get(facts)

@@ -136,7 +136,8 @@ def _lazy_init(owner: type) -> Any:
 
 def _filled(cls: type, self: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Set all fields. False, with none set, where the arguments are not right: the compiled method says why."""
-    if cls.__setattr__ not in (object.__setattr__, _no_set):
+    setting: Any = cls.__setattr__
+    if setting is not object.__setattr__ and setting is not _no_set:
         return False
     values: dict[str, Any] = {}
     n_given = n_named = 0
