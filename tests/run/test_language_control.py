@@ -646,6 +646,15 @@ kernel f[M](w: f32[3], p: i64[M], y: out f32[M]):
     assert fault_of(text, target=target, w=w, p=np.array([0, 4], np.int64)).code == "E0601"
 
 
+def test_rule_12_several_scalar_results_are_assigned_at_once(target: str) -> None:
+    text = """kernel main[N](x: f32[N]) -> (s: f32, t: f32) where N > 0:
+    s, t = x[0], x[N - 1]
+    s, t = t, s + 1.0
+"""
+    got = run(text, target, x=np.array([3, 4, 5], np.float32))
+    assert (got["s"], got["t"]) == (5, 4)
+
+
 def test_rule_12_right_sides_are_complete_before_the_store(target: str) -> None:
     text = """
 kernel f[N](x: inout f32[N, 4]):

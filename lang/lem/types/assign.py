@@ -84,7 +84,7 @@ def _check_several(ctx: Ctx, node: ast.Assign, value: ast.Expr) -> list[typed.St
         if not isinstance(value, ast.TupleExpr):
             ctx.expr(value)
         return []
-    arrays = [t for t in node.targets if isinstance(t, ast.Name) and isinstance(ctx.find(t.id), Array)]
+    arrays = [t for t in node.targets if isinstance(t, ast.Name) and isinstance(found := ctx.find(t.id), Array) and found.sizes]
     if arrays and ctx.kind in ("task", "test"):
         ctx.diags.error(
             E0315, node.span, f"`{arrays[0].id}` is an array, and not all of these are",
@@ -92,7 +92,7 @@ def _check_several(ctx: Ctx, node: ast.Assign, value: ast.Expr) -> list[typed.St
         )  # fmt: skip
         return []
     values = [ctx.expr(v) for v in value.items]
-    if all(isinstance(t, ast.Name) for t in node.targets):
+    if all(isinstance(t, ast.Name) and not isinstance(ctx.find(t.id), Array) for t in node.targets):
         made = [set_local(ctx, t, v) for t, v in zip(node.targets, values, strict=True) if isinstance(t, ast.Name)]
         pairs = [m for m in made if m is not None]
         if len(pairs) < len(values):
