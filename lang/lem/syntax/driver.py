@@ -66,23 +66,19 @@ def parse_part(source: SourceFile, diags: Diagnostics, start: int, end: int, rul
     return tree
 
 
-class _Driver:
-    def __init__(self, tokens: Tokens, diags: Diagnostics) -> None:
-        self.tokens = tokens
-        self.diags = diags
-        self.tables = tables()
-        self.actions = Actions(tokens, diags, lambda start, end: parse_part(tokens.source, diags, start, end))
-        self.rules = [self._prepared(rule) for rule in self.tables.rules]
-        self.states: list[int] = []
-        self.values: list[Any] = []
-        self.firsts: list[int] = []  # number of the first token of each symbol on the stack
-        self.n_recoveries = 0
-        self.attempts: dict[int, int] = {}  # how often the line that starts at this offset was mended
-        self.start_rule = "module"
+class _Rules(dict[int, tuple[int, int, int, Any, Any]]):
+    """By number: ``(nonterminal, size, how, what, keep)`` with the action looked up, when a rule is first used: a short text
+    needs few of them."""
 
-    def _prepared(self, rule: tuple[int, int, str, list[int]]) -> tuple[int, int, int, Any, Any]:
-        """``(nonterminal, size, how, what, keep)`` with the action looked up."""
-        lhs, size, action, keep = rule
+    def __init__(self, rules: list[tuple[int, int, str, list[int]]], actions: Actions) -> None:
+        super().__init__()
+        self._rules, self._actions = rules, actions
+
+    def __missing__(self, number: int) -> tuple[int, int, int, Any, Any]:
+        made = self[number] = self._prepared(*self._rules[number])
+        return made
+
+    def _prepared(self, lhs: int, size: int, action: str, keep: list[int]) -> tuple[int, int, int, Any, Any]:
         if action == "":
             return lhs, size, _PASS, keep[0] - size, None
         if action == "one":
@@ -91,10 +87,25 @@ class _Driver:
             return lhs, size, _TWO, None, None
         if action == "more":
             return lhs, size, _MORE, None, None
-        build = getattr(self.actions, action)
+        build = getattr(self._actions, action)
         if size == 1 and keep == [0]:
             return lhs, size, _BUILD_ONE, build, None
         return lhs, size, _BUILD, build, None if keep == list(range(size)) else keep
+
+
+class _Driver:
+    def __init__(self, tokens: Tokens, diags: Diagnostics) -> None:
+        self.tokens = tokens
+        self.diags = diags
+        self.tables = tables()
+        self.actions = Actions(tokens, diags, lambda start, end: parse_part(tokens.source, diags, start, end))
+        self.rules = _Rules(self.tables.rules, self.actions)
+        self.states: list[int] = []
+        self.values: list[Any] = []
+        self.firsts: list[int] = []  # number of the first token of each symbol on the stack
+        self.n_recoveries = 0
+        self.attempts: dict[int, int] = {}  # how often the line that starts at this offset was mended
+        self.start_rule = "module"
 
     # ------------------------------------------------------------ the hot loop
     def run(self, start: str) -> Any:
