@@ -316,3 +316,32 @@ kernel f[K, R](a: i64, x: i32[K], w: u8[R]) -> y: i32:
     y = min(x[sum(a for l in range(-1) if j < 1)] for i in K for j in R[i:i])
 """
     assert check_run(text, a=5, x=np.arange(k, dtype=np.int32), w=np.ones(5, np.uint8))["y"] == np.iinfo(np.int32).max
+
+
+@pytest.mark.parametrize("value", ["100 // n[i]", "1 << n[i] - 1", "half(100, n[i])", "argmax(n[j] for j in range(n[i]))"])
+def test_a_comprehension_without_turns_checks_nothing(value: str) -> None:
+    """What it would calculate in each turn may be the same for all of them, and is not to be had where there is none."""
+    text = f"""
+fn half(a: i64, b: i64) -> i64:
+    return a // b
+
+kernel f[N](n: i64[N], y: out i64[N]):
+    for i in grid(N):
+        y[i] = sum({value} for l in range(2) for k in range(n[i]))
+"""
+    check_run(text, n=np.arange(40) * 7 % 5)
+    for target in TARGETS:
+        fault = fault_of(text.replace("range(n[i]))\n", "range(1))\n"), target=target, n=np.arange(40) % 7)
+        assert fault.indices == (0,)
+
+
+def test_a_comprehension_over_nothing_reads_nothing() -> None:
+    text = """
+kernel f[N, K](at: i64[N], w: i64[K], x: i64[N], y: out i64[N]):
+    for i in grid(N):
+        y[i] = sum(w[k] * x[at[i]] for k in K)
+"""
+    given = {"at": np.full(20, FAR), "x": np.arange(20)}
+    assert not check_run(text, w=np.arange(0), **given)["y"].any()
+    for target in TARGETS:
+        assert fault_of(text, target=target, w=np.arange(1), **given).indices == (0,)

@@ -255,9 +255,13 @@ class Expressions:
         return self.st.do(ops.Scan(xs, axis, starts, e.reverse, body, loc=self.st.place(e.span)))
 
     def _Reduce(self, e: typed.Reduce) -> Value:
-        opened = [self._open(c) for c in e.clauses]
+        opened: list[Axis] = []
+        for c in e.clauses:
+            opened.append(self._open(c))
+            self.st.clauses.append(opened[-1])
         cond = self._all_of(e.conds)
         value = self._kept(cond, lambda: self.value(e.value), _neutral(e.kind, e.value), e.value.type.dtype)
+        del self.st.clauses[len(self.st.clauses) - len(opened) :]
         return self._reduced(e, value, opened, cond)
 
     def _open(self, clause: typed.Clause) -> Axis:

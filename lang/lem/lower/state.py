@@ -42,6 +42,7 @@ class State:
         self.index_of: dict[Axis, Value] = {}
         self.rows: dict[tuple[typed.ArrayVar, int], Value] = {}  # indices of axes of temporaries whose size is computed
         self.start_of: dict[Axis, Value] = {}  # of axes whose index may be below 0
+        self.clauses: list[Axis] = []  # of the comprehensions around what is lowered now, the innermost last
         self.ragged: dict[Axis, Value] = {}  # bounds of blocks that end elsewhere for each element
         self.element_axes: frozenset[Axis] = frozenset()  # of the grid we are in
         self.fn_axes: frozenset[Axis] = frozenset()  # of the arguments of the fn being inlined
@@ -285,10 +286,24 @@ class State:
 
     def require(self, cond: Value, code: str, text: str, span: Span, values: Sequence[Value] = ()) -> None:
         """Fault for active elements where `cond` is false."""
+        for axis in self.clauses:
+            cond = self._if_any(axis, cond, reads=code == "E0601")
         for axis in sorted(cond.axes, key=lambda a: a.uid):
             cond = self.within(axis, cond)
         number = self.site(code, text, span, values)
         self.do(ops.Assert(cond, number, tuple(values), loc=self.place(span)))
+
+    def _if_any(self, axis: Axis, cond: Value, reads: bool) -> Value:
+        """A check inside a comprehension is one for each turn: where there is none, it holds. reads: what is checked is read
+        from memory afterwards, once for all turns; so it is asked for unless no element has a turn."""
+        o = self.defs[self.index_of[axis]]
+        if axis in cond.axes or not isinstance(o, ops.Range) or (reads and (o.lo.axes or o.hi.axes)):
+            return cond
+        lo, hi = self.defs.get(o.lo), self.defs.get(o.hi)
+        if isinstance(lo, ops.Const) and isinstance(hi, ops.Const) and (hi.value - lo.value) * o.step > 0:
+            return cond
+        none = self.emit(ops.Compare("ge" if o.step > 0 else "le", o.lo, o.hi))
+        return self.emit(ops.Binary("or", cond, none))
 
     def is_inside(self, index: Value, size: Value) -> Value:
         low = self.emit(ops.Compare("ge", index, self.const(0, I64)))
