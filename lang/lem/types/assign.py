@@ -84,7 +84,8 @@ def _check_several(ctx: Ctx, node: ast.Assign, value: ast.Expr) -> list[typed.St
         if not isinstance(value, ast.TupleExpr):
             ctx.expr(value)
         return []
-    arrays = [t for t in node.targets if isinstance(t, ast.Name) and isinstance(found := ctx.find(t.id), Array) and found.sizes]
+    named = [(t, ctx.find(t.id)) for t in node.targets if isinstance(t, ast.Name)]
+    arrays = [t for t, found in named if isinstance(found, Array) and found.sizes]
     if arrays and ctx.kind in ("task", "test"):
         ctx.diags.error(
             E0315, node.span, f"`{arrays[0].id}` is an array, and not all of these are",
