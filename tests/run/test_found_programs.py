@@ -345,3 +345,13 @@ kernel f[N, K](at: i64[N], w: i64[K], x: i64[N], y: out i64[N]):
     assert not check_run(text, w=np.arange(0), **given)["y"].any()
     for target in TARGETS:
         assert fault_of(text, target=target, w=np.arange(1), **given).indices == (0,)
+
+
+def test_of_positions_of_one_element_the_same_one_is_reported_everywhere() -> None:
+    text = """
+kernel f[N, M](x: bool[N], at: i64[N], w: u8[M], y: out bool[N]):
+    y[:] = any(x[k + at[:]] for k in M)
+"""
+    given = {"x": np.ones(9, bool), "at": np.array([0, 7, 20, 9, 5, 0, 1, -1, 2]), "w": np.zeros(5, np.uint8)}
+    values = {fault_of(text, target=target, **given).values for target in TARGETS}
+    assert len(values) == 1

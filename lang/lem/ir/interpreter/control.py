@@ -12,7 +12,7 @@ import numpy as np
 
 from lem.ir import ops
 from lem.ir.constants import TILES_BLOCK
-from lem.ir.core import walk_ops
+from lem.ir.core import Axis, walk_ops
 from lem.ir.interpreter.formats import show
 from lem.ir.interpreter.frame import Frame, GridState, Printed, RunFault, Stopped, meaning
 from lem.ir.interpreter.memory import apply_pending, lanes
@@ -180,7 +180,7 @@ def _assert(f: Frame, o: ops.Assert) -> None:
         failing = f.mask(bad.axes)
     assert failing is not None
     axes = f.element_axes(failing, *f.get(o.values))
-    where = np.unravel_index(int(np.argmax(f.lanes(axes, failing))), f.space.lengths(axes))
+    where = _first(f, axes, failing)
     site, values = f.fn.sites[o.site], f.records(o.values, axes, where)
     if f.grid is None:
         raise Stopped(RunFault(site.code, f.fn.name, o.site, site.text, values, (), -1))
@@ -191,6 +191,15 @@ def _assert(f: Frame, o: ops.Assert) -> None:
     others = tuple(n for n, a in enumerate(failing.axes) if a not in f.grid.axes)
     fell = Tile(tuple(a for a in failing.axes if a in f.grid.axes), np.asarray(failing.data.any(axis=others)))
     f.dead = fell if f.dead is None else f.lift(np.logical_or, f.dead, fell)
+
+
+def _first(f: Frame, axes: tuple[Axis, ...], failing: Tile) -> tuple[int, ...]:
+    """Where the first failing position of the first element that has one lies among `axes`. Axes inside of the element
+    count in the order in which the program has them, whichever of them was opened first this time."""
+    order = sorted(range(len(axes)), key=lambda n: (axes[n].kind != "grid", n if axes[n].kind == "grid" else axes[n].uid))
+    data = f.lanes(axes, failing).transpose(order)
+    found = np.unravel_index(int(np.argmax(data)), data.shape)
+    return tuple(int(found[order.index(n)]) for n in range(len(axes)))
 
 
 @meaning(ops.Print)
