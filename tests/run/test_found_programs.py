@@ -355,3 +355,14 @@ kernel f[N, M](x: bool[N], at: i64[N], w: u8[M], y: out bool[N]):
     given = {"x": np.ones(9, bool), "at": np.array([0, 7, 20, 9, 5, 0, 1, -1, 2]), "w": np.zeros(5, np.uint8)}
     values = {fault_of(text, target=target, **given).values for target in TARGETS}
     assert len(values) == 1
+
+
+def test_a_whole_axis_that_is_summed_where_it_is_vectors_hides_their_mask() -> None:
+    text = """
+kernel f[N, R](x: bool[N, N], on: bool[R], at: i64[R], y: out i64[2, R]):
+    for i in grid(2):
+        y[i, :] = sum(i64(any(x[at[0], k] for k in N)) if on[:] else 0, over=R)
+"""
+    x = np.arange(17 * 17).reshape(17, 17) % 19 == 0
+    for r in (1, 5, 16, 37):
+        check_run(text, x=x, on=np.arange(r) % 3 != 0, at=np.full(r, r % 17))

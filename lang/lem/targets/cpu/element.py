@@ -433,12 +433,14 @@ class Element(Weaver):
         self.bound[axis] = made
         if lanes:
             self.vec = made
-        elif vec is not None and vec.axis is axis:
-            self.vec = None  # one position at a time here, whatever lanes are around
+        top, mask = self.top, self.mask
+        if not lanes and vec is not None and vec.axis is axis:
+            # One position at a time here, whatever lanes are around; some of them are active, or nothing would run.
+            self.vec = top.mask = None
         try:
             yield made
         finally:
-            self.vec = vec
+            self.vec, top.mask = vec, mask
             for v in [v for v in self.memo if axis in v.axes]:
                 del self.memo[v]
             self.memo.update(inner)
