@@ -366,3 +366,32 @@ kernel f[N, R](x: bool[N, N], on: bool[R], at: i64[R], y: out i64[2, R]):
     x = np.arange(17 * 17).reshape(17, 17) % 19 == 0
     for r in (1, 5, 16, 37):
         check_run(text, x=x, on=np.arange(r) % 3 != 0, at=np.full(r, r % 17))
+
+
+def test_what_a_check_in_a_comprehension_without_turns_would_read_is_not_read() -> None:
+    """A place that a condition of the signature or another check gives only where there is a turn."""
+    gathers = """
+kernel f[M, N, K](a: i64[M], b: i64[N], x: f64[N], w: f64[K], y: out f64[M]):
+    for i in grid(M):
+        y[i] = sum(w[k] * x[b[a[i]]] for k in K)
+"""
+    far = np.full(33, FAR)
+    assert not check_run(gathers, a=far, b=far[:7], x=np.ones(7), w=np.ones(0))["y"].any()
+    assert (check_run(gathers, a=np.full(33, 3), b=np.arange(7), x=np.ones(7), w=np.ones(2))["y"] == 2).all()
+    for target in TARGETS:
+        assert fault_of(gathers, target=target, a=np.arange(33), b=np.arange(7), x=np.ones(7), w=np.ones(2)).indices == (7,)
+    fixed = """
+kernel f[M, N, R](at: i64[M], z: i64[N], w: f32[R], y: out i64[M]):
+    for i in grid(M):
+        y[i] = sum(1 for k in N if k < at[sum(1 for q in R if isnan(w[1 << 40]))])
+"""
+    assert not check_run(fixed, at=np.zeros(33, np.int64), z=np.zeros(0, np.int64), w=np.zeros(3, np.float32))["y"].any()
+
+
+def test_a_sum_in_a_comprehension_without_turns_reads_nothing() -> None:
+    head = "kernel f[N, R](z: i64[N], w: f64[R]"
+    value = "sum(f64(k) * sum(w[1 << 40] for q in R) for k in N)"
+    text = f"{head}, y: out f64[40]):\n    for i in grid(40):\n        y[i] = f64(i) + {value}\n"
+    given = {"z": np.zeros(0, np.int64), "w": np.ones(4)}
+    assert check_run(text, **given)["y"].sum() == 780
+    assert check_run(f"{head}) -> s: f64:\n    s = {value}\n", **given)["s"] == 0
