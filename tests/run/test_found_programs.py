@@ -395,3 +395,41 @@ def test_a_sum_in_a_comprehension_without_turns_reads_nothing() -> None:
     given = {"z": np.zeros(0, np.int64), "w": np.ones(4)}
     assert check_run(text, **given)["y"].sum() == 780
     assert check_run(f"{head}) -> s: f64:\n    s = {value}\n", **given)["s"] == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["min(x[100] for k in K)", "max(cumsum(w[k] + x[100], over=k) for k in K)", "min(w[k] for k in K if x[100] > 0)",
+     "sum(1 for k in K for l in range(x[100]))", "min(x[at[0]] + x[100 + j] for j in range(3) for k in K)"],
+)  # fmt: skip
+def test_sequential_code_reads_nothing_for_a_comprehension_over_nothing(value: str) -> None:
+    for effect in ("", "inout "):
+        text = f"""
+kernel f[N, K](x: {effect}i64[N], at: i64[1], w: i64[K]) -> r: i64:
+    r = {value}
+    {"if N > 0:" if effect else ""}
+    {"    x[0] = r" if effect else ""}
+"""
+        given = {"x": np.arange(3), "at": np.full(1, FAR)}
+        empty = {"min": np.iinfo(np.int64).max, "max": np.iinfo(np.int64).min, "sum": 0}
+        assert check_run(text, w=np.arange(0), **given)["r"] == empty[value[:3]]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x[sum(True for l in range(3) if m[l] < 5 if far[100] > 2)]", f"sum(far[{FAR} + l] for l in range(3))",
+     f"max(far[{FAR} + l] * m[l] for l in range(3)) * sum(far[{FAR} + l] * m[l] for l in range(3))"],
+)  # fmt: skip
+def test_reductions_do_not_leave_a_comprehension_or_loop_that_may_have_no_turn(value: str) -> None:
+    text = f"""
+kernel f[N, M, K](far: i64[N], x: i64[4], m: i64[3], w: i64[K], r: u8[M], y: out i64[M], z: out i64[M]):
+    for i in grid(M):
+        y[i] = sum({value} for k in K)
+        s = 0
+        for k in range(K):
+            s += {value}
+        z[i] = s
+"""
+    given = {"far": np.arange(3), "x": np.arange(4), "m": np.arange(3), "r": np.zeros(20, np.uint8)}
+    got = check_run(text, w=np.arange(0), **given)
+    assert not got["y"].any() and not got["z"].any()
