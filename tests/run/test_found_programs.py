@@ -433,3 +433,13 @@ kernel f[N, M, K](far: i64[N], x: i64[4], m: i64[3], w: i64[K], r: u8[M], y: out
     given = {"far": np.arange(3), "x": np.arange(4), "m": np.arange(3), "r": np.zeros(20, np.uint8)}
     got = check_run(text, w=np.arange(0), **given)
     assert not got["y"].any() and not got["z"].any()
+
+
+def test_a_choice_for_positions_that_there_are_none_of_checks_nothing() -> None:
+    text = """
+kernel f[N, R](x: f32[R], at: i64[R], w: u8[N], y: out bool[N, R]):
+    for i in grid(N):
+        y[i, :] = not (x[:] == x[:] <= 1 or at[0] == i)
+"""
+    for r in (0, 3):
+        check_run(text, x=np.ones(r, np.float32), at=np.ones(r, np.int64), w=np.zeros(5, np.uint8))

@@ -24,7 +24,7 @@ _FIRST_CHUNK = 1 << 20  # elements of a grid that run together, before anything 
 
 @meaning(ops.If)
 def _if(f: Frame, o: ops.If) -> tuple[Tile, ...]:
-    cond = f[o.cond]
+    cond = f.whole_of(o.cond, f[o.cond])
     if not cond.axes:
         return f.block(o.then if cond.data else o.orelse)
     other = Tile(cond.axes, ~cond.data)
