@@ -9,6 +9,8 @@ import pytest
 
 from lem import pipeline
 from lem.targets import cpu
+from lem.targets.cpu.lower import lower_module
+from lem.targets.loops.printer import show_module
 from lem_runtime import KernelFault, detect, run
 from lem_runtime.abi.source import Facts
 from tests.support.cpu import assert_same, check_run
@@ -132,6 +134,41 @@ def test_windows_are_filtered_side_by_side(entry: str, vector: str) -> None:
     facts = Facts(("inner",) * sum(p.is_array for p in module.functions[entry].signature.params))
     plan = cpu.propose(module, facts, detect())[entry].grids[0]
     assert dict(plan.settings)["vector"] == vector
+
+
+ANY_ORDER = """
+kernel dilated[H, W, R, S](x: u8[H, W], se: bool[R, S], y: out u8[H, W]):
+    for i, j in grid(H, W):
+        y[i, j] = max(clamp(x)[i + r - R // 2, j + s - S // 2] for r in R for s in S if se[r, s])
+
+kernel counted[N, K](x: i32[N + K], h: i32[K], y: out i32[N]):
+    for i in grid(N):
+        y[i] = sum(x[i + k] * h[k] for k in K)
+
+kernel largest[M, R, S](x: f32[M, R, S], y: out f32[M]):
+    for i in grid(M):
+        y[i] = max(x[i, r, s] for r in R for s in S)
+"""
+
+
+@pytest.mark.parametrize(("entry", "vector"), [("dilated", "j"), ("counted", "i"), ("largest", "")])
+def test_windows_of_any_order_are_reduced_side_by_side(entry: str, vector: str) -> None:
+    """`largest` reads along s but not along r: whichever of the two is seen first, its vectors go along s."""
+    for attempt in range(8):  # Sets of axes are in the order of their addresses.
+        module = pipeline.optimised(program(ANY_ORDER, f"{attempt}.lem"), entry)
+        facts = Facts(("inner",) * sum(p.is_array for p in module.functions[entry].signature.params))
+        plan = cpu.propose(module, facts, detect())[entry].grids[0]
+        assert dict(plan.settings)["vector"] == vector
+
+
+def test_the_same_program_becomes_the_same_code() -> None:
+    texts = set()
+    for attempt in range(8):
+        module = pipeline.optimised(program(WINDOWS, f"{attempt}.lem"), "convolved")
+        facts = Facts(("inner",) * 3)
+        lowered = lower_module(module, "convolved", facts, detect(), cpu.propose(module, facts, detect()))
+        texts.add(show_module(lowered.module))
+    assert len(texts) == 1
 
 
 @pytest.mark.parametrize("k", [0, 1, 2, 3, 17, 31, 32, 33, 64, 4096, 4100, 9001])

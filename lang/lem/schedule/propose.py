@@ -29,9 +29,7 @@ _PARTIALS = -8  # a reduction in the order of lanes whose 32 partial results lie
 _CROSSING_TILE = (32, 64)  # rows and columns whose cache lines stay in L1 when arrays are read across
 
 
-def propose(
-    fn: ir.Function, facts: Facts, machine: Machine, target: str, special: Sequence[Special] = ()
-) -> Schedule:
+def propose(fn: ir.Function, facts: Facts, machine: Machine, target: str, special: Sequence[Special] = ()) -> Schedule:
     """How to run every grid of `fn`."""
     grids = [o for o in ir.walk_ops(fn.body) if isinstance(o, ops.Grid)]
     literals = {o.result: o.value for o in ir.walk_ops(fn.body) if isinstance(o, ops.Const)}
@@ -128,9 +126,7 @@ class _Spmd:
         rows = [a for a in self.grid.axes if a is not vector]
         if not rows or any(isinstance(o, ops.Assert) for o in self.all):
             return False
-        return any(
-            self.along(a, vector) == _WRONG_AXIS and self.along(a, rows[-1]) == _CONTIGUOUS for a in self.accesses()
-        )
+        return any(self.along(a, vector) == _WRONG_AXIS and self.along(a, rows[-1]) == _CONTIGUOUS for a in self.accesses())
 
     # -- lanes
     def widest(self) -> int:
@@ -221,10 +217,14 @@ class _Spmd:
 
     def flows(self, axis: Axis) -> bool:
         """Does everything that elements along `axis` reduce come in whole vectors, or is the same for all of them? Then
-        reductions in the order of lanes lose little by it, and nothing where they are short (the window of a filter)."""
+        reductions in the order of lanes lose little by it, and nothing where they are short (the window of a filter) or
+        where their order is free."""
         kinds = [self.along(a, axis) for a in self.accesses()]
-        return bool(kinds) and min(kinds) >= 0 and max(kinds) == _CONTIGUOUS and any(
-            isinstance(o, ops.Reduce) and o.order is ops.Order.LANES and not o.acc.exact for o in self.all
+        return (
+            bool(kinds)
+            and min(kinds) >= 0
+            and max(kinds) == _CONTIGUOUS
+            and any(isinstance(o, ops.Reduce) and o.order is not ops.Order.CHAIN for o in self.all)
         )
 
     def inner_score(self) -> int | None:
@@ -238,7 +238,8 @@ class _Spmd:
             return None
         total = 0
         for a in self.accesses():
-            total += a.weight * max((self.along(a, axis) for axis in inner), key=abs, default=0)
+            # One axis wants this access, another does not: it is the one that has vectors. (A set has no order to tell.)
+            total += a.weight * max((self.along(a, axis) for axis in inner), key=lambda n: (abs(n), n), default=0)
         return total
 
     def along(self, a: _Access, axis: Axis) -> int:

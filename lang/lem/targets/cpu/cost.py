@@ -72,7 +72,7 @@ def _block_cost(w: Element, block: ir.Block, bound: frozenset[Axis], lengths: di
     total = nested
     for axes, n in by_axes.items():
         part: Expr = lb.const(n)
-        for axis in axes:
+        for axis in sorted(axes, key=lambda a: a.name):  # a set has no order, and code must not differ from run to run
             part = lb.mul(part, lengths.get(axis, lb.const(_UNKNOWN)))
         total = w.put(lb.minimum(lb.add(total, part), _LIMIT))
     return total
