@@ -19,14 +19,14 @@ from lem.diagnostics import InternalError
 from lem_runtime.abi.machine import Machine
 
 # Explicit vector code gains nothing from the standard pipelines, which double the time of a compile. Variables become
-# registers, constants fold, branches merge, common subexpressions meet; loops arrive in the shape they should have.
-PASSES = ("sroa", "instcombine", "simplifycfg", "newgvn", "dce")
+# registers, constants fold, branches merge; loops arrive in the shape they should have, and equal expressions have met
+# before. (LLVM's pass for these, NewGVN, changed nothing in 128 kernels, and ends the process on some programs.)
+PASSES = ("sroa", "instcombine", "simplifycfg", "dce")
 
 _ADD = {
     "sroa": "add_sroa_pass",
     "instcombine": "add_instruction_combine_pass",
     "simplifycfg": "add_simplify_cfg_pass",
-    "newgvn": "add_new_gvn_pass",
     "dce": "add_aggressive_dce_pass",
     "dse": "add_dead_store_elimination_pass",
     "rotate": "add_loop_rotate_pass",
