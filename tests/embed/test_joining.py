@@ -44,28 +44,42 @@ def made() -> lem.Function:
     return add
 
 
-def test_calls_go_on_through_python_while_the_way_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    usual, go_on, asked = engine._compile_wrapper, threading.Event(), threading.Event()
+def test_the_first_call_leaves_the_way_to_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, go_on = engine._compile_wrapper, threading.Event()
+    asked: list[threading.Thread] = []
 
     def slow(text: str) -> bytes:
-        asked.set()
+        asked.append(threading.current_thread())
         assert go_on.wait(60)
         return usual(text)
 
     monkeypatch.setattr(native, "_provider", [slow])
-    f, x, y = made(), np.arange(3), np.zeros(3, np.int64)
+    kernels, x, y = [made() for _ in range(3)], np.arange(3), np.zeros(3, np.int64)
     try:
-        for n in range(3):
-            f(1.0, n, x, y)
-            assert (y - y[0]).tolist() == [0, 1, 2]
-        assert asked.wait(60) and not f.engine.is_direct
-        assert "on another thread" in lem.explain(f).calls
+        for f in kernels:
+            f(1.0, 0, x, y)
+            assert (y - y[0]).tolist() == [0, 1, 2] and not f.engine.is_direct
+            assert lem.explain(f).calls.startswith("through Python the first time")
     finally:
         go_on.set()
     joining.settled()
-    assert f.engine.is_direct and "straight into" in lem.explain(f).calls
-    f(1.0, 3, x, y)
+    assert all(f.engine.is_direct for f in kernels) and threading.main_thread() not in asked
+    kernels[0](1.0, 3, x, y)
     assert (y - y[0]).tolist() == [0, 1, 2]
+
+
+def test_the_second_call_does_not_wait_for_a_quiet_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "_QUIET_S", 60.0)
+    f, x, y = made(), np.arange(3), np.zeros(3, np.int64)
+    f(1.0, 0, x, y)
+    assert not f.engine.is_direct
+    f(1.0, 0, x, y)
+    assert f.engine.is_direct and "straight into" in lem.explain(f).calls
+    threads = [threading.Thread(target=lambda: made()(1.0, 0, x, y)) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
 
 
 def test_a_way_that_cannot_be_compiled_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ class Engine:
         self._watched: dict[Facts, special.Watched | None] = {}
         self._watcher: special.Watcher | None = None
         self._direct: Direct | None = None
-        self._is_joining = False  # the way to the code is being compiled
+        self._joining: joining.Later | None = None  # the way to the code is to be compiled
         self._is_looked_over = False  # whether it was warned of what compiled code leaves out
         self.not_direct = ""  # why calls go through Python, where they always will
         self.origins: dict[Facts, str] = {}  # of the code: "compiled", or "disk" where it had been kept
@@ -288,7 +288,9 @@ class Engine:
 
     def _make_direct(self, thing: Any, artifact: Artifact) -> None:
         """Once, for the first code that is made: other layouts and dtypes go on through Python. After a fork once more."""
-        if self.not_direct or self._is_joining or (self._direct is not None and not self._direct.is_left):
+        if (under_way := self._joining) is not None:
+            under_way.finish()
+        if self.not_direct or (self._direct is not None and not self._direct.is_left):
             return
         with self._lock:  # one that another thread replaced would be freed while calls are in it
             if self._direct is not None:
@@ -296,7 +298,7 @@ class Engine:
                     self._direct.renew()
                     modes.join(thing, self._direct)
                 return
-            if self._is_joining:
+            if self._joining is not None:
                 return
             try:
                 way = Wrapper(artifact)
@@ -304,8 +306,7 @@ class Engine:
                 self.not_direct = str(e)
                 return
             if way.needs_compiler:
-                self._is_joining = True
-                joining.later(functools.partial(self._join_later, thing, artifact, way))
+                self._joining = joining.Later(functools.partial(self._join_later, thing, artifact, way))
             else:
                 self._join(thing, artifact, way)
 
@@ -321,7 +322,7 @@ class Engine:
                 self._join(thing, artifact, way)
         except Exception as e:  # nobody is there to catch it, and calls run on through Python
             self.not_direct = f"{type(e).__name__}: {e}"
-        self._is_joining = False
+        self._joining = None
 
     @property
     def is_direct(self) -> bool:
@@ -331,7 +332,7 @@ class Engine:
     def after_fork(self) -> None:
         """In a new process: whoever held the lock is not here."""
         self._lock = threading.RLock()
-        self._is_joining = False
+        self._joining = None
 
     # -- errors
     def _raise(self, e: RunError) -> NoReturn:

@@ -224,7 +224,7 @@ def _calls(engine: Engine) -> str:
     if engine.not_direct:
         return f"through Python: {engine.not_direct}"
     if engine.artifacts:
-        return "through Python until the way into compiled code is compiled, on another thread"
+        return "through Python the first time; from the second call on straight into compiled code"
     return "not decided before the first call"
 
 
