@@ -29,14 +29,32 @@ def check_for(ctx: Ctx, node: ast.ForStmt) -> list[typed.Stmt]:
                 return _check_tiles(ctx, node, domain)
             case "range":
                 return _check_range(ctx, node, domain)
-    entity = ctx.find(domain.id) if isinstance(domain, ast.Name) else None
-    text = domain.span.text
-    how = f"write `range({text})`, or `grid({text})` for all at once" if isinstance(entity, Dim) else (
-        "write `for i in range(n):`, `for i in grid(N):` or `for k in tiles(K):`"
-    )
+    how = _as_range(ctx, domain) or "write `for i in range(n):`, `for i in grid(N):` or `for k in tiles(K):`"
     ctx.diags.error(E0323, domain.span, "a loop runs over `grid(...)`, `tiles(...)` or `range(...)`", help=how)
     _skip(ctx, node)
     return []
+
+
+def _as_range(ctx: Ctx, domain: ast.Expr) -> str | None:
+    """How the loop is written that a dimension, or a slice of one, was given for."""
+    whole = domain.value if isinstance(domain, ast.Subscript) else domain
+    if not isinstance(whole, ast.Name) or not isinstance(ctx.find(whole.id), Dim):
+        return None
+    bounds = whole.id
+    if isinstance(domain, ast.Subscript):
+        cut = domain.items[0]
+        if len(domain.items) != 1 or not isinstance(cut, ast.Slice) or cut.step is not None:
+            return None
+        lo, hi = (_from_front(whole.id, b) for b in (cut.lo, cut.hi))
+        bounds = f"{lo}, {hi or whole.id}" if lo else hi or whole.id
+    at_once = "" if ctx.grid is not None else f", or `grid({domain.span.text})` for all at once"
+    return f"write `range({bounds})`{at_once}"
+
+
+def _from_front(dim: str, bound: ast.Expr | None) -> str:
+    """The bound of a slice as one of `range`: there a negative number does not count from the end."""
+    text = bound.span.text if bound is not None else ""
+    return f"{dim} - {text[1:]}" if text.startswith("-") and text[1:].isdecimal() else text
 
 
 def _skip(ctx: Ctx, node: ast.ForStmt) -> None:

@@ -199,7 +199,10 @@ class _Pair:
     def _report(self, ctx: Context, differ: tuple[Lin, ...], copies: Mapping[Sym, Term]) -> Conflict:
         kind = "write-read" if self.second.kind == "read" else "write-write"
         subs = [*self.first.subs, *self.second.subs]
-        values = ctx.sample(*differ, *(f for f in ctx.since(self.first.ctx)), *self.first.ctx.since(self.outer))
+        facts = (*differ, *ctx.since(self.first.ctx), *self.first.ctx.since(self.outer))
+        # Better an example inside of the array: a subscript that is tested where it runs may have any value.
+        inside = [f for sub in self.first.subs for f in _forms(sub)]
+        values = ctx.sample(*inside, *facts) or ctx.sample(*facts)
         if values is None or any(s is None for s in subs):
             return Conflict(kind, self.first, self.second)
         guarded = any(a.ctx.is_guarded_since(self.outer) for a in (self.first, self.second))
