@@ -5,6 +5,8 @@ Each function takes its inputs under the names of the program's parameters and g
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from typing import Any
 
 import numpy as np
@@ -121,3 +123,52 @@ def inverses(a: Array) -> Values:
     inv = np.full(a.shape, np.nan)
     inv[ok] = np.linalg.inv(a[ok])
     return {"inv": inv, "ok": ok}
+
+
+def sha256(x: Array, k: Array, start: Array) -> Values:
+    digests = [struct.unpack(">8I", hashlib.sha256(row.tobytes()).digest()) for row in x]
+    return {"y": np.array(digests, np.uint32)}
+
+
+def morphology(x: Array, se: Array) -> Values:
+    def least(v: Array, sign: int) -> Array:
+        if not v.size:
+            return v
+        around = np.pad(v, [(n // 2, n // 2) for n in se.shape], mode="edge")
+        windows = sign * np.lib.stride_tricks.sliding_window_view(around, se.shape)
+        return np.asarray(sign * np.where(se, windows, 255).min((2, 3)))
+
+    low = least(x.astype(np.int64), 1)
+    high = least(low, -1)
+    return {name: v.astype(np.uint8) for name, v in (("lo", low), ("hi", high), ("tophat", np.maximum(x - high, 0)))}
+
+
+def nms(b: Values, score: Array, t: float) -> Values:
+    boxes = list(zip(*(b[f] for f in ("x0", "y0", "x1", "y1")), strict=True))
+
+    def area(x0: float, y0: float, x1: float, y1: float) -> float:
+        return max(x1 - x0, 0.0) * max(y1 - y0, 0.0)
+
+    def overlap(i: int, j: int) -> float:
+        p, q = boxes[i], boxes[j]
+        both = area(max(p[0], q[0]), max(p[1], q[1]), min(p[2], q[2]), min(p[3], q[3]))
+        return both / (area(*p) + area(*q) - both)
+
+    kept: list[int] = []
+    for i in np.argsort(-score, kind="stable"):
+        if all(overlap(i, j) <= t for j in kept):
+            kept.append(i)
+    return {"keep": np.isin(np.arange(len(score)), kept)}
+
+
+def kalman(z: Array, q: float, r: float) -> Values:
+    xs = np.zeros((*z.shape, 2))
+    moves = np.array([[1.0, 1.0], [0.0, 1.0]])
+    for b, series in enumerate(z):
+        x, p = np.zeros(2), 10.0 * np.eye(2)
+        for t, seen in enumerate(series):
+            x, p = moves @ x, moves @ p @ moves.T + q * np.eye(2)
+            gain = p[:, 0] / (p[0, 0] + r)
+            x, p = x + gain * (seen - x[0]), p - np.outer(gain, p[0])
+            xs[b, t] = x
+    return {"xs": xs}

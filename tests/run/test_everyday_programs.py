@@ -55,6 +55,29 @@ def matrices(n: int) -> Values:
     return {"a": np.concatenate([uniform(n, 4, 4), np.zeros((1, 4, 4))])}
 
 
+def boxes(n: int) -> Values:
+    low, size, score = uniform(n, 2), uniform(2, n, 1)[..., 0] + 1.1, uniform(n + 1)[:n]
+    sides = {"x0": low[:, 0], "y0": low[:, 1], "x1": low[:, 0] + size[0], "y1": low[:, 1] + size[1]}
+    return {"b": {name: np.ascontiguousarray(side) for name, side in sides.items()}, "score": score, "t": 0.3}
+
+
+def roots(degree: int, count: int) -> Array:
+    """The first 32 bits of the fractions of the roots of the first primes."""
+    primes = [p for p in range(2, 312) if all(p % d for d in range(2, p))][:count]
+    tops = [p * 2 ** (32 * degree) for p in primes]
+    return np.array([_root(top, degree) % 2**32 for top in tops], np.uint32)
+
+
+def _root(top: int, degree: int) -> int:
+    low, high = 0, 2**40
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if middle**degree <= top else (low, middle)
+    return low
+
+
+CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
+
 CASES = {
     "blocked_scan": Case("prefix", lambda n: {"x": uniform(n), "nb": 5}, reference.blocked_scan, 1e-13),
     "common_subsequence": Case(
@@ -63,16 +86,22 @@ CASES = {
     "components": Case("main", lambda n: {"mask": uniform(n, n + 2) < 0.2}, reference.components),
     "csr_transpose": Case("transpose", sparse, reference.csr_transpose),
     "inverses": Case("inverse", matrices, reference.inverses, 1e-9),
+    "kalman": Case("kalman", lambda n: {"z": uniform(n, n + 2), "q": 0.01, "r": 0.5}, reference.kalman, 1e-11),
     "life_in_bits": Case(
         "life", lambda n: {"x": integers(0, 2**64 - 1, n, 2, dtype=np.uint64), "steps": 3}, reference.life_in_bits
     ),
     "median5": Case("median5x5", lambda n: {"x": integers(0, 256, n, n + 1)}, reference.median5),
+    "morphology": Case("opening", lambda n: {"x": integers(0, 256, n, n + 1), "se": CROSS}, reference.morphology),
     "multigrid": Case("vcycle", points, reference.multigrid, 1e-11),
     "murmur3": Case(
         "murmur3", lambda n: {"x": integers(0, 2**32 - 1, 3, n, dtype=np.uint32), "seed": 42}, reference.murmur3
     ),
+    "nms": Case("suppress", boxes, reference.nms),
     "segmented_scan": Case(
         "segmented", lambda n: {"x": uniform(n), "start": uniform(n + 1)[:n] < -0.4}, reference.segmented_scan, 1e-14
+    ),
+    "sha256": Case(
+        "sha256", lambda n: {"x": integers(0, 256, 3, 5 * n), "k": roots(3, 64), "start": roots(2, 8)}, reference.sha256
     ),
     "strassen": Case("strassen", lambda n: {"a": uniform(n, n), "b": uniform(n, n, 1)[..., 0]}, reference.strassen, 1e-13),
 }
