@@ -1,7 +1,7 @@
 """Print where a real photograph lies on this machine: one that scikit-learn ships (427 x 640 pixels, CC BY 2.0).
 
-    lem run examples/sharpen.lem image="$(python examples/photo.py)" -o result=sharp.png
-    python examples/photo.py flower
+lem run examples/sharpen.lem image="$(python examples/photo.py)" -o result=sharp.png
+python examples/photo.py flower
 """
 
 import sys

@@ -319,4 +319,4 @@ def test_an_annotation_in_quotes_that_python_cannot_read_is_told_like_another() 
 
     with pytest.raises(lem.CompileError) as e:
         f(np.ones(3, np.float32), np.ones(3, np.float32))
-    assert "`\"out f32[N]\"` is no type of lem" in str(e.value) and "give the signature as text" in str(e.value)
+    assert '`"out f32[N]"` is no type of lem' in str(e.value) and "give the signature as text" in str(e.value)

@@ -152,9 +152,15 @@ def test_colons_in_a_name_are_a_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "shape"),
     [
-        ("1,2\n3,4\n", (2, 2)), ("\ufeff1,2\n", (1, 2)), ("a,b\n1,2\n", (1, 2)), ("1\n2\n3", (3, 1)), ("1,2,3\r\n", (1, 3)),
-        ("# made by hand\n1,2\n\n3,4  # the last\n", (2, 2)), (",a\n0,1\n", (1, 2)),
-        ("a,b\n", (0, 2)), ("a\n", (0, 1)),
+        ("1,2\n3,4\n", (2, 2)),
+        ("\ufeff1,2\n", (1, 2)),
+        ("a,b\n1,2\n", (1, 2)),
+        ("1\n2\n3", (3, 1)),
+        ("1,2,3\r\n", (1, 3)),
+        ("# made by hand\n1,2\n\n3,4  # the last\n", (2, 2)),
+        (",a\n0,1\n", (1, 2)),
+        ("a,b\n", (0, 2)),
+        ("a\n", (0, 1)),
     ],  # fmt: skip
 )
 def test_tables(tmp_path: Path, text: str, shape: tuple[int, ...]) -> None:

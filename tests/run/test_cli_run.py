@@ -161,9 +161,7 @@ def test_report_names_kernels_and_threads(here: Path) -> None:
 
 
 def test_report_of_a_task_has_a_row_per_kernel(here: Path) -> None:
-    (here / "task.lem").write_text(
-        FILL + "\ntask main[N](y: inout f32[N]):\n    fill_with(y, 1.0)\n    fill_with(y, 2.0)\n"
-    )
+    (here / "task.lem").write_text(FILL + "\ntask main[N](y: inout f32[N]):\n    fill_with(y, 1.0)\n    fill_with(y, 2.0)\n")
     rows = run(here, "task.lem y=x.npy --report").out.splitlines()[2:4]
     assert [row.split()[:2] for row in rows] == [["fill_with", "2"], ["main", "1"]]
 

@@ -196,7 +196,9 @@ def test_every_statement_of_a_test(here: Path) -> None:
     assert "\nsum is 6\nok    t.lem: statements  (" in said.out
 
 
-STATEMENTS = RIGHT + '''
+STATEMENTS = (
+    RIGHT
+    + """
 
 fn ordered(a: i64, b: i64) -> (i64, i64):
     return min(a, b), max(a, b)
@@ -232,7 +234,8 @@ test "statements":
     u = random.uniform(f32, 1, 50, 3)
     check u == u
     check 1.0 == 1.0 + 1e-9 within 1e-6
-'''
+"""
+)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +256,7 @@ def test_checks_that_fail(here: Path, check: str, said: str) -> None:
     assert told.code == Exit.PROGRAM and said in told.out, told.out + told.err
 
 
-SHOWN = '''
+SHOWN = """
 struct Point:
     x: f32
     n: i64
@@ -266,7 +269,7 @@ test "shown":
     print(a)
     print("b is", b, f"and {p}, a[0, 0] = {a[0, 0]}, {p[1]}")
     assert a[0, 0] > 0.5, f"{a[0, 0]} is small"
-'''
+"""
 
 
 def test_tests_print_arrays_and_the_digits_of_f32(here: Path) -> None:
@@ -276,7 +279,7 @@ def test_tests_print_arrays_and_the_digits_of_f32(here: Path) -> None:
     assert told.out.startswith(want) and "0.1 is small" in told.err + told.out, told.out + told.err
 
 
-NARROW = '''
+NARROW = """
 kernel rounded[N](x: f32[N], y: out T[N]):
     for i in grid(N):
         y[i] = x[i]
@@ -290,7 +293,7 @@ test "numbers":
     check y == T([1.0, 2.6])
     check z == T(1.0)
     check f32(T(3.0)) == 3.0
-'''
+"""
 
 
 @pytest.mark.parametrize("dtype", ["f16", "bf16", "f8e4m3", "f8e5m2"])

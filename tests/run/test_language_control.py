@@ -91,9 +91,7 @@ def test_rule_2_filters_guard_what_follows(target: str, n: int) -> None:
     x, d = ints(n), np.array([0, 3, -2, 7], np.int64)
     got = run(FILTERED, target, x=x, d=d)
     assert got["y"].tolist() == [sum(int(v // e) for v in x if e != 0 and v // e > 1) for e in d]
-    assert got["z"].tolist() == [
-        sum(int(x[k]) * m for k in range(n) for m in range(k) if x[k] > m and m != e) for e in d
-    ]
+    assert got["z"].tolist() == [sum(int(x[k]) * m for k in range(n) for m in range(k) if x[k] > m and m != e) for e in d]
 
 
 def test_rule_2_what_follows_an_exit_has_its_negation(target: str) -> None:
@@ -610,9 +608,7 @@ def digit(n: int, k: int) -> int:
 
 def test_rule_17_fns_return_from_loops(target: str) -> None:
     x = np.arange(1, 60, dtype=np.int64) * 7
-    want = [
-        [*collatz(int(v), 30), sum(digit(int(v), k) for k in range(4)) + digit(digit(int(v), 0), 1)] for v in x
-    ]
+    want = [[*collatz(int(v), 30), sum(digit(int(v), k) for k in range(4)) + digit(digit(int(v), 0), 1)] for v in x]
     assert run(FNS, target, x=x)["y"].tolist() == want
 
 

@@ -143,9 +143,7 @@ def test_vectors_run_along_the_inner_axis() -> None:
     assert [dict(plan.settings).get("vector") for plan in plans] == ["i", "", "i"]
 
 
-@pytest.mark.parametrize(
-    "layouts", [("", "", ".col"), (".col", ".col", ".col"), (".row", ".col", ""), (".col", "", ".row")]
-)
+@pytest.mark.parametrize("layouts", [("", "", ".col"), (".col", ".col", ".col"), (".row", ".col", ""), (".col", "", ".row")])
 @pytest.mark.parametrize("size", [(37, 53, 300), (1, 5, 3), (128, 128, 64)])
 def test_products_in_every_layout(layouts: tuple[str, str, str], size: tuple[int, int, int]) -> None:
     x, y, z = layouts

@@ -410,7 +410,9 @@ task main[N](a: f64[N], lo: int, hi: int) -> (s: f64, t: f64) where 0 <= lo and 
 
 
 def test_rule_17_fns_take_parts_without_a_name() -> None:
-    text = FNS + """
+    text = (
+        FNS
+        + """
 fn both[D](x: f64[D]) -> (f64, f64):
     return x[0], sum(x[k] for k in D)
 
@@ -426,6 +428,7 @@ task main[N](a: f64[N, N], i: int) -> (s: f64, y: f64[3]) where i >= 0 and i < N
         s = -s
     seq(a, y)
 """
+    )
     for n in (2, 5, 33):
         a = np.arange(n * n, dtype=float).reshape(n, n) - 3
         for i in (0, 1, n - 1):
@@ -527,11 +530,14 @@ def edges_of(x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_rule_17_bounds_of_parts_are_checked_by_element(target: str) -> None:
-    text = FNS + """
+    text = (
+        FNS
+        + """
 kernel main[M, N](a: f64[M, N], n: i64[M], y: out f64[M]):
     for i in grid(M):
         y[i] = dot(a[i, :n[i]], a[i, :n[i]])
 """
+    )
     a = np.ones((5, 4))
     assert run_both(text, "main", a=a, n=np.array([0, 4, 1, 2, 3]))["y"].tolist() == [0, 4, 1, 2, 3]
     fault = fault_of(text, "main", target=target, a=a, n=np.array([0, 4, 5, 2, 6]))
@@ -539,7 +545,9 @@ kernel main[M, N](a: f64[M, N], n: i64[M], y: out f64[M]):
 
 
 def test_rule_17_parts_take_part_in_races() -> None:
-    check_error(FNS + """
+    check_error(
+        FNS
+        + """
 kernel own[M, N](a: inout f64[M, N]) where N >= 1:
     for i in grid(M):
         a[i, 0] = dot(a[i, :], a[i, :])
@@ -547,10 +555,13 @@ kernel own[M, N](a: inout f64[M, N]) where N >= 1:
 kernel above[M, N](a: inout f64[M, N]) where N >= 1:
     for i in grid(M[1:]):
         a[i, 0] = dot(a[i - 1, :], a[i, :])  #~ E0403: element `i = 2` reads `a[1, 0]`
-""")
+"""
+    )
 
 
-SIZES_OF_FN = FNS + """
+SIZES_OF_FN = (
+    FNS
+    + """
 kernel main(p: i64[2], y: out f64[1]):
     n = p[0]
     t: f64[n] = 1
@@ -558,6 +569,7 @@ kernel main(p: i64[2], y: out f64[1]):
     for i in grid(1):
         y[i] = dot(t, u) if n > 0 else -1.0
 """
+)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -35,11 +35,14 @@ def apart(a: Array) -> dict[str, Array]:
 
 # ---------------------------------------------------------------- values
 def test_rule_34_made_by_name_and_in_order() -> None:
-    text = BODY + """
+    text = (
+        BODY
+        + """
 kernel make[N](x: f32[N], b: out Body[N]):
     for i in grid(N):
         b[i] = Body(mass=3, x=x[i], y=1.5) if i % 2 == 0 else Body(x[i], 2.5, mass=4)
 """
+    )
     got = run_both(text, x=np.arange(5, dtype=np.float32))["b"]
     assert got["x"].tolist() == [0, 1, 2, 3, 4]
     assert got["y"].tolist() == [1.5, 2.5, 1.5, 2.5, 1.5] and got["mass"].tolist() == [3, 4, 3, 4, 3]
@@ -62,7 +65,9 @@ kernel make(m: out Mixed[1]):
 
 
 def test_rule_34_locals_through_branches_and_loops() -> None:
-    text = BODY + """
+    text = (
+        BODY
+        + """
 kernel walk[N](n: i64[N], b: out Body[N]):
     for i in grid(N):
         p = Body(0, 0, 1)
@@ -80,6 +85,7 @@ kernel walk[N](n: i64[N], b: out Body[N]):
             p = Body(p.x, p.y + 2, p.mass)
         b[i] = p
 """
+    )
 
     def walk(n: int) -> tuple[float, float, float]:
         x, y, mass = 0.0, 0.0, 1.0
@@ -102,12 +108,15 @@ kernel walk[N](n: i64[N], b: out Body[N]):
 
 
 def test_rule_34_exchanged_in_one_assignment() -> None:
-    text = BODY + """
+    text = (
+        BODY
+        + """
 kernel swap(b: inout Body[2]):
     p, q = b[0], b[1]
     p, q = q, p
     b[0], b[1] = p, Body(q.x, q.y, p.mass)
 """
+    )
     got = run_both(text, b=bodies(2))["b"]
     assert got.tolist() == [(1, -0.5, 2), (0, 0, 2)]
 
@@ -165,7 +174,9 @@ kernel move[N](d: Disc[N], by: Point, e: out Disc[N], x: out f32[N]):
 
 # ---------------------------------------------------------------- fns
 def test_rule_17_fns_take_and_give_structs() -> None:
-    text = BODY + """
+    text = (
+        BODY
+        + """
 fn length(b: Body) -> f32:
     return sqrt(b.x * b.x + b.y * b.y)
 
@@ -186,6 +197,7 @@ kernel use[N](a: Body[N], b: out Body[N], r: out f32[N]):
         b[i] = heavier(half, Body(9, 9, 2))
         r[i] = length(a[i]) + y
 """
+    )
     a = bodies(6)
     got = run_both(text, a=a)
     by = np.where(np.arange(6) % 2 == 0, 0.5, 0).astype(np.float32)
@@ -197,7 +209,9 @@ kernel use[N](a: Body[N], b: out Body[N], r: out f32[N]):
 
 
 def test_rule_17_fns_read_arrays_of_structs() -> None:
-    text = BODY + """
+    text = (
+        BODY
+        + """
 fn pull(b: Body[N], x: f32)[N] -> f64:
     return sum(b[j].mass for j in N if b[j].x < x)
 
@@ -205,6 +219,7 @@ kernel use[N](a: Body[N], r: out f64[N]):
     for i in grid(N):
         r[i] = pull(a, a[i].x)
 """.replace("fn pull(b: Body[N], x: f32)[N]", "fn pull[N](b: Body[N], x: f32)")
+    )
     a = bodies(5)
     assert run_both(text, a=a)["r"].tolist() == [0, 1, 3, 6, 10]
 
@@ -212,11 +227,14 @@ kernel use[N](a: Body[N], r: out f64[N]):
 # ---------------------------------------------------------------- arrays
 @pytest.mark.parametrize("n", [0, 1, 7, 64, 1000])
 def test_rule_34_the_callers_layout_is_the_layout(n: int) -> None:
-    text = BODY + """
+    text = (
+        BODY
+        + """
 kernel drift[N](a: Body[N], b: inout Body[N], dt: f32):
     for i in grid(N):
         b[i] = Body(b[i].x + a[i].x * dt, b[i].y + a[i].y * dt, b[i].mass + a[i].mass)
 """
+    )
     a = bodies(n)
     want = {"x": a["x"] * np.float32(1.5), "y": a["y"] * np.float32(1.5), "mass": a["mass"] * 2}
     together = run_both(text, a=a, b=bodies(n), dt=0.5)["b"]
@@ -229,11 +247,14 @@ kernel drift[N](a: Body[N], b: inout Body[N], dt: f32):
 
 
 def test_rule_34_fields_are_views_and_nothing_is_copied() -> None:
-    text = BODY + """
+    text = (
+        BODY
+        + """
 kernel clear[N](b: inout Body[N]):
     for i in grid(N):
         b[i] = Body(0, b[i].y, 1)
 """
+    )
     wide = np.zeros(10, BODIES)
     wide["x"], wide["y"] = 5, 6
     b = wide[::-2]
@@ -246,11 +267,14 @@ def test_rule_34_fields_that_are_not_aligned_are_copied_with_a_note() -> None:
     from lem_runtime import run
     from lem_runtime.abi.source import Facts
 
-    text = BODY + """
+    text = (
+        BODY
+        + """
 kernel heavier[N](b: inout Body[N]):
     for i in grid(N):
         b[i] = Body(b[i].x, b[i].y, b[i].mass + 1)
 """
+    )
     packed = np.zeros(5, np.dtype([("x", "f4"), ("mass", "f8"), ("y", "f4")]))
     packed["x"], packed["mass"] = 3, np.arange(5)
     result = run(artifact(text, "heavier", Facts(("any",) * 3)), {"b": packed})
@@ -260,11 +284,14 @@ kernel heavier[N](b: inout Body[N]):
 
 
 def test_rule_34_one_field_of_an_element_loads_one_field() -> None:
-    text = BODY + """
+    text = (
+        BODY
+        + """
 kernel masses[N](b: Body[N], m: out f64[N]):
     for i in grid(N):
         m[i] = b[i].mass
 """
+    )
     from lem import ir
     from lem.ir import ops
 
@@ -285,7 +312,9 @@ def test_rule_34_fields_are_in_the_text_of_the_ir() -> None:
 
 
 def test_rule_34_boundaries_gathers_and_whole_axes() -> None:
-    text = BODY + """
+    text = (
+        BODY
+        + """
 kernel near[N](b: Body[N], idx: i64[N], c: out Body[N], s: out f64[N]):
     for i in grid(N):
         left = clamp(b)[i - 1]
@@ -293,6 +322,7 @@ kernel near[N](b: Body[N], idx: i64[N], c: out Body[N], s: out f64[N]):
         c[i] = Body(left.x, outside.y, b[idx[i]].mass)
         s[i] = sum(b[:].mass, over=N) + wrap(b)[i + 1].mass
 """
+    )
     got = run_both(text, b=bodies(4), idx=np.array([3, 2, 1, 0]))
     assert got["c"]["x"].tolist() == [0, 0, 1, 2]
     assert got["c"]["y"].tolist() == [-0.5, -1, -1.5, 200] and got["c"]["mass"].tolist() == [4, 3, 2, 1]
@@ -301,17 +331,22 @@ kernel near[N](b: Body[N], idx: i64[N], c: out Body[N], s: out f64[N]):
 
 @pytest.mark.parametrize("target", ["interp", "cpu"])
 def test_rule_34_a_gather_outside_names_the_array(target: str) -> None:
-    text = BODY + """
+    text = (
+        BODY
+        + """
 kernel pick[N](b: Body[N], idx: i64[N], m: out f64[N]):
     for i in grid(N):
         m[i] = b[idx[i]].mass
 """
+    )
     fault = fault_of(text, target=target, b=bodies(3), idx=np.array([0, 3, 1]))
     assert (fault.code, fault.indices, fault.values) == ("E0601", (1,), (3, 3))
 
 
 def test_rule_16_temporaries_of_structs_and_calls() -> None:
-    text = BODY + """
+    text = (
+        BODY
+        + """
 kernel mirrored[N](a: Body[N]) -> b: Body[N]:
     for i in grid(N):
         b[i] = Body(-a[i].x, a[i].y, a[i].mass)
@@ -331,6 +366,7 @@ kernel main[N](a: Body[N], out_: out Body[N]) -> top: Body where N > 0:
     for i in grid(N):
         out_[i] = Body(m[i].x, m[i + 1].y, top.mass)
 """.replace("out_", "c")
+    )
     got = run_both(text, "main", a=bodies(4))
     assert got["c"]["x"].tolist() == [0, -1, -2, -3] and got["c"]["y"].tolist() == [-0.5, -1, -1.5, 8]
     assert got["c"]["mass"].tolist() == [9] * 4
@@ -338,7 +374,9 @@ kernel main[N](a: Body[N], out_: out Body[N]) -> top: Body where N > 0:
 
 
 def test_rule_16_small_arrays_of_an_element() -> None:
-    text = BODY + """
+    text = (
+        BODY
+        + """
 kernel sort3[N](a: Body[N], b: out Body[N]):
     for i in grid(N):
         v: Body[3] = Body(0, 0, 0)
@@ -348,6 +386,7 @@ kernel sort3[N](a: Body[N], b: out Body[N]):
             v[0], v[2] = v[2], v[0]
         b[i] = Body(v[0].x, v[1].x, v[2].mass)
 """
+    )
     got = run_both(text, a=bodies(5))["b"]
     assert got["x"].tolist() == [0, 1, 2, 0, 1] and got["mass"].tolist() == [3, 4, 5, 4, 5]
 
@@ -356,21 +395,27 @@ def test_rule_34_print_shows_the_fields() -> None:
     from lem_runtime import run
     from lem_runtime.abi.source import Facts
 
-    text = BODY + """
+    text = (
+        BODY
+        + """
 kernel show(b: Body[1]):
     print("first", b[0])
     print(f"{b[0]:.2f}!")
 """
+    )
     result = run(artifact(text, "show", Facts(("any",) * 3)), {"b": bodies(1)})
     assert result.prints == ["first Body(x=0.0, y=0.0, mass=1.0)", "Body(x=0.00, y=0.00, mass=1.00)!"]
 
 
 # ---------------------------------------------------------------- calls that do not fit
-SCALE = BODY + """
+SCALE = (
+    BODY
+    + """
 kernel scale[N](a: Body[N], b: inout Body[N], by: Body):
     for i in grid(N):
         b[i] = Body(a[i].x * by.x, b[i].y, by.mass)
 """
+)
 
 
 def refused(**changed: Any) -> CallError:
@@ -411,11 +456,14 @@ def test_rule_15_fields_of_one_array_are_apart_and_elements_are_not_shared() -> 
 
 
 def test_rule_15_a_field_may_be_passed_beside_the_rest() -> None:
-    text = BODY + """
+    text = (
+        BODY
+        + """
 kernel shift[N](b: inout Body[N], by: f32[N]):
     for i in grid(N):
         b[i] = Body(b[i].x + by[i], b[i].y, b[i].mass)
 """
+    )
     both = np.zeros(4, np.dtype([("body", BODIES), ("by", "f4")], align=True))
     both["by"] = np.arange(4)
     run_kernel(text, b=both["body"], by=both["by"], copied=False)
@@ -440,7 +488,9 @@ def pairs(n: int) -> Array:
 
 
 def test_rule_19_tasks_pass_parts_of_arrays_of_structs() -> None:
-    text = PAIR + """
+    text = (
+        PAIR
+        + """
 kernel g[N](a: P[N], b: inout P[N], q: P):
     for i in grid(N):
         b[i] = P(a[i].x + q.x, b[i].n + q.n)
@@ -469,6 +519,7 @@ task main[N](p: P[N], r: inout P[N]) -> (first: P, c: P[N]) where N > 0:
     first = best(r)
     c = copied(r)
 """
+    )
     p, r = pairs(10), np.zeros(10, PAIRS)
     got = run_both(text, "main", p=p, r=r)
     want = p["x"] + 1
@@ -478,7 +529,9 @@ task main[N](p: P[N], r: inout P[N]) -> (first: P, c: P[N]) where N > 0:
 
 
 def test_rule_19_names_of_arrays_of_structs_change() -> None:
-    text = PAIR + """
+    text = (
+        PAIR
+        + """
 kernel step[N](a: P[N], b: inout P[N]):
     for i in grid(N):
         b[i] = P(a[i].x + 1, a[i].n + i)
@@ -496,13 +549,16 @@ task main[N](p: inout P[N], steps: int):
     a = doubled(a)
     step(a, p)
 """
+    )
     for steps in range(4):
         got = run_both(text, "main", p=pairs(3), steps=steps)["p"]
         assert got.tolist() == [(2 * steps + 1, (steps + 1) * i) for i in range(3)]
 
 
 def test_rule_19_a_future_may_be_a_struct() -> None:
-    text = PAIR + """
+    text = (
+        PAIR
+        + """
 kernel g[N](b: inout P[N], q: P):
     for i in grid(N):
         b[i] = P(b[i].x + q.x, b[i].n + q.n)
@@ -529,6 +585,7 @@ task main[N](r: inout P[N]) -> s: f32 where N > 0:
     s = s + m
     print("d", d)
 """
+    )
     got = run_both(text, "main", r=pairs(4))
     assert got["s"] == 24 and got["r"].tolist() == [(36, 10), (37, 10), (38, 10), (39, 10)]
 

@@ -40,10 +40,13 @@ def counted(*shape: int) -> Array:
 
 # ---------------------------------------------------------------- 15: what a call writes is nobody else's
 
-SHARE = COPY + """
+SHARE = (
+    COPY
+    + """
 task main(a: inout f32[24], x: int, y: int, n: int):
     copy(a[x:x + n], a[y:y + n])
 """
+)
 
 
 @pytest.mark.parametrize(("x", "y", "n"), [(0, 4, 4), (4, 0, 4), (0, 12, 12), (3, 3, 0), (7, 5, 2)])
@@ -59,10 +62,13 @@ def test_rule_15_parts_that_overlap_fault(x: int, y: int, n: int, target: str) -
     assert fault_of(SHARE, target=target, a=counted(24), x=x, y=y, n=n).code == "E0619"
 
 
-STEPS = COPY + """
+STEPS = (
+    COPY
+    + """
 task main(a: inout f32[60], x: int, y: int, n: int):
     copy(a[x:x + {s} * (n - 1) + 1:{s}], a[y:y + {t} * (n - 1) + 1:{t}])
 """
+)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -81,10 +87,13 @@ def test_rule_15_rows_with_gaps_are_compared_by_element(s: int, t: int, target: 
 
 
 def test_rule_15_columns_and_rows_meet_in_one_element() -> None:
-    text = COPY + """
+    text = (
+        COPY
+        + """
 task main(a: inout f32[6, 6], i: int, j: int):
     copy(a[i, 0:3], a[3:6, j])
 """
+    )
     got = run_both(text, a=counted(6, 6), i=1, j=2)["a"]
     assert got[3:, 2].tolist() == counted(6, 6)[1, :3].tolist()
     for target in TARGETS:
@@ -92,11 +101,14 @@ task main(a: inout f32[6, 6], i: int, j: int):
 
 
 def test_rule_15_views_of_views_are_parts_of_the_array() -> None:
-    text = ADD + """
+    text = (
+        ADD
+        + """
 task main(a: inout f32[8, 8], k: int):
     add(a[0:4, 1:7:2][1:3, 0:2], a[4:8, :][:, k:8:3][0:2, 0:2])
     add(a[0:4, :][k:2, :], a[2:6, :][k + 1:3, :])
 """
+    )
     want = counted(8, 8)
     want[4:6, 0:4:3] += want[1:3, 1:5:2]
     want[3:5] += want[0:2]
@@ -104,7 +116,9 @@ task main(a: inout f32[8, 8], k: int):
 
 
 def test_rule_15_overlap_that_is_known_is_refused() -> None:
-    check_error(COPY + """
+    check_error(
+        COPY
+        + """
 kernel known(x: f32[9], y: inout f32[9]):
     copy(y[0:4], y[3:7])  #~ E0406: `y[0:4]` is `x` and shares elements with `y[3:7]`
     copy(y, y[0:9])  #~ E0406
@@ -112,16 +126,20 @@ kernel known(x: f32[9], y: inout f32[9]):
 task again(y: inout f32[9], k: int):
     copy(y[k:k + 2], y[k:k + 2])  #~ E0406
     copy(y[0:9:2], y[1:9:2])  #~ E0313
-""")
+"""
+    )
 
 
 def test_rule_15_parts_that_never_meet_need_no_test() -> None:
-    check_right(COPY + """
+    check_right(
+        COPY
+        + """
 kernel known[N](y: inout f32[2 * N]):
     copy(y[:N], y[N:])
     copy(y[N:], y[:N])
     copy(y[0:2 * N:2], y[1:2 * N:2])
-""")
+"""
+    )
 
 
 # ---------------------------------------------------------------- 19: a view is checked, never clamped
@@ -130,19 +148,25 @@ kernel known[N](y: inout f32[2 * N]):
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(("lo", "hi", "values"), [(-1, 2, (-1, 8)), (0, 9, (9, 8)), (9, 9, (9, 8)), (3, -1, (-1, 8))])
 def test_rule_19_bounds_of_views_are_checked(lo: int, hi: int, values: tuple[int, int], target: str) -> None:
-    text = COPY + """
+    text = (
+        COPY
+        + """
 kernel pick(at: i64[2], x: f32[8], y: out f32[8]):
     copy(x[at[0]:at[1]], y[at[0]:at[1]])
 """
+    )
     fault = fault_of(text, "pick", target=target, at=np.array([lo, hi]), x=counted(8), y=counted(8))
     assert (fault.code, fault.values) == ("E0601", values)
 
 
 def test_rule_19_bounds_in_reverse_name_nothing() -> None:
-    text = COPY + """
+    text = (
+        COPY
+        + """
 kernel pick(at: i64[2], x: f32[8], y: inout f32[8]):
     copy(x[at[0]:at[1]], y[at[0]:at[1]])
 """
+    )
     for lo, hi in ((5, 2), (8, 0), (8, 8), (0, 0)):
         got = run_both(text, "pick", at=np.array([lo, hi]), x=counted(8), y=counted(8) + 1)["y"]
         assert np.array_equal(got, counted(8) + 1)
@@ -150,10 +174,13 @@ kernel pick(at: i64[2], x: f32[8], y: inout f32[8]):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_rule_19_fixed_places_of_views_are_checked(target: str) -> None:
-    text = COPY + """
+    text = (
+        COPY
+        + """
 kernel pick(at: i64[1], x: f32[4, 3], y: out f32[3]):
     copy(x[at[0], :], y)
 """
+    )
     assert np.array_equal(run_both(text, "pick", at=np.array([2]), x=counted(4, 3))["y"], counted(4, 3)[2])
     for bad in (-1, 4):
         fault = fault_of(text, "pick", target=target, at=np.array([bad]), x=counted(4, 3))
@@ -161,19 +188,25 @@ kernel pick(at: i64[1], x: f32[4, 3], y: out f32[3]):
 
 
 def test_rule_19_literal_bounds_below_0_count_from_the_end() -> None:
-    text = COPY + """
+    text = (
+        COPY
+        + """
 task main[N](a: f32[N], b: inout f32[N]):
     copy(a[1:-1], b[:-2])
 """
+    )
     got = run_both(text, a=counted(7), b=np.zeros(7, np.float32))["b"]
     assert got.tolist() == [1, 2, 3, 4, 5, 0, 0]
 
 
 def test_rule_19_sizes_of_views_are_tested_where_the_call_runs() -> None:
-    text = COPY + """
+    text = (
+        COPY
+        + """
 task main(at: i64[2], a: f32[9], b: inout f32[9]):
     copy(a[:at[0]], b[:at[1]])
 """
+    )
     assert run_both(text, at=np.array([3, 3]), a=counted(9), b=counted(9) + 1)["b"].tolist()[:4] == [0, 1, 2, 4]
     for target in TARGETS:
         given = {"at": np.array([3, 4]), "a": counted(9), "b": counted(9)}
@@ -181,7 +214,9 @@ task main(at: i64[2], a: f32[9], b: inout f32[9]):
 
 
 def test_rule_19_mistakes_in_views() -> None:
-    check_error(COPY + """
+    check_error(
+        COPY
+        + """
 task main[N](a: f32[N, N], b: inout f32[N], r: f32, k: int):
     copy(a[0:2], b)  #~ E0306: `a` has 2 axes, found 1 subscript
     copy(a[0, 0:N:k], b)  #~ E0323: a step is a literal above 0
@@ -191,31 +226,38 @@ task main[N](a: f32[N, N], b: inout f32[N], r: f32, k: int):
     copy(b, a[0, :])  #~ E0401: writes this
     copy(c[0:2], b)  #~ E0201
     copy(k[0:2], b)  #~ E0306: `k` is one value
-""")
+"""
+    )
 
 
 # ---------------------------------------------------------------- 16: kernels pass views too
 
 
 def test_rule_16_a_kernel_passes_parts_of_its_arrays_and_temporaries() -> None:
-    text = COPY + """
+    text = (
+        COPY
+        + """
 kernel rotate[N](x: f32[N], k: int) -> y: f32[N] where k >= 0 and k <= N:
     t: f32[2 * N] = 0
     copy(x, t[:N])
     copy(x, t[N:])
     copy(t[k:k + N], y)
 """
+    )
     for n, k in ((5, 2), (5, 0), (5, 5), (0, 0)):
         assert np.array_equal(run_both(text, "rotate", x=counted(n), k=k)["y"], np.roll(counted(n), -k))
 
 
 def test_rule_16_reads_after_a_call_see_what_it_wrote_through_a_view() -> None:
-    text = COPY + """
+    text = (
+        COPY
+        + """
 kernel twice(x: f32[4], y: inout f32[4]) -> s: f32:
     before = y[1]
     copy(x[0:2], y[1:3])
     s = 100 * before + y[1]
 """
+    )
     assert run_both(text, "twice", x=counted(4) + 5, y=counted(4))["s"] == 105
 
 
@@ -232,7 +274,9 @@ kernel scale[N](x: f64[N], by: f64, y: out f64[N]):
 
 
 def test_rule_19_spawned_calls_mean_that_they_run_in_order() -> None:
-    text = SUM + """
+    text = (
+        SUM
+        + """
 task main[N](x: f64[N], y: out f64[N]) -> s: f64:
     a = spawn total(x)
     spawn scale(x, a, y) on cpu priority 3
@@ -240,13 +284,16 @@ task main[N](x: f64[N], y: out f64[N]) -> s: f64:
     sync
     s = a + b
 """
+    )
     x = np.arange(5.0)
     got = run_both(text, x=x)
     assert got["y"].tolist() == (10 * x).tolist() and got["s"] == 110
 
 
 def test_rule_19_loops_on_a_future_converge() -> None:
-    text = SUM + """
+    text = (
+        SUM
+        + """
 task main[N](x: f64[N], y: inout f64[N], most: f64) -> (left: f64, turns: i64):
     turns = 0
     left = spawn total(y)
@@ -255,12 +302,15 @@ task main[N](x: f64[N], y: inout f64[N], most: f64) -> (left: f64, turns: i64):
         left = spawn total(y)
         turns += 1
 """
+    )
     got = run_both(text, x=np.full(2, 0.5), y=np.full(2, 8.0), most=0.1)
     assert (got["left"], got["turns"]) == (0.0625, 4)
 
 
 def test_rule_19_a_future_may_be_spawned_again_under_its_name() -> None:
-    text = SUM + """
+    text = (
+        SUM
+        + """
 task main[N](x: f64[N], y: inout f64[N], most: f64) -> turns: i64:
     turns = 0
     left = spawn total(y)
@@ -269,20 +319,26 @@ task main[N](x: f64[N], y: inout f64[N], most: f64) -> turns: i64:
         left = spawn total(y)
         turns += 1
 """
+    )
     assert run_both(text, x=np.full(2, 0.5), y=np.full(2, 8.0), most=0.1)["turns"] == 4
 
 
 def test_rule_19_a_future_has_a_value_only_where_it_was_spawned() -> None:
-    check_error(SUM + """
+    check_error(
+        SUM
+        + """
 task main[N](x: f64[N], n: int) -> s: f64:
     if n > 0:
         a = spawn total(x)
     s = a  #~ E0206: has no value on every way
-""")
+"""
+    )
 
 
 def test_rule_19_spawn_and_sync_belong_to_tasks() -> None:
-    check_error(SUM + """
+    check_error(
+        SUM
+        + """
 fn twice(x: f64) -> f64:
     return 2 * x
 
@@ -292,11 +348,14 @@ kernel other[N](x: f64[N]) -> s: f64:
 
 task main(x: f64[4]) -> s: f64:
     s = spawn twice(2.0)  #~ E0319: `spawn` starts a kernel or a task
-""")
+"""
+    )
 
 
 def test_rule_22_hints_are_checked() -> None:
-    check_error(SUM + """
+    check_error(
+        SUM
+        + """
 @on(cpu)
 kernel here(x: inout f64[4]):
     x[0] = 1
@@ -306,14 +365,18 @@ task main(x: inout f64[4], p: f64):
     spawn here(x) on gpu  #~ E0501: `here` does not run on `gpu`
     spawn here(x) near p  #~ E0306: `p` is one value
     spawn here(x) priority p  #~ E0301: a priority is an integer
-""")
+"""
+    )
 
 
 def test_rule_22_hints_are_kept_in_the_ir() -> None:
-    text = SUM + """
+    text = (
+        SUM
+        + """
 task main(x: f64[4], y: inout f64[4], p: int):
     spawn scale(x, 2.0, y) on gpu near x priority p for time
 """
+    )
     module = pipeline.optimised(program(text), "main")
     printed = print_module(module)
     (line,) = [line for line in printed.splitlines() if "tile.call" in line]
@@ -353,18 +416,23 @@ def test_rule_21_blocks_are_ragged_at_the_end(shape: tuple[int, int], size: tupl
 def test_rule_21_blocks_have_at_least_one_element_and_a_number(target: str) -> None:
     given: dict[str, Any] = {"target": target, "a": counted(4, 4)}
     assert fault_of(EACH, m=0, n=1, **given).code == "E0615"
-    pick = EACH.split("task")[0] + """
+    pick = (
+        EACH.split("task")[0]
+        + """
 task pick(a: inout f32[4, 4], at: i64[1]):
     t = blocks(a, 2, 2)
     fill(t[0, at[0]], 1.0)
 """
+    )
     for bad in (-1, 2):
         fault = fault_of(pick, "pick", at=np.array([bad]), **given)
         assert (fault.code, fault.values) == ("E0601", (bad, 2))
 
 
 def test_rule_21_blocks_of_views_and_views_of_blocks() -> None:
-    text = EACH.split("task")[0] + """
+    text = (
+        EACH.split("task")[0]
+        + """
 task main(a: inout f32[6, 6]):
     t = blocks(a[1:, ::2], 2, 2)
     u = blocks(t[2, 1], 1, 1)
@@ -373,13 +441,16 @@ task main(a: inout f32[6, 6]):
     m, n = a.shape
     fill(a[m - 1:, n - 1:], 3.0)
 """
+    )
     want = np.zeros((6, 6), np.float32)
     want[5, 4], want[1:3, 2], want[5, 5] = 1, 2, 3
     assert np.array_equal(run_both(text, a=np.zeros((6, 6), np.float32))["a"], want)
 
 
 def test_rule_21_mistakes_with_blocks() -> None:
-    check_error(EACH.split("task")[0] + """
+    check_error(
+        EACH.split("task")[0]
+        + """
 task main[N](a: inout f32[N, N], n: int):
     t = blocks(a, n)  #~ E0307: `a` has 2 axes, and 1 size is given
     u = blocks(a, n, 0)  #~ E0323: a block has at least 1 element
@@ -392,17 +463,21 @@ task main[N](a: inout f32[N, N], n: int):
     y = v.shape[2]  #~ E0311: there are 2 axes
     fill(blocks(a, n, n), 1.0)  #~ E0315: the blocks of an array are no value
     v = blocks(a, n, n)  #~ E0205: `v` has another meaning here
-""")
+"""
+    )
 
 
 def test_rule_20_blocks_that_differ_need_no_test_for_shared_elements() -> None:
-    text = COPY + """
+    text = (
+        COPY
+        + """
 task main[N](a: inout f32[N], nb: int):
     t = blocks(a, nb)
     for i in range(1, t.shape[0]):
         copy(a[:4], a[4:8])
         copy(t[i - 1], t[i])
 """
+    )
     diags = Diagnostics()
     typed = pipeline.analyse(SourceFile("test.lem", text), diags)
     assert typed is not None
@@ -441,13 +516,16 @@ def test_rule_19_a_task_may_call_itself_on_parts(n: int) -> None:
 
 
 def test_rule_19_recursion_sees_the_strides_of_each_call() -> None:
-    text = HALVES.split("task")[0] + """
+    text = (
+        HALVES.split("task")[0]
+        + """
 task columns[M, N](x: inout f32[M, N], v: f32):
     if M > 0 and N > 0:
         fill(x[:, 0], v)
         fill(x[0, :], v)
         columns(x[1:, 1:], 2 * v)
 """
+    )
     got = run_both(text, "columns", x=np.zeros((3, 4), np.float32), v=1.0)["x"]
     assert got.tolist() == [[2, 1, 1, 1], [1, 4, 2, 2], [1, 2, 8, 4]]
     ones = run_both(text, "columns", x=np.zeros((1, 4), np.float32), v=1.0)["x"]
@@ -494,11 +572,14 @@ def test_rule_41_a_full_stack_is_a_fault_too() -> None:
 
 
 def test_rule_41_each_call_is_checked_as_the_first_is() -> None:
-    text = COPY + """
+    text = (
+        COPY
+        + """
 task shrink[N](x: inout f32[N]):
     copy(x[0:1], x[2:3])
     shrink(x[1:])
 """
+    )
     for target in TARGETS:
         assert fault_of(text, "shrink", target=target, x=counted(6)).code == "E0605"
 
@@ -535,7 +616,9 @@ task main(x: inout f32[3], y: inout f64[4]):
 
 # ---------------------------------------------------------------- 18, 19: results and names of arrays
 
-STEP = COPY + """
+STEP = (
+    COPY
+    + """
 kernel step[N](x: f32[N], y: out f32[N]):
     for i in grid(N):
         y[i] = clamp(x)[i - 1] + clamp(x)[i + 1]
@@ -544,6 +627,7 @@ kernel more[N](x: f32[N]) -> y: f32[N + 1]:
     for i in grid(N):
         y[i] = x[i] + 1
 """
+)
 
 
 def stepped(x: Array, times: int) -> Array:
@@ -555,7 +639,9 @@ def stepped(x: Array, times: int) -> Array:
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 5])
 def test_rule_19_buffers_swap_in_each_step(steps: int) -> None:
-    text = STEP + """
+    text = (
+        STEP
+        + """
 task main[N](a: inout f32[N], steps: int):
     t: f32[N] = 0
     u: f32[N] = 0
@@ -565,12 +651,15 @@ task main[N](a: inout f32[N], steps: int):
         t, u = u, t
     copy(t, a)
 """
+    )
     assert np.array_equal(run_both(text, a=counted(6) ** 2, steps=steps)["a"], stepped(counted(6) ** 2, steps))
 
 
 @pytest.mark.parametrize("steps", [0, 1, 4, 300])
 def test_rule_18_a_result_may_replace_an_argument_of_its_call(steps: int) -> None:
-    text = STEP + """
+    text = (
+        STEP
+        + """
 task main[N](a: f32[N], steps: int) -> (s: f32, n: i64):
     x = a
     for i in range(steps):
@@ -580,13 +669,16 @@ task main[N](a: f32[N], steps: int) -> (s: f32, n: i64):
     if n > 0:
         s = x[0]
 """
+    )
     got = run_both(text, a=counted(5), steps=steps)
     assert (got["s"], got["n"]) == (steps, 5 + steps)
     assert run_both(text, a=counted(0), steps=0)["n"] == 0
 
 
 def test_rule_19_a_name_stands_for_what_it_was_given_last() -> None:
-    text = STEP + """
+    text = (
+        STEP
+        + """
 task main(a: inout f32[4], b: inout f32[4], c: out f32[4], k: int):
     u = a
     v = b
@@ -597,6 +689,7 @@ task main(a: inout f32[4], b: inout f32[4], c: out f32[4], k: int):
     copy(w, c)
     copy(u, v)
 """
+    )
     for k, old, new in ((0, "a", "b"), (1, "b", "a")):
         given = {"a": counted(4), "b": counted(4) + 10}
         got = run_both(text, k=k, **given)
@@ -606,7 +699,9 @@ task main(a: inout f32[4], b: inout f32[4], c: out f32[4], k: int):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_rule_15_names_that_stand_for_one_array_share_it(target: str) -> None:
-    text = STEP + """
+    text = (
+        STEP
+        + """
 task main(a: inout f32[4], k: int):
     t: f32[4] = 0
     u = a
@@ -616,6 +711,7 @@ task main(a: inout f32[4], k: int):
         t = u
     step(t, u)
 """
+    )
     assert run_both(text, a=counted(4), k=0)["a"].tolist() == [0, 0, 0, 0]
     for k in (1, 2):
         assert fault_of(text, target=target, a=counted(4), k=k).code == "E0619"
@@ -623,19 +719,24 @@ task main(a: inout f32[4], k: int):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_rule_19_sizes_of_names_are_those_of_their_arrays(target: str) -> None:
-    text = STEP + """
+    text = (
+        STEP
+        + """
 task main(a: f32[4], b: f32[4], c: inout f32[5], k: int):
     u = a
     if k > 0:
         u = more(b)
     copy(u, c)
 """
+    )
     assert run_both(text, a=counted(4), b=counted(4), c=counted(5), k=1)["c"].tolist() == [1, 2, 3, 4, 0]
     assert fault_of(text, target=target, a=counted(4), b=counted(4), c=counted(5), k=0).code == "E0605"
 
 
 def test_rule_19_parameters_are_not_rebound() -> None:
-    check_error(STEP + """
+    check_error(
+        STEP
+        + """
 task main[N](a: inout f32[N], b: inout f32[N], g: f64[N], n: int):
     a, b = b, a  #~ E0401: `a` is a parameter and keeps what it got
     #~^ E0401: `b` is a parameter
@@ -645,64 +746,82 @@ task main[N](a: inout f32[N], b: inout f32[N], g: f64[N], n: int):
     n = t  #~ E0401
     u = a
     u = 3.0  #~ E0315: `u` is an array, and this is none
-""")
+"""
+    )
 
 
 def test_rule_19_a_name_of_what_is_only_read_is_only_read() -> None:
-    check_error(STEP + """
+    check_error(
+        STEP
+        + """
 task main[N](a: f32[N], b: inout f32[N], n: int):
     u = b
     if n > 0:
         u = a
     step(b, u)  #~ E0401: `step` writes this, and `u` is only read
-""")
+"""
+    )
 
 
 def test_rule_14_what_is_done_to_a_name_is_done_to_its_arrays() -> None:
-    check_right(STEP + """
+    check_right(
+        STEP
+        + """
 task main[N](a: f32[N], b: out f32[N], n: int):
     u = b
     t: f32[N] = 0
     for i in range(n):
         step(a, u)
         u, t = t, u
-""")
-    check_error(STEP + """
+"""
+    )
+    check_error(
+        STEP
+        + """
 task main[N](a: f32[N], b: out f32[N], n: int):  #~ E0410
     u = a
     t: f32[N] = 0
     for i in range(n):
         step(u, t)
         u = t
-""")
+"""
+    )
 
 
 def test_rule_19_a_view_may_have_a_name() -> None:
-    text = STEP + """
+    text = (
+        STEP
+        + """
 task main[N](a: inout f32[N, 4], j: int) -> s: f32:
     v = a[1:, j]
     w = v[:2]
     copy(a[:2, 0], w)
     s = v[1] + w[0]
 """
+    )
     got = run_both(text, a=counted(3, 4), j=2)
     assert got["a"][:, 2].tolist() == [2, 0, 4] and got["s"] == 4
 
 
 def test_rule_21_blocks_stay_those_of_the_array_that_was_cut() -> None:
-    text = STEP + """
+    text = (
+        STEP
+        + """
 task main(a: inout f32[4], b: inout f32[4]):
     u = a
     t = blocks(u, 2)
     u = b
     copy(u[:2], t[1])
 """
+    )
     got = run_both(text, a=counted(4), b=counted(4) + 10)
     assert got["a"].tolist() == [0, 1, 10, 11] and got["b"].tolist() == [10, 11, 12, 13]
 
 
 def test_rule_19_what_no_name_stands_for_is_given_back() -> None:
-    text = STEP + """
+    text = (
+        STEP
+        + """
 task main[N](a: f32[N], steps: int) -> s: f32:
     x = a
     for i in range(steps):
@@ -710,6 +829,7 @@ task main[N](a: f32[N], steps: int) -> s: f32:
         x = y
     s = x[0]
 """
+    )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     got = run_kernel(text, a=np.zeros(1 << 20, np.float32), steps=500)  # 2 GB, if each stayed
     assert got["s"] == 500
@@ -725,7 +845,10 @@ def lem_test(folder: Path, text: str) -> Said:
 
 
 def test_rule_38_tests_are_tasks(tmp_path: Path) -> None:
-    passed = lem_test(tmp_path, STEP + """
+    passed = lem_test(
+        tmp_path,
+        STEP
+        + """
 task fill[N](x: inout f32[N]):
     if N > 0:
         t: f32[1] = 7
@@ -749,15 +872,20 @@ test "names, views, blocks, spawn":
     check b == f32([5, 7, 7, 7, 7])
     check fails "E0601": copy(t[b.shape[0]], a)
     check fails "E0619": copy(a[:2], a[i64(b[0]) - 4:i64(b[0]) - 2])
-""")
+""",
+    )
     assert passed.code == 0, passed.out + passed.err
-    failed = lem_test(tmp_path, STEP + """
+    failed = lem_test(
+        tmp_path,
+        STEP
+        + """
 test "wrong":
     a = f32([1, 2, 3, 4])
     b = a
     b = more(a[1:])
     check b == a
-""")
+""",
+    )
     assert failed.code != 0 and "error[E0617]" in failed.out
 
 

@@ -313,7 +313,9 @@ kernel mixed[N, B] {
 """
 
 # Halves what stands in every second place of each row: parts of an array with gaps, without one of its axes.
-VIEWS = MIXED[: MIXED.index("kernel mixed")] + """task views[M, N] {
+VIEWS = (
+    MIXED[: MIXED.index("kernel mixed")]
+    + """task views[M, N] {
   param a: f32[M, N] inout
   rule M = a, 0
   rule N = a, 1
@@ -335,6 +337,7 @@ VIEWS = MIXED[: MIXED.index("kernel mixed")] + """task views[M, N] {
   }
 }
 """
+)
 
 SAMPLES = {
     "matmul": MATMUL, "softmax": SOFTMAX, "attention": ATTENTION, "mandelbrot": MANDELBROT, "stencil": STENCIL,

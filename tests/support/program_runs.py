@@ -176,5 +176,3 @@ def same_ending(want: Ending, got: Ending, where: str) -> None:
         a, b = np.asarray(a), np.asarray(got.results[name])
         assert a.shape == b.shape, f"{where}: {name} has shape {b.shape}, not {a.shape}"
         np.testing.assert_array_equal(a, b.astype(a.dtype), err_msg=f"{where}: {name}")
-
-

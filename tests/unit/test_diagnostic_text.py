@@ -44,7 +44,9 @@ def test_two_lines_of_a_conflict_with_a_gap_between() -> None:
         also=((span(MATMUL, "b: f32[N, K]"), "axis 0 of `b` has size N"),),
         help=("if `b` is stored transposed, write `b[j, k]`",),
     )
-    assert show(diag) == """
+    assert (
+        show(diag)
+        == """
 error[E0312]: index ranges over the wrong dimension
   --> examples/matmul.lem:6:35
    |
@@ -56,23 +58,29 @@ error[E0312]: index ranges over the wrong dimension
    |
 help: if `b` is stored transposed, write `b[j, k]`
 """
+    )
 
 
 def test_labels_that_fit_stand_beside_their_marks() -> None:
     source = SourceFile("a.lem", "f(first_argument, second)\n")
     diag = Diagnostic(E0301, span(source, "second"), "an f32", also=((span(source, "f("), "i32"),))
-    assert show(diag) == """
+    assert (
+        show(diag)
+        == """
 error[E0301]: types do not agree
   --> a.lem:1:19
    |
 1  | f(first_argument, second)
    | -- i32            ^^^^^^ an f32
 """
+    )
 
 
 def test_labels_that_do_not_fit_hang_below() -> None:
     also = ((span(MATMUL, "a[i, k]"), "has axes i and k"), (span(MATMUL, "c[i, j]"), "has axes i and j"))
-    assert show(Diagnostic(E0301, span(MATMUL, "b[k, j]"), "has axes j and k", also)) == """
+    assert (
+        show(Diagnostic(E0301, span(MATMUL, "b[k, j]"), "has axes j and k", also))
+        == """
 error[E0301]: types do not agree
   --> examples/matmul.lem:6:33
    |
@@ -82,11 +90,14 @@ error[E0301]: types do not agree
    |         |             has axes i and k
    |         has axes i and j
 """
+    )
 
 
 def test_mark_inside_another_mark() -> None:
     also = ((span(MATMUL, "sum(a[i, k] * b[k, j] for k in K)"), "the sum"),)
-    assert show(Diagnostic(E0312, span(MATMUL, "b[k, j]"), "here", also)) == """
+    assert (
+        show(Diagnostic(E0312, span(MATMUL, "b[k, j]"), "here", also))
+        == """
 error[E0312]: index ranges over the wrong dimension
   --> examples/matmul.lem:6:33
    |
@@ -95,12 +106,15 @@ error[E0312]: index ranges over the wrong dimension
    |                                 |
    |                                 here
 """
+    )
 
 
 def test_two_labels_at_one_place() -> None:
     source = SourceFile("a.lem", "reverse(x, x)\n")
     diag = Diagnostic(E0406, span(source, "x"), "written", also=((span(source, "x"), "read"),))
-    assert show(diag) == """
+    assert (
+        show(diag)
+        == """
 error[E0406]: arguments share elements
   --> a.lem:1:9
    |
@@ -109,13 +123,16 @@ error[E0406]: arguments share elements
    |         |
    |         read
 """
+    )
 
 
 def test_other_file_gets_its_own_block() -> None:
     library = SourceFile("lib/nn.lem", "\n" * 119 + "fn gelu(x: T) -> T:\n")
     user = SourceFile("net.lem", "y = gelu(1)\n")
     diag = Diagnostic(E0301, span(user, "1"), "found an i64", also=((span(library, "x: T"), "expected a float"),))
-    assert show(diag) == """
+    assert (
+        show(diag)
+        == """
 error[E0301]: types do not agree
    --> net.lem:1:10
     |
@@ -127,12 +144,15 @@ error[E0301]: types do not agree
 120 | fn gelu(x: T) -> T:
     |         ---- expected a float
 """
+    )
 
 
 def test_short_span_over_lines_marks_each_line() -> None:
     source = SourceFile("a.lem", "y = sum(\n    a[i]\n\n    for i in N)  \n")
     diag = Diagnostic(E0402, Span(source, 4, len(source.text)), "all of it")
-    assert show(diag) == """
+    assert (
+        show(diag)
+        == """
 error[E0402]: two elements write the same place
   --> a.lem:1:5
    |
@@ -144,11 +164,14 @@ error[E0402]: two elements write the same place
 4  |     for i in N)
    |     ^^^^^^^^^^^ all of it
 """
+    )
 
 
 def test_long_span_over_lines_marks_its_ends() -> None:
     source = SourceFile("a.lem", "(\n" + "a +\n" * 20 + "b)\n")
-    assert show(Diagnostic(E0402, Span(source, 0, len(source.text)), "too much")) == """
+    assert (
+        show(Diagnostic(E0402, Span(source, 0, len(source.text)), "too much"))
+        == """
 error[E0402]: two elements write the same place
   --> a.lem:1:1
    |
@@ -158,11 +181,14 @@ error[E0402]: two elements write the same place
 22 | b)
    | ^^ too much
 """
+    )
 
 
 def test_tabs_and_wide_characters_keep_marks_in_place() -> None:
     source = SourceFile("a.lem", '\tprint("図と表", e\u0301, wrong)\n')
-    assert show(Diagnostic(E0101, span(source, "wrong"), "here", ((span(source, "図と表"), "text"),))) == """
+    assert (
+        show(Diagnostic(E0101, span(source, "wrong"), "here", ((span(source, "図と表"), "text"),)))
+        == """
 error[E0101]: syntax error
   --> a.lem:1:19
    |
@@ -171,6 +197,7 @@ error[E0101]: syntax error
    |            |
    |            text
 """
+    )
 
 
 def test_lines_and_names_of_megabytes_are_cut() -> None:
@@ -185,13 +212,16 @@ def test_lines_and_names_of_megabytes_are_cut() -> None:
 
 def test_control_characters_of_names_are_shown_as_escapes() -> None:
     diag = Diagnostic(E0610, None, "`a\x1b[31m.npy` does not exist", (), ("\x07", "two\nlines"), ("`\x00` is no name",))
-    assert show(diag) == r"""
+    assert (
+        show(diag)
+        == r"""
 error[E0610]: file cannot be read: `a\x1b[31m.npy` does not exist
 note: \x07
 note: two
       lines
 help: `\x00` is no name
 """
+    )
 
 
 def test_control_characters_cannot_move_the_cursor() -> None:
@@ -201,13 +231,16 @@ def test_control_characters_cannot_move_the_cursor() -> None:
 
 def test_empty_span_shows_one_mark() -> None:
     source = SourceFile("a.lem", "f(x\n")
-    assert show(Diagnostic(E0103, Span(source, 3, 3), "expected `)`")) == """
+    assert (
+        show(Diagnostic(E0103, Span(source, 3, 3), "expected `)`"))
+        == """
 error[E0103]: string or bracket is not closed
   --> a.lem:1:4
    |
 1  | f(x
    |    ^ expected `)`
 """
+    )
 
 
 def test_end_of_file_and_empty_file() -> None:
@@ -229,13 +262,16 @@ def test_windows_line_ends_are_not_shown() -> None:
 
 def test_long_line_is_cut_around_its_mark() -> None:
     source = SourceFile("a.lem", "a + " * 100 + "wrong" + " + b" * 100 + "\n")
-    assert show(Diagnostic(E0101, span(source, "wrong"), "here"), width=40) == """
+    assert (
+        show(Diagnostic(E0101, span(source, "wrong"), "here"), width=40)
+        == """
 error[E0101]: syntax error
   --> a.lem:1:401
    |
 1  | ...a + a + a + wrong + b + b + b...
    |                ^^^^^ here
 """
+    )
 
 
 def test_lines_never_exceed_the_width_by_source_text() -> None:
@@ -250,12 +286,15 @@ def test_lines_never_exceed_the_width_by_source_text() -> None:
 
 def test_nothing_to_point_at() -> None:
     diag = Diagnostic(E0610, None, "`x.npy` does not exist", help=("look\nagain",), notes=("a fact",))
-    assert show(diag) == """
+    assert (
+        show(diag)
+        == """
 error[E0610]: file cannot be read: `x.npy` does not exist
 note: a fact
 help: look
       again
 """
+    )
 
 
 def test_no_line_ends_in_blanks() -> None:

@@ -21,8 +21,7 @@ SPELLINGS = {
     ),
     "order of dimensions": (
         "kernel f[M, N, K](a: f32[K, M], b: f32[N]):\n    pass\n",
-        "import lem\nfrom lem.dims import M, N, K\n\n\n"
-        "@lem.kernel\ndef f(a: lem.f32[K, M], b: lem.f32[N]):\n    pass\n",
+        "import lem\nfrom lem.dims import M, N, K\n\n\n@lem.kernel\ndef f(a: lem.f32[K, M], b: lem.f32[N]):\n    pass\n",
     ),
     "another order of dimensions": (
         "kernel f[M, N](a: f32[M, N]):\n    pass\n\n\nkernel g[N, M](a: f32[M, N]):\n    pass\n",
@@ -146,7 +145,7 @@ def anything():
     check(f(x for x in N))
     check(a, b)
 '''
-BY_HAND_IN_LEM = '''\
+BY_HAND_IN_LEM = """\
 kernel f[Depth, M, N, H](
     x: f32[M, Depth],
     y: inout f32[N],  # both
@@ -168,7 +167,7 @@ test "t":
     check f(1) == g(2) within 1e-3
     check f(x for x in N)
     check(a, b)
-'''
+"""
 
 
 def test_python_as_people_write_it() -> None:

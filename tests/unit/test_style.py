@@ -15,6 +15,10 @@ def test_lint_finds_nothing() -> None:
     _passes("ruff", "check", ".")
 
 
+def test_code_is_laid_out_by_the_formatter() -> None:
+    _passes("ruff", "format", "--check", ".")
+
+
 def test_every_module_says_what_it_is_for() -> None:
     silent = [
         str(path.relative_to(ROOT))

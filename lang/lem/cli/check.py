@@ -90,9 +90,7 @@ def _say_ok(path: str, program: pipeline.Program, tried: Sequence[Trial]) -> Non
             print(f"  {t.kernel}: not tried {t.how}: {t.not_run}")
 
 
-def _as_json(
-    path: str, diags: Diagnostics, program: pipeline.Program | None, tried: Sequence[Trial]
-) -> dict[str, object]:
+def _as_json(path: str, diags: Diagnostics, program: pipeline.Program | None, tried: Sequence[Trial]) -> dict[str, object]:
     functions = []
     if program is not None:
         for s in _signatures(program):

@@ -34,7 +34,7 @@ test "each element is scaled and added":
     check y == f32([12.0, 24.0, 36.0])
 '''
 
-_README = '''\
+_README = """\
 # {name}
 
 A program in lem: `{module}.lem` holds a kernel and the tests of it.
@@ -52,9 +52,9 @@ lem run {module}.lem a=2 x=x.npy y=y.npy -o y=result.npy
 ```
 
 lem comes from Python's package index: `pip install lemlang`.
-'''
+"""
 
-_WORKFLOW = '''\
+_WORKFLOW = """\
 name: lem
 
 on: [push, pull_request]
@@ -71,7 +71,7 @@ jobs:
       - run: lem check .
       - run: lem test .
       - run: lem fmt --check .
-'''
+"""
 
 FILES = {
     "{module}.lem": _PROGRAM,

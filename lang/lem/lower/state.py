@@ -386,9 +386,7 @@ def flat_scalars(scalars: Iterable[tuple[str, DType]]) -> list[tuple[str, DType]
     return [(f"{name}.{path}" if path else name, leaf) for name, t in scalars for path, leaf in typed.leaves(t)]
 
 
-def arrays_of(
-    a: typed.ArrayVar, kind: str, effect: str, axes: frozenset[Axis] = frozenset()
-) -> tuple[ir.Array, ...]:
+def arrays_of(a: typed.ArrayVar, kind: str, effect: str, axes: frozenset[Axis] = frozenset()) -> tuple[ir.Array, ...]:
     """The arrays that hold `a`: one, or one per field of a struct."""
     order = axis_order(a.layout)
     return tuple(

@@ -427,9 +427,7 @@ class Statements:
         how = s.spawn
         near = self.st.arrays[how.near][0] if how.near is not None else None
         priority = self.ex.value(how.priority) if how.priority is not None else None
-        self.st.do(
-            ops.Call(s.callee, arrays, scalars, dims, number, True, how.on, near, priority, how.objective, loc=loc)
-        )
+        self.st.do(ops.Call(s.callee, arrays, scalars, dims, number, True, how.on, near, priority, how.objective, loc=loc))
 
     def _Sync(self, s: typed.Sync) -> None:
         self.st.do(ops.Sync(loc=self.st.place(s.span)))

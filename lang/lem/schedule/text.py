@@ -1,7 +1,7 @@
 """Schedules as text and back: ``read(show(s)) == s``.
 
-    schedule saxpy for cpu
-      grid 0 (i): spmd lanes=32 rest=8 vector=i
+schedule saxpy for cpu
+  grid 0 (i): spmd lanes=32 rest=8 vector=i
 """
 
 from __future__ import annotations

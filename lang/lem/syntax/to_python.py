@@ -323,8 +323,9 @@ class _Writer:
                     self._check(node, in_test)
                 case ast.Declare(effect="reduce"):
                     self._reduce(node)
-                case ast.ExprStmt(value=ast.Call(func=ast.Name(id="spawn"))) | ast.Assign(
-                    value=ast.Call(func=ast.Name(id="spawn"))
+                case (
+                    ast.ExprStmt(value=ast.Call(func=ast.Name(id="spawn")))
+                    | ast.Assign(value=ast.Call(func=ast.Name(id="spawn")))
                 ):
                     self.refuse(node.span, "`spawn(...)` is the statement there, here it is a call", "rename `spawn`")
 

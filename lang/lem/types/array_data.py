@@ -96,9 +96,7 @@ def _made(ctx: Ctx, call: ast.Call, kind: str) -> tuple[DType | None, typed.Arra
     return dtype, _random(ctx, call, kind, dtype, values[0], shape)
 
 
-def _random(
-    ctx: Ctx, call: ast.Call, kind: str, dtype: DType, seed: int, shape: tuple[int, ...]
-) -> typed.ArrayData | None:
+def _random(ctx: Ctx, call: ast.Call, kind: str, dtype: DType, seed: int, shape: tuple[int, ...]) -> typed.ArrayData | None:
     """Each element is the number that a kernel gets with the element's indices as counters; where there are more than four,
     the first ones are counted as one."""
     if dtype.name not in randoms.DTYPES:

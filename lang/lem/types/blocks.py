@@ -35,9 +35,7 @@ def refuse(ctx: Ctx, node: ast.Call) -> typed.Expr:
     return error(node.span)
 
 
-def check_blocks(
-    ctx: Ctx, array: Array, node: ast.Call, target: ast.Name, out: list[typed.Stmt]
-) -> list[typed.Stmt]:
+def check_blocks(ctx: Ctx, array: Array, node: ast.Call, target: ast.Name, out: list[typed.Stmt]) -> list[typed.Stmt]:
     """``t = blocks(array, n0, n1)``: one size per axis."""
     made = _cut(ctx, array, node, target, out)
     taken = ctx.find(target.id)
@@ -108,9 +106,7 @@ def _shared(ctx: Ctx, key: tuple[object, ...], name: str, least: int) -> Lin:
     return found
 
 
-def _local(
-    ctx: Ctx, name: str, span: Span, value: Lin | None, out: list[typed.Stmt], expr: typed.Expr
-) -> Local:
+def _local(ctx: Ctx, name: str, span: Span, value: Lin | None, out: list[typed.Stmt], expr: typed.Expr) -> Local:
     """A hidden local that keeps its value."""
     var = typed.LocalVar(name, I64_TYPE, span)
     form = value if value is not None else ctx.symbols.unknown(name, 0).lin

@@ -256,4 +256,3 @@ def _literal_to(ctx: Ctx, node: ast.Call, x: Literal, dtype: DType) -> typed.Exp
     if is_error(adapted) or not isinstance(adapted, typed.Const):
         return error(node.span)
     return const(node.span, adapted.value, dtype)
-

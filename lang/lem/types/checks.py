@@ -131,5 +131,3 @@ def _check_fails(ctx: Ctx, node: ast.Check) -> list[typed.Stmt]:
         return []
     before = tuple(stmts[: stmts.index(call)])  # views that leave their array fail too
     return [typed.Check(node.span, None, None, None, node.fails, call, before)]
-
-

@@ -105,6 +105,4 @@ def tests_before(ctx: Ctx, grid: Grid) -> list[typed.Stmt]:
 
 def nothing_tested(ctx: Ctx) -> list[typed.Stmt]:
     """What stands at the start of a function: none of its claims was tested yet."""
-    return [
-        typed.SetLocal(flag.span, flag, typed.Const(flag.span, flag.type, False)) for flag in ctx.tested.values()
-    ]
+    return [typed.SetLocal(flag.span, flag, typed.Const(flag.span, flag.type, False)) for flag in ctx.tested.values()]

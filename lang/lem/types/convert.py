@@ -182,9 +182,7 @@ def _meet(diags: Diagnostics, e: typed.Expr, other: typed.Expr, dtype: DType) ->
     return adapt(diags, e, dtype)
 
 
-def choose(
-    diags: Diagnostics, span: Span, a: typed.Expr, b: typed.Expr
-) -> tuple[typed.Expr, typed.Expr, DType] | None:
+def choose(diags: Diagnostics, span: Span, a: typed.Expr, b: typed.Expr) -> tuple[typed.Expr, typed.Expr, DType] | None:
     """Two alternatives as one type; bools only with bools. None when reported."""
     bools = a.type.dtype.is_bool, b.type.dtype.is_bool
     if not any(bools) or is_error(a, b):

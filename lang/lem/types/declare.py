@@ -57,9 +57,7 @@ def _is_subscripted(ctx: Ctx, name: str) -> bool:
     return name in ctx.subscripted
 
 
-def _declare_value(
-    ctx: Ctx, node: ast.Declare, ty: typed.ValueType, value: typed.Expr | None
-) -> list[typed.Stmt]:
+def _declare_value(ctx: Ctx, node: ast.Declare, ty: typed.ValueType, value: typed.Expr | None) -> list[typed.Stmt]:
     var = typed.LocalVar(node.name.id, ty, node.name.span)
     local = Local(var, id(node.name), ctx.grid, None, ctx.axes, is_annotated=True)
     ctx.scopes.add(local)

@@ -494,9 +494,7 @@ def check_compare(ctx: Ctx, node: ast.Compare) -> typed.Expr:
 
 def _compare_two(ctx: Ctx, node: ast.Compare, op: str, a: typed.Expr, b: typed.Expr) -> typed.Expr:
     if op not in _COMPARISONS:
-        ctx.diags.error(
-            E0317, node.span, f"`{op}` is not an operator on numbers", help="write `any(x == y[k] for k in K)`"
-        )
+        ctx.diags.error(E0317, node.span, f"`{op}` is not an operator on numbers", help="write `any(x == y[k] for k in K)`")
         return error(node.span)
     if is_error(a, b):
         return error(node.span)
@@ -601,8 +599,10 @@ def to_int(ctx: Ctx, x: typed.Expr, who: str) -> typed.Expr:
         return settle(adapt(ctx.diags, x, I64)) if adapts(x) else cast(x, I64)
     found = "a float" if isinstance(x, Literal) else str(dtype)
     text = x.span.text
-    help = f"take its field: `{text}.{dtype.fields[0][0]}`" if isinstance(dtype, typed.StructType) else (
-        f"convert it: `i64({text})`"
+    help = (
+        f"take its field: `{text}.{dtype.fields[0][0]}`"
+        if isinstance(dtype, typed.StructType)
+        else (f"convert it: `i64({text})`")
     )
     ctx.diags.error(E0301, x.span, f"{who} is an integer, and this is {found}", help=help)
     return error(x.span)

@@ -59,9 +59,7 @@ def callee_for(
     return function
 
 
-def _bind(
-    ctx: Ctx, node: ast.Call, fn: ast.Function, args: Mapping[str, Array | typed.Expr]
-) -> dict[str, DType] | None:
+def _bind(ctx: Ctx, node: ast.Call, fn: ast.Function, args: Mapping[str, Array | typed.Expr]) -> dict[str, DType] | None:
     """The dtypes of type parameters, from the arguments alone."""
     out: dict[str, DType] = {}
     for name, bound in type_params(fn):

@@ -525,9 +525,7 @@ def _holder(ctx: Ctx, call: Call, form: Lin) -> typed.Expr | None:
 
 
 # ---------------------------------------------------------------- results
-def _take_results(
-    ctx: Ctx, call: Call, sig: Signature, dims: dict[str, typed.Expr], targets: tuple[ast.Expr, ...]
-) -> bool:
+def _take_results(ctx: Ctx, call: Call, sig: Signature, dims: dict[str, typed.Expr], targets: tuple[ast.Expr, ...]) -> bool:
     """Make places for the callee's results, and name them as the caller wants."""
     results = [p for p in sig.arguments if p.effect == "result"]
     if targets and len(targets) != len(results):

@@ -36,9 +36,7 @@ class Sym:
 
     __slots__ = ("name", "kind", "uid", "defn", "facts", "lin", "home")
 
-    def __init__(
-        self, name: str, kind: str, defn: tuple[str, Lin, Lin] | None = None, home: Symbols | None = None
-    ) -> None:
+    def __init__(self, name: str, kind: str, defn: tuple[str, Lin, Lin] | None = None, home: Symbols | None = None) -> None:
         self.name = name
         self.kind = kind
         self.uid = next(_uids)

@@ -69,9 +69,7 @@ class Conflict:
     certain: bool = False
 
 
-def find_conflicts(
-    symbols: Symbols, outer: Context, grid: Sequence[Sym], accesses: Sequence[Access]
-) -> list[Conflict]:
+def find_conflicts(symbols: Symbols, outer: Context, grid: Sequence[Sym], accesses: Sequence[Access]) -> list[Conflict]:
     """Conflicts between different elements of the grid over `grid`, at most one per array, certain ones first.
 
     `outer`: the context of the grid statement, without its variables. Symbols made before the grid's own have the same
@@ -137,9 +135,7 @@ class _Pair:
     def _recovered(self) -> set[Sym]:
         """Grid variables that must agree by DIRECT, repeated with those already found as known."""
         known: set[Sym] = set()
-        equations = [
-            (a, b) for one, two in zip(self.first.subs, self.second.subs, strict=False) for a, b in _same(one, two)
-        ]
+        equations = [(a, b) for one, two in zip(self.first.subs, self.second.subs, strict=False) for a, b in _same(one, two)]
         found = True
         while found:
             found = False
@@ -225,7 +221,6 @@ class _Pair:
             return f"elements `{one}` and `{two}` {may or 'both '}{'both ' if may else ''}{verb} {place}"
         return f"element `{two}` {may}read{'' if may else 's'} {place}, which element `{one}` writes"
 
-
     def _shown(self, sub: SubForm, values: Mapping[Sym, int]) -> str:
         if isinstance(sub, Lin):
             value = self.symbols.rename(sub, dict(values))
@@ -260,9 +255,7 @@ def _forms(sub: SubForm) -> tuple[Lin, ...]:
 MAX_PIECES = 200
 
 
-def covers_whole_array(
-    symbols: Symbols, outer: Context, shape: Sequence[Lin | None], writes: Sequence[Access]
-) -> bool:
+def covers_whole_array(symbols: Symbols, outer: Context, shape: Sequence[Lin | None], writes: Sequence[Access]) -> bool:
     """True when `writes` (of one or several grids, or sequential code; all to one array) together reach every element
     of an array of this shape. `outer`: context at the start of the function: facts about sizes only.
 

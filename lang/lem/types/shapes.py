@@ -59,9 +59,7 @@ def check_attribute(ctx: Ctx, node: ast.Attribute) -> typed.Expr:
     if sizes is None:
         return error(node.span)
     if node.name == "shape":
-        ctx.diags.error(
-            E0315, node.span, "a shape is one number per axis", help=f"pick one: `{node.span.text}[0]`"
-        )
+        ctx.diags.error(E0315, node.span, "a shape is one number per axis", help=f"pick one: `{node.span.text}[0]`")
         return error(node.span)
     if len(sizes) != 2:
         ctx.diags.error(E0315, node.span, f"`.{node.name}` counts the blocks of two axes, and here are {len(sizes)}",

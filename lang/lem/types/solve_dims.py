@@ -47,9 +47,7 @@ def solve(dims: Sequence[str], params: Sequence[Param]) -> Solution:
     names = {d: symbols.sym(d, "dim").lin for d in dims}
     scalars = [p.name for p in params if p.shape is None and _is_int(p)]
     names |= {n: symbols.sym(n, "param").lin for n in scalars}
-    sizes_of = [
-        (p, axis, size, symbols.from_size(size, names)) for p in params for axis, size in enumerate(p.shape or ())
-    ]
+    sizes_of = [(p, axis, size, symbols.from_size(size, names)) for p in params for axis, size in enumerate(p.shape or ())]
     known = set(scalars)
     rules: list[DimRule] = []
     by_name: list[str] = []
@@ -201,9 +199,7 @@ def _apply(symbols: Symbols, rule: DimRule, size: Lin | None, names: Mapping[str
     return None if size is None or offset is None else symbols.div(size - offset, rule.scale)
 
 
-def _open_conditions(
-    symbols: Symbols, ctx: Context, callee: Signature, names: Mapping[str, Lin]
-) -> Iterator[OpenCondition]:
+def _open_conditions(symbols: Symbols, ctx: Context, callee: Signature, names: Mapping[str, Lin]) -> Iterator[OpenCondition]:
     for c in callee.conditions:
         answer = decide(symbols, ctx, c.expr, names)
         if answer != "holds":

@@ -151,9 +151,7 @@ def check_aug_assign(ctx: Ctx, node: ast.AugAssign) -> list[typed.Stmt]:
     return store_at(ctx, node.span, place, expressions.binary(ctx, node.span, node.op, node.span, old, value))
 
 
-def _reduce_store(
-    ctx: Ctx, span: Span, array: Array, target: ast.Subscript, value: ast.Expr
-) -> list[typed.Stmt]:
+def _reduce_store(ctx: Ctx, span: Span, array: Array, target: ast.Subscript, value: ast.Expr) -> list[typed.Stmt]:
     """``y[k] = max(y[k], v)`` is an update; any other store into a `reduce` array is wrong."""
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("max", "min"):
         own = [a for a in value.args if ast.same(a, target)]
@@ -173,9 +171,7 @@ def _wrong_update(ctx: Ctx, span: Span, array: Array, label: str) -> None:
     )  # fmt: skip
 
 
-def _update(
-    ctx: Ctx, span: Span, array: Array, target: ast.Subscript, op: str, value: typed.Expr
-) -> list[typed.Stmt]:
+def _update(ctx: Ctx, span: Span, array: Array, target: ast.Subscript, op: str, value: typed.Expr) -> list[typed.Stmt]:
     wanted = REDUCE_OPS.get(array.var.reduce_op)
     if op != wanted:
         _wrong_update(ctx, span, array, "this is another operation")

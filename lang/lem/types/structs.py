@@ -60,9 +60,7 @@ def unknown_type(reports: Session | Ctx, scope: ModuleScope, node: ast.TypeExpr)
         )  # fmt: skip
         return
     guess = suggest_type(node.name, scope)
-    diags.error(
-        E0305, node.span, f"`{node.name}` is not a type", help=f"did you mean `{guess}`?" if guess else ()
-    )
+    diags.error(E0305, node.span, f"`{node.name}` is not a type", help=f"did you mean `{guess}`?" if guess else ())
 
 
 def suggest_type(name: str, scope: ModuleScope | None = None) -> str | None:
@@ -237,9 +235,7 @@ def refuse_struct(ctx: Ctx, who: str, *values: typed.Expr) -> bool:
         struct = x.type.dtype
         if isinstance(struct, typed.StructType):
             fields = ", ".join(f"`{x.span.text}.{name}`" for name, _ in struct.fields[:3])
-            ctx.diags.error(
-                E0301, x.span, f"{who} takes numbers, and this is {struct}", help=f"take its fields: {fields}"
-            )
+            ctx.diags.error(E0301, x.span, f"{who} takes numbers, and this is {struct}", help=f"take its fields: {fields}")
             return True
     return False
 

@@ -159,9 +159,7 @@ def _check_rest(ctx: Ctx, node: ast.Subscript) -> None:
             ctx.expr(item)
 
 
-def check_place(
-    ctx: Ctx, array: Array, node: ast.Subscript, policy: str = "", is_store: bool = False
-) -> Place | None:
+def check_place(ctx: Ctx, array: Array, node: ast.Subscript, policy: str = "", is_store: bool = False) -> Place | None:
     """The subscripts of one array. None when anything was reported."""
     rank = len(array.var.shape)
     if len(node.items) != rank:
@@ -223,9 +221,7 @@ def _check_whole(
     return typed.Whole(made, item.span)
 
 
-def whole_axis_of(
-    ctx: Ctx, array: typed.ArrayVar, axis: int, wholes: Sequence[int] = ()
-) -> typed.ValueAxis | None:
+def whole_axis_of(ctx: Ctx, array: typed.ArrayVar, axis: int, wholes: Sequence[int] = ()) -> typed.ValueAxis | None:
     """The whole axis that ``:`` on this axis of the array stands for, among `wholes` of the same subscript; None where its
     size may differ by element, or from one time to the next."""
     size = array.shape[axis]
@@ -297,9 +293,7 @@ def _size_text(array: Array, axis: int) -> str:
     return sizes.show(size) if size is not None else form.show() if form is not None else "n"
 
 
-def settle_verdict(
-    ctx: Ctx, verdict: Verdict, array: Array, axis: int, node: ast.Subscript, is_store: bool
-) -> bool:
+def settle_verdict(ctx: Ctx, verdict: Verdict, array: Array, axis: int, node: ast.Subscript, is_store: bool) -> bool:
     """Report an error verdict, note a condition. False when it was an error."""
     item = node.items[axis]
     text = item.span.text
@@ -381,9 +375,7 @@ def _anywhere(place: Place) -> tuple[SubForm, ...]:
 
 def refuse_bare_policy(ctx: Ctx, node: ast.Call) -> typed.Expr:
     """``clamp(x)`` without a bracket after it."""
-    ctx.diags.error(
-        E0315, node.span, f"`{node.span.text}` needs its subscripts", help=f"write `{node.span.text}[i]`"
-    )
+    ctx.diags.error(E0315, node.span, f"`{node.span.text}` needs its subscripts", help=f"write `{node.span.text}[i]`")
     return error(node.span)
 
 

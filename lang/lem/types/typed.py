@@ -127,7 +127,7 @@ class ArrayVar:
 
     @property
     def order(self) -> str:
-        """"row" or "col" where it is known that neighbours along the last or the first axis lie side by side; else ""."""
+        """ "row" or "col" where it is known that neighbours along the last or the first axis lie side by side; else ""."""
         return axis_order(self.layout) or ("row" if self.kind in ("temp", "local") else "")
 
 

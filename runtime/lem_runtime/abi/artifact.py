@@ -144,13 +144,9 @@ def signature_from_json(s: dict[str, Any]) -> Signature:
         )
         for p in s["params"]
     )  # fmt: skip
-    rules = tuple(
-        DimRule(r["dim"], r["param"], r["axis"], sizes.from_json(r["offset"]), r["scale"]) for r in s["rules"]
-    )
+    rules = tuple(DimRule(r["dim"], r["param"], r["axis"], sizes.from_json(r["offset"]), r["scale"]) for r in s["rules"])
     conditions = tuple(
         Condition(sizes.from_json(c["expr"]), c["why"], _place(c["place"]), sizes.from_json(c.get("shown")))
         for c in s["conditions"]
     )
-    return Signature(
-        s["name"], s["kind"], tuple(s["dims"]), params, rules, conditions, _place(s["place"]), s["doc"]
-    )
+    return Signature(s["name"], s["kind"], tuple(s["dims"]), params, rules, conditions, _place(s["place"]), s["doc"])

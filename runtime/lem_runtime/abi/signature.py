@@ -226,9 +226,7 @@ def shape_of(param: Param, known: Mapping[str, int]) -> tuple[int, ...]:
         except sizes.SizeError as e:
             raise CallError("E0615", f"size of axis {axis} of `{param.name}`: {e}", param.place) from None
         if n < 0:
-            raise CallError(
-                "E0615", f"axis {axis} of `{param.name}` would have size {sizes.show(size)} = {n}", param.place
-            )
+            raise CallError("E0615", f"axis {axis} of `{param.name}` would have size {sizes.show(size)} = {n}", param.place)
         out.append(n)
     return tuple(out)
 
@@ -331,6 +329,4 @@ def _check_conditions(sig: Signature, known: Mapping[str, int]) -> None:
         if not ok:
             told = c.expr if c.shown is None else c.shown
             values = ", ".join(f"{n} = {known[n]}" for n in sorted(sizes.names_in(told)) if n in known)
-            raise CallError(
-                "E0605", f"`{c.text}` must hold ({c.why}); here {values}", c.place or sig.place
-            )
+            raise CallError("E0605", f"`{c.text}` must hold ({c.why}); here {values}", c.place or sig.place)

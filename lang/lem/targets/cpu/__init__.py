@@ -1,6 +1,6 @@
 """Target "cpu": tile IR to an object file, through a schedule, loop IR and LLVM's text form.
 
-    ir.Module -> schedule.propose -> lower (loop IR) -> emit (LLVM text) -> llvm.compile_ir (object) -> abi.Artifact
+ir.Module -> schedule.propose -> lower (loop IR) -> emit (LLVM text) -> llvm.compile_ir (object) -> abi.Artifact
 """
 
 from __future__ import annotations
@@ -49,9 +49,7 @@ def want_contraction(
     return "contraction", settings
 
 
-def want_tiled(
-    fn: ir.Function, grid: ops.Grid, facts: Facts, machine: Machine
-) -> tuple[str, Mapping[str, Setting]] | None:
+def want_tiled(fn: ir.Function, grid: ops.Grid, facts: Facts, machine: Machine) -> tuple[str, Mapping[str, Setting]] | None:
     tiling = find_tiling(fn, grid)
     if tiling is None:
         return None
@@ -85,9 +83,7 @@ def _n_arrays(fn: ir.Function) -> int:
     return sum(p.is_array for p in fn.signature.params)
 
 
-def make(
-    module: ir.Module, name: str, facts: Facts, machine: Machine, given: Mapping[str, Schedule] | None = None
-) -> Made:
+def make(module: ir.Module, name: str, facts: Facts, machine: Machine, given: Mapping[str, Schedule] | None = None) -> Made:
     """From tile IR to LLVM's text. given: schedules to use instead of proposed ones."""
     fn = with_known_sizes(module.functions[name], facts)
     module = ir.Module({n: f for n, f in module.functions.items() if n != name} | {name: fn})

@@ -99,9 +99,7 @@ class Context:
         return len(self.sites) - 1
 
     @contextmanager
-    def parallel(
-        self, label: str, n_units: Expr, chunk: Expr, direct: Expr | None = None
-    ) -> Iterator[tuple[Expr, Expr]]:
+    def parallel(self, label: str, n_units: Expr, chunk: Expr, direct: Expr | None = None) -> Iterator[tuple[Expr, Expr]]:
         """Open the body of a parallel step over units [lo, hi); respects the slice a single-grid function is asked for.
 
         Everything it uses from outside must be named (Let) before.

@@ -300,9 +300,7 @@ class _Lowering:
         with self.b.if_(some), at.scope():
             yield
 
-    def _pack(
-        self, at: Points, operand: _Operand, outer: Span, inner: Span, into: Buffer, ld: Expr, lanes: int
-    ) -> None:
+    def _pack(self, at: Points, operand: _Operand, outer: Span, inner: Span, into: Buffer, ld: Expr, lanes: int) -> None:
         pack = pack_across if operand.mode == "across" else pack_along
         pack(at, operand.value, outer, inner, into, ld, lanes)
 
@@ -365,9 +363,7 @@ class _Lowering:
     def _columns_of(self, part: _Part) -> Span:
         return self.extents[self.form.n].span(part.column, part.n_columns)
 
-    def _wanted_tile(
-        self, at: Points, panels: _Panels, region: _Region, chunk: _Chunk, part: _Part, every: Expr
-    ) -> None:
+    def _wanted_tile(self, at: Points, panels: _Panels, region: _Region, chunk: _Chunk, part: _Part, every: Expr) -> None:
         """One that some results are wanted of. every: all of them are."""
         b, tile = self.b, self.tiles[chunk.product]
         if not self.in_place:
@@ -385,17 +381,13 @@ class _Lowering:
         with b.orelse(node):
             self._small_tile(at, panels, region, chunk, part)
 
-    def _sums(
-        self, chunk: _Chunk, part: _Part, rows: int, unroll: int, packed: Expr | None = None
-    ) -> list[list[lp.Var]]:
+    def _sums(self, chunk: _Chunk, part: _Part, rows: int, unroll: int, packed: Expr | None = None) -> list[list[lp.Var]]:
         return microkernel.product(
             self.b, self.tiles[chunk.product], rows, part.rows, part.row_step, part.columns, part.step, chunk.n,
             part.height, unroll, packed, _ROW,
         )  # fmt: skip
 
-    def _add_in_place(
-        self, chunk: _Chunk, array: Buffer, starts: Sequence[Expr], sums: Sequence[Sequence[Expr]]
-    ) -> None:
+    def _add_in_place(self, chunk: _Chunk, array: Buffer, starts: Sequence[Expr], sums: Sequence[Sequence[Expr]]) -> None:
         b, lanes = self.b, self.tiles[chunk.product].lanes
 
         def write(change: Callable[[Expr, Expr], Expr]) -> None:

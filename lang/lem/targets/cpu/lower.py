@@ -49,9 +49,7 @@ def symbol(name: str) -> str:
     return "lem_" + "".join(c if c.isalnum() else "_" for c in name)
 
 
-def lower_module(
-    module: ir.Module, name: str, facts: Facts, machine: Machine, schedules: Mapping[str, Schedule]
-) -> Lowered:
+def lower_module(module: ir.Module, name: str, facts: Facts, machine: Machine, schedules: Mapping[str, Schedule]) -> Lowered:
     """`name` and all it calls; `facts` hold for `name`, what it calls gets those of its callers."""
     layouts = _layouts(module, name, facts)
     everything = [o for f in module.functions.values() for o in ir.walk_ops(f.body)]

@@ -153,4 +153,3 @@ def _row(w: Element, s: _Shared, row: Expr) -> Buffer:
         offset = w.fix(lb.add(offset, lb.mul(here, s.ref.strides[n])))
         rest = above
     return w.b.view(s.ref.buffer, offset)
-

@@ -92,9 +92,7 @@ def _guard(outer: Element, grid: ops.Grid, plan: GridPlan) -> Guard | None:
     return find_guard(grid, axis, {v: k.op for v, k in outer.known.items()})
 
 
-def _shape(
-    outer: Element, grid: ops.Grid, plan: GridPlan, inner: str, counts: list[Expr], cost: Expr
-) -> _Shape:
+def _shape(outer: Element, grid: ops.Grid, plan: GridPlan, inner: str, counts: list[Expr], cost: Expr) -> _Shape:
     names = [a.name for a in grid.axes]
     vector = names.index(inner) if inner in names else None
     rows = [n for n in range(len(names)) if n != vector]

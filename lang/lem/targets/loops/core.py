@@ -98,7 +98,7 @@ class Slot(Expr):
 
 @dataclass(slots=True, eq=False)
 class CtxField(Expr):
-    """"worker", "n_workers", or "frame": an address in this call's part of the stack. An i64."""
+    """ "worker", "n_workers", or "frame": an address in this call's part of the stack. An i64."""
 
     name: str
 

@@ -129,4 +129,3 @@ def int_to_f64_odd(x: Expr, let: Let) -> Expr:
 
 def _c(value: int) -> Expr:
     return lb.const(value, I32)
-

@@ -108,9 +108,7 @@ class _Printer:
         self.block(s.body, d + 1)
 
     def scratch(self, s: lp.Scratch, d: int) -> None:
-        parts = ", ".join(
-            f"{self.name(b)}: {b.dtype}[{self.e(n)}]" for b, n in zip(s.buffers, s.counts, strict=True)
-        )
+        parts = ", ".join(f"{self.name(b)}: {b.dtype}[{self.e(n)}]" for b, n in zip(s.buffers, s.counts, strict=True))
         self.line(d, f"scratch {parts}  # site {s.site}")
 
     def fault(self, s: lp.Fault, d: int) -> None:
@@ -123,9 +121,7 @@ class _Printer:
         self.line(d, f"print {s.site}({', '.join(self.e(v) for v in s.values)}) at {self.e(s.order)}{cond}")
 
     def call(self, s: lp.Call, d: int) -> None:
-        args = ", ".join(
-            f"&{self.name(a[0])}[{self.e(a[1])}]" if isinstance(a, tuple) else self.e(a) for a in s.args
-        )
+        args = ", ".join(f"&{self.name(a[0])}[{self.e(a[1])}]" if isinstance(a, tuple) else self.e(a) for a in s.args)
         self.line(d, f"call {s.callee}({args})")
 
 
@@ -163,9 +159,7 @@ _EXPRS: dict[type[Expr], Callable[[_Printer, Any], str]] = {
 }
 
 _STMTS: dict[type[Stmt], Callable[[_Printer, Any, int], None]] = {
-    lp.Let: lambda p, s, d: p.line(
-        d, f"{'var ' if s.var.mutable else ''}{p.name(s.var)}: {s.var.type} = {p.e(s.value)}"
-    ),
+    lp.Let: lambda p, s, d: p.line(d, f"{'var ' if s.var.mutable else ''}{p.name(s.var)}: {s.var.type} = {p.e(s.value)}"),
     lp.Set: lambda p, s, d: p.line(d, f"{p.name(s.var)} = {p.e(s.value)}"),
     lp.ArgPointer: lambda p, s, d: p.line(d, f"{p.name(s.buffer)} = &args[{s.index}]: {s.buffer.dtype}[]"),
     lp.StackBuffer: lambda p, s, d: p.line(d, f"stack {p.name(s.buffer)}: {s.buffer.dtype}[{s.count}]"),
@@ -174,21 +168,13 @@ _STMTS: dict[type[Stmt], Callable[[_Printer, Any, int], None]] = {
         d, f"alloc {p.name(s.buffer)}: {s.buffer.dtype}[{p.e(s.count)}]{' of zeros' * s.zeroed}  # site {s.site}"
     ),
     lp.Free: lambda p, s, d: p.line(d, f"free {p.name(s.buffer)}"),
-    lp.Pick: lambda p, s, d: p.line(
-        d, f"{p.name(s.buffer)} = {p.name(s.x)} if {p.e(s.cond)} else {p.name(s.y)}"
-    ),
+    lp.Pick: lambda p, s, d: p.line(d, f"{p.name(s.buffer)} = {p.name(s.x)} if {p.e(s.cond)} else {p.name(s.y)}"),
     lp.NameBuffer: lambda p, s, d: p.line(d, f"name {p.name(s.buffer)}: {s.buffer.dtype}[]"),
-    lp.Rebind: lambda p, s, d: p.line(
-        d, f"{', '.join(map(p.name, s.names))} = {', '.join(map(p.name, s.sources))}"
-    ),
+    lp.Rebind: lambda p, s, d: p.line(d, f"{', '.join(map(p.name, s.names))} = {', '.join(map(p.name, s.sources))}"),
     lp.View: lambda p, s, d: p.line(d, f"{p.name(s.buffer)} = &{p.name(s.base)}[{p.e(s.offset)}]"),
     lp.Store: lambda p, s, d: p.line(d, f"{p.place(s)} = {p.e(s.value)}{p.masked(s)}"),
-    lp.Scatter: lambda p, s, d: p.line(
-        d, f"{p.name(s.buffer)}[[{p.e(s.indices)}]] = {p.e(s.value)}{p.masked(s)}"
-    ),
-    lp.AtomicUpdate: lambda p, s, d: p.line(
-        d, f"atomic {p.name(s.buffer)}[{p.e(s.index)}] {s.kind}= {p.e(s.value)}"
-    ),
+    lp.Scatter: lambda p, s, d: p.line(d, f"{p.name(s.buffer)}[[{p.e(s.indices)}]] = {p.e(s.value)}{p.masked(s)}"),
+    lp.AtomicUpdate: lambda p, s, d: p.line(d, f"atomic {p.name(s.buffer)}[{p.e(s.index)}] {s.kind}= {p.e(s.value)}"),
     lp.For: _Printer.for_,
     lp.While: _Printer.while_,
     lp.If: _Printer.if_,

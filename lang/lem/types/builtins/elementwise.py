@@ -207,9 +207,7 @@ def _rebits(ctx: Ctx, node: ast.Call, name: str, order: tuple[int, int]) -> type
 
 def _not_alone(ctx: Ctx, node: ast.Call) -> typed.Expr:
     assert isinstance(node.func, ast.Name)
-    ctx.diags.error(
-        E0307, node.span, f"`{node.func.id}` stands before subscripts", help=f"write `{node.span.text}[i]`"
-    )
+    ctx.diags.error(E0307, node.span, f"`{node.func.id}` stands before subscripts", help=f"write `{node.span.text}[i]`")
     return error(node.span)
 
 
@@ -235,4 +233,3 @@ ENTRIES = (
     Builtin("unique", "unique(idx)[...]", "Claims that all elements of idx differ; tested before the grid runs.",
             "y[unique(idx)[i]] = x[i]", claims.refuse_bare),
 )  # fmt: skip
-

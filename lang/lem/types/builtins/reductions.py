@@ -68,8 +68,10 @@ def _neither(ctx: Ctx, node: ast.Call, kind: str) -> typed.Expr:
         return error(node.span)
     names = sorted(a.name for a in x.type.axes)
     shown = f"the value has {', '.join(f'`{n}`' for n in names)}" if names else "the value is one number"
-    help = f"write `{kind}({node.args[0].span.text}, over={names[0]})`" if names else (
-        f"bind an index variable: `{kind}(... for k in K)`"
+    help = (
+        f"write `{kind}({node.args[0].span.text}, over={names[0]})`"
+        if names
+        else (f"bind an index variable: `{kind}(... for k in K)`")
     )
     ctx.diags.error(E0316, node.span, f"nothing says what `{kind}` runs over; {shown}", help=help)
     return error(node.span)

@@ -121,9 +121,7 @@ def _locals(node: ast.Call, dtype: DType) -> tuple[typed.LocalVar, typed.LocalVa
     return typed.LocalVar("state", ty, node.span), typed.LocalVar("item", ty, node.span)
 
 
-def _combined(
-    ctx: Ctx, node: ast.Call, dtype: DType, state: typed.LocalVar, item: typed.LocalVar
-) -> typed.Expr:
+def _combined(ctx: Ctx, node: ast.Call, dtype: DType, state: typed.LocalVar, item: typed.LocalVar) -> typed.Expr:
     """`f` of the result before and of the value here."""
     func = node.args[0]
     found = calls.fn_named(ctx, func)
