@@ -166,21 +166,13 @@ class Expressions:
         arrays = self.st.arrays[e.array]
         fills: tuple[Value | None, ...] = self.values(e.fill) if e.fill is not None else (None,) * len(arrays)
         place = self.st.place(e.span)
-
-        def load() -> tuple[Value, ...]:
-            return tuple(
-                self.st.emit(ops.Load(array, subs, e.boundary, fill, loc=place))
-                for array, fill in zip(arrays[wanted], fills[wanted], strict=True)
-            )
-
+        loaded = tuple(
+            self.st.emit(ops.Load(array, subs, e.boundary, fill, loc=place))
+            for array, fill in zip(arrays[wanted], fills[wanted], strict=True)
+        )
         places = [(s, size) for s, size in zip(e.subs, e.array.shape, strict=True) if isinstance(s, typed.At)]
-        if not self.st.clauses or all(self.st.always_fits(s, size) for s, size in places):
-            return load()
-        # Code of a grid reads where a turn asks for it; sequential code reads here.
-        some = self.st.some_turn(union_axes(v for s in subs for v in s.values)) if self.st.grid is None else None
-        nothing = tuple(self.st.zero(a.dtype) for a in arrays[wanted])
-        loaded = load() if some is None else self._branches(some, load, lambda: nothing)
-        self.st.inside_only.update(loaded)
+        if self.st.clauses and not all(self.st.always_fits(s, size) for s, size in places):
+            self.st.inside_only.update(loaded)
         return loaded
 
     def subscripts(

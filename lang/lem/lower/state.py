@@ -294,7 +294,7 @@ class State:
         A check inside a comprehension is one for each turn: where there is none, it holds, and what it would read may not be
         there.
         """
-        nothing = self._without_turns(cond.axes, reads=code == "E0601")
+        nothing = [none for axis in self.clauses if (none := self._nothing(axis, cond, reads=code == "E0601")) is not None]
         number = self.site(code, text, span, values)
 
         def check(cond: Value) -> None:
@@ -303,29 +303,18 @@ class State:
             self.do(ops.Assert(cond, number, tuple(values), loc=self.place(span)))
 
         if nothing and self._is_inside_only(cond):
-            some = self._none_of(nothing)
+            some = self.emit(ops.Unary("not", functools.reduce(lambda a, b: self.emit(ops.Binary("or", a, b)), nothing)))
             with self.nested() as b:
                 check(cond)
             self.do(ops.If(some, b.block(), ir.Block((), ())))
         else:
             check(functools.reduce(lambda a, b: self.emit(ops.Binary("or", a, b)), nothing, cond))
 
-    def some_turn(self, axes: frozenset[Axis]) -> Value | None:
-        """Whether all comprehensions around whose axes are not among `axes` have turns; None: they certainly have."""
-        nothing = self._without_turns(axes, reads=False)
-        return self._none_of(nothing) if nothing else None
-
-    def _none_of(self, conds: Sequence[Value]) -> Value:
-        return self.emit(ops.Unary("not", functools.reduce(lambda a, b: self.emit(ops.Binary("or", a, b)), conds)))
-
-    def _without_turns(self, axes: frozenset[Axis], reads: bool) -> list[Value]:
-        return [none for axis in self.clauses if (none := self._nothing(axis, axes, reads)) is not None]
-
-    def _nothing(self, axis: Axis, axes: frozenset[Axis], reads: bool) -> Value | None:
+    def _nothing(self, axis: Axis, cond: Value, reads: bool) -> Value | None:
         """Whether a comprehension has no turn; None where that need not be asked. reads: what is checked is read from memory
         afterwards, once for all turns; so it is asked for unless no element has a turn."""
         o = self.defs[self.index_of[axis]]
-        if axis in axes or not isinstance(o, ops.Range) or (reads and (o.lo.axes or o.hi.axes)):
+        if axis in cond.axes or not isinstance(o, ops.Range) or (reads and (o.lo.axes or o.hi.axes)):
             return None
         lo, hi = self.defs.get(o.lo), self.defs.get(o.hi)
         if isinstance(lo, ops.Const) and isinstance(hi, ops.Const) and (hi.value - lo.value) * o.step > 0:
