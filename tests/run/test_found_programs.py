@@ -368,73 +368,6 @@ kernel f[N, R](x: bool[N, N], on: bool[R], at: i64[R], y: out i64[2, R]):
         check_run(text, x=x, on=np.arange(r) % 3 != 0, at=np.full(r, r % 17))
 
 
-def test_what_a_check_in_a_comprehension_without_turns_would_read_is_not_read() -> None:
-    """A place that a condition of the signature or another check gives only where there is a turn."""
-    gathers = """
-kernel f[M, N, K](a: i64[M], b: i64[N], x: f64[N], w: f64[K], y: out f64[M]):
-    for i in grid(M):
-        y[i] = sum(w[k] * x[b[a[i]]] for k in K)
-"""
-    far = np.full(33, FAR)
-    assert not check_run(gathers, a=far, b=far[:7], x=np.ones(7), w=np.ones(0))["y"].any()
-    assert (check_run(gathers, a=np.full(33, 3), b=np.arange(7), x=np.ones(7), w=np.ones(2))["y"] == 2).all()
-    for target in TARGETS:
-        assert fault_of(gathers, target=target, a=np.arange(33), b=np.arange(7), x=np.ones(7), w=np.ones(2)).indices == (7,)
-    fixed = """
-kernel f[M, N, R](at: i64[M], z: i64[N], w: f32[R], y: out i64[M]):
-    for i in grid(M):
-        y[i] = sum(1 for k in N if k < at[sum(1 for q in R if isnan(w[1 << 40]))])
-"""
-    assert not check_run(fixed, at=np.zeros(33, np.int64), z=np.zeros(0, np.int64), w=np.zeros(3, np.float32))["y"].any()
-
-
-def test_a_sum_in_a_comprehension_without_turns_reads_nothing() -> None:
-    head = "kernel f[N, R](z: i64[N], w: f64[R]"
-    value = "sum(f64(k) * sum(w[1 << 40] for q in R) for k in N)"
-    text = f"{head}, y: out f64[40]):\n    for i in grid(40):\n        y[i] = f64(i) + {value}\n"
-    given = {"z": np.zeros(0, np.int64), "w": np.ones(4)}
-    assert check_run(text, **given)["y"].sum() == 780
-    assert check_run(f"{head}) -> s: f64:\n    s = {value}\n", **given)["s"] == 0
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["min(x[100] for k in K)", "max(cumsum(w[k] + x[100], over=k) for k in K)", "min(w[k] for k in K if x[100] > 0)",
-     "sum(1 for k in K for l in range(x[100]))", "min(x[at[0]] + x[100 + j] for j in range(3) for k in K)"],
-)  # fmt: skip
-def test_sequential_code_reads_nothing_for_a_comprehension_over_nothing(value: str) -> None:
-    for effect in ("", "inout "):
-        text = f"""
-kernel f[N, K](x: {effect}i64[N], at: i64[1], w: i64[K]) -> r: i64:
-    r = {value}
-    {"if N > 0:" if effect else ""}
-    {"    x[0] = r" if effect else ""}
-"""
-        given = {"x": np.arange(3), "at": np.full(1, FAR)}
-        empty = {"min": np.iinfo(np.int64).max, "max": np.iinfo(np.int64).min, "sum": 0}
-        assert check_run(text, w=np.arange(0), **given)["r"] == empty[value[:3]]
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["x[sum(True for l in range(3) if m[l] < 5 if far[100] > 2)]", f"sum(far[{FAR} + l] for l in range(3))",
-     f"max(far[{FAR} + l] * m[l] for l in range(3)) * sum(far[{FAR} + l] * m[l] for l in range(3))"],
-)  # fmt: skip
-def test_reductions_do_not_leave_a_comprehension_or_loop_that_may_have_no_turn(value: str) -> None:
-    text = f"""
-kernel f[N, M, K](far: i64[N], x: i64[4], m: i64[3], w: i64[K], r: u8[M], y: out i64[M], z: out i64[M]):
-    for i in grid(M):
-        y[i] = sum({value} for k in K)
-        s = 0
-        for k in range(K):
-            s += {value}
-        z[i] = s
-"""
-    given = {"far": np.arange(3), "x": np.arange(4), "m": np.arange(3), "r": np.zeros(20, np.uint8)}
-    got = check_run(text, w=np.arange(0), **given)
-    assert not got["y"].any() and not got["z"].any()
-
-
 def test_a_choice_for_positions_that_there_are_none_of_checks_nothing() -> None:
     text = """
 kernel f[N, R](x: f32[R], at: i64[R], w: u8[N], y: out bool[N, R]):
@@ -443,3 +376,17 @@ kernel f[N, R](x: f32[R], at: i64[R], w: u8[N], y: out bool[N, R]):
 """
     for r in (0, 3):
         check_run(text, x=np.ones(r, np.float32), at=np.ones(r, np.int64), w=np.zeros(5, np.uint8))
+
+
+def test_a_gather_in_one_clause_is_checked_before_it_is_read_in_another() -> None:
+    text = """
+kernel f[K](at: i64[3], x: f32[2], w: f32[K], y: out f32[20]):
+    for i in grid(20):
+        y[i] = sum(x[at[k]] / w[l] for k in range(3) for l in K)
+"""
+    for at in ([0, FAR, 1], [FAR, FAR, FAR]):
+        for target in TARGETS:
+            assert fault_of(
+                text, target=target, at=np.array(at), x=np.ones(2, np.float32), w=np.ones(5, np.float32)
+            ).indices == (0,)
+    assert (check_run(text, at=np.array([0, 1, 1]), x=np.ones(2, np.float32), w=np.ones(5, np.float32))["y"] == 15).all()

@@ -166,14 +166,10 @@ class Expressions:
         arrays = self.st.arrays[e.array]
         fills: tuple[Value | None, ...] = self.values(e.fill) if e.fill is not None else (None,) * len(arrays)
         place = self.st.place(e.span)
-        loaded = tuple(
+        return tuple(
             self.st.emit(ops.Load(array, subs, e.boundary, fill, loc=place))
             for array, fill in zip(arrays[wanted], fills[wanted], strict=True)
         )
-        places = [(s, size) for s, size in zip(e.subs, e.array.shape, strict=True) if isinstance(s, typed.At)]
-        if self.st.clauses and not all(self.st.always_fits(s, size) for s, size in places):
-            self.st.inside_only.update(loaded)
-        return loaded
 
     def subscripts(
         self, array: typed.ArrayVar, subs: Iterable[typed.At | typed.Whole], boundary: str = ""

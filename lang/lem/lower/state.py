@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -44,8 +43,6 @@ class State:
         self.rows: dict[tuple[typed.ArrayVar, int], Value] = {}  # indices of axes of temporaries whose size is computed
         self.start_of: dict[Axis, Value] = {}  # of axes whose index may be below 0
         self.clauses: list[Axis] = []  # of the comprehensions around what is lowered now, the innermost last
-        self.domains: dict[typed.IndexVar, typed.Domain] = {}  # of the variables of comprehensions
-        self.inside_only: set[Value] = set()  # read in comprehensions from places that may not be there without a turn
         self.ragged: dict[Axis, Value] = {}  # bounds of blocks that end elsewhere for each element
         self.element_axes: frozenset[Axis] = frozenset()  # of the grid we are in
         self.fn_axes: frozenset[Axis] = frozenset()  # of the arguments of the fn being inlined
@@ -222,7 +219,6 @@ class State:
         assert var.axis is not None
         self.axes[var.axis] = axis
         self.indices[var] = self.axis_index[var.axis] = self.index_of[axis] = index
-        self.domains[var] = domain
         is_dim = domain.dim is not None or domain.size is not None
         if not is_dim and not (isinstance(domain.lo, typed.Const) and domain.lo.value >= 0):
             self.start_of[axis] = lo
@@ -289,63 +285,25 @@ class State:
         return len(self.sites) - 1
 
     def require(self, cond: Value, code: str, text: str, span: Span, values: Sequence[Value] = ()) -> None:
-        """Fault for active elements where `cond` is false.
-
-        A check inside a comprehension is one for each turn: where there is none, it holds, and what it would read may not be
-        there.
-        """
-        nothing = [none for axis in self.clauses if (none := self._nothing(axis, cond, reads=code == "E0601")) is not None]
+        """Fault for active elements where `cond` is false."""
+        for axis in self.clauses:
+            cond = self._if_any(axis, cond, reads=code == "E0601")
+        for axis in sorted(cond.axes, key=lambda a: a.uid):
+            cond = self.within(axis, cond)
         number = self.site(code, text, span, values)
+        self.do(ops.Assert(cond, number, tuple(values), loc=self.place(span)))
 
-        def check(cond: Value) -> None:
-            for axis in sorted(cond.axes, key=lambda a: a.uid):
-                cond = self.within(axis, cond)
-            self.do(ops.Assert(cond, number, tuple(values), loc=self.place(span)))
-
-        if nothing and self._is_inside_only(cond):
-            some = self.emit(ops.Unary("not", functools.reduce(lambda a, b: self.emit(ops.Binary("or", a, b)), nothing)))
-            with self.nested() as b:
-                check(cond)
-            self.do(ops.If(some, b.block(), ir.Block((), ())))
-        else:
-            check(functools.reduce(lambda a, b: self.emit(ops.Binary("or", a, b)), nothing, cond))
-
-    def _nothing(self, axis: Axis, cond: Value, reads: bool) -> Value | None:
-        """Whether a comprehension has no turn; None where that need not be asked. reads: what is checked is read from memory
-        afterwards, once for all turns; so it is asked for unless no element has a turn."""
+    def _if_any(self, axis: Axis, cond: Value, reads: bool) -> Value:
+        """A check inside a comprehension is one for each turn: where there is none, it holds. reads: what is checked is read
+        from memory afterwards, once for all turns; so it is asked for unless no element has a turn."""
         o = self.defs[self.index_of[axis]]
         if axis in cond.axes or not isinstance(o, ops.Range) or (reads and (o.lo.axes or o.hi.axes)):
-            return None
+            return cond
         lo, hi = self.defs.get(o.lo), self.defs.get(o.hi)
         if isinstance(lo, ops.Const) and isinstance(hi, ops.Const) and (hi.value - lo.value) * o.step > 0:
-            return None
-        return self.emit(ops.Compare("ge" if o.step > 0 else "le", o.lo, o.hi))
-
-    def _is_inside_only(self, value: Value) -> bool:
-        """Does `value` depend on what is read in comprehensions only?"""
-        seen: set[Value] = set()
-        stack = [value] if self.inside_only else []
-        while stack:
-            v = stack.pop()
-            if v in self.inside_only:
-                return True
-            if v in seen or v not in self.defs:
-                continue
-            seen.add(v)
-            op = self.defs[v]
-            stack.extend(op.operands)
-            stack.extend(x for block in op.blocks for inner in ir.walk_ops(block) for x in (*inner.operands, *inner.results))
-            stack.extend(x for block in op.blocks for x in block.yields)
-        return False
-
-    def always_fits(self, s: typed.At, size: Size | None) -> bool:
-        """Is the place there whatever runs? So of an index over the whole axis."""
-        if s.check or size is None or not isinstance(s.index, typed.IndexRef):
-            return False
-        domain = self.domains.get(s.index.var)
-        if domain is None and self.grid is not None:
-            domain = dict(zip(self.grid.vars, self.grid.domains, strict=True)).get(s.index.var)
-        return domain is not None and size_of(domain.lo) == 0 and size_of(domain.hi) == size
+            return cond
+        none = self.emit(ops.Compare("ge" if o.step > 0 else "le", o.lo, o.hi))
+        return self.emit(ops.Binary("or", cond, none))
 
     def is_inside(self, index: Value, size: Value) -> Value:
         low = self.emit(ops.Compare("ge", index, self.const(0, I64)))

@@ -11,7 +11,7 @@ Reads of arrays that the code at hand also writes keep their place: they are wri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import field
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from lem import ir
 from lem.diagnostics import InternalError
 from lem.ir import ops
-from lem.ir.core import Affine, Array, Axis, Block, Value
+from lem.ir.core import Array, Axis, Block, Value
 from lem.targets.cpu.context import ArrayRef, Context
 from lem.targets.cpu.pure import PURE_OPS, pure
 from lem.targets.cpu.weave import Scope, Weaver
@@ -28,7 +28,6 @@ from lem.targets.loops import core as lp
 from lem.targets.loops.core import Buffer, Const, Expr
 from lem_runtime.abi.dtypes import I32, I64, DType
 from lem_runtime.abi.records import dataclass
-from lem_runtime.abi.sizes import Size
 
 _STACK_BYTES = 1 << 14  # what one buffer may take of a worker's stack
 
@@ -126,7 +125,6 @@ class Element(Weaver):
         self.vectors_ok = True
         self.eager = outer is None  # sequential code: every op where it stands
         self.in_grid = outer is not None
-        self.ends: dict[Axis, Value] = {}  # of the grid's axes that begin at 0
         self.used: set[Value] = outer.used if outer else set()
 
     # -- what is known where
@@ -169,9 +167,6 @@ class Element(Weaver):
     def run(self, block: Block) -> None:
         """Make the ops of a block known; write those that have effects."""
         floor, n_temps = self.barrier(self.level), len(self.temps)
-        if not self.running:
-            for scope in self.scopes:
-                scope.has_element = True
         self.running.append((block, 0))
         for o in ir.walk_ops(block):  # written once more (full vectors, then what is left): nothing waits yet
             for r in o.results:
@@ -199,7 +194,7 @@ class Element(Weaver):
                 self.tables.effects[type(o)](self, o)
             elif o.results:
                 reads = self.reads_unsettled(o)
-                if self.keeps_place(o, reads) and (reads or not self.is_of_turns(o, block.ops[n + 1 :])):
+                if self.keeps_place(o, reads):
                     self.demand_now(o)
                 elif self.vec is None and o.results[0] in self.shared and self.can_keep(o.results[0]):
                     self.materialise(o.results[0])
@@ -247,15 +242,6 @@ class Element(Weaver):
         if any(self.open_axes(r.axes) for r in o.results):
             return False
         return self.eager or bool(reads) or self.reads_written(o)
-
-    def is_of_turns(self, o: ir.Op, after: Sequence[ir.Op]) -> bool:
-        """Is it used in comprehensions only, and can it not be had where they have no turn?"""
-        if self.reads_written(o) or not self.may_miss(o):
-            return False
-        users = [p for p in after if not set(_needs(p)).isdisjoint(o.results)]
-        return bool(users) and all(
-            axes_closed(p) or (p.results and all(self.open_axes(r.axes) for r in p.results)) for p in users
-        )
 
     def reads_unsettled(self, o: ir.Op) -> frozenset[Array]:
         """Arrays written here that the code of an op would read when it is written later."""
@@ -348,49 +334,10 @@ class Element(Weaver):
         if isinstance(known.op, ops.Dim | ops.Scalar | ops.Depth):
             return self.cx.named(known.op)
         # In front of a loop that may have no turn, or of the check that stands in it, nothing may be read.
-        floor, inner = known.floor, self.load_floor()
-        if isinstance(known.op, ops.Load) or (not self.scopes[inner].has_element and self.may_miss(known.op)):
-            floor = max(floor, inner)
+        floor = max(known.floor, self.load_floor()) if isinstance(known.op, ops.Load) else known.floor
         with self.at(max(self.depth(known.op), floor, self.bound_level(known.op))):
             self.tables.demand[type(known.op)](self, known.op)
             return self.memo[v]
-
-    def may_miss(self, o: ir.Op) -> bool:
-        """Would the code of `o` read what may not be there where a loop around it has no turn? Conditions of a call and
-        checks hold for elements and turns that there are."""
-        seen: set[Value] = set()
-        stack = list(_needs(o))
-        reads = list(_loads(o))
-        while stack:
-            v = stack.pop()
-            known = self.known.get(v)
-            if v in seen or known is None or self.find(v) is not None:
-                continue
-            seen.add(v)
-            reads += _loads(known.op)
-            stack.extend(_needs(known.op))
-        return not all(self.is_always_there(p) for p in reads)
-
-    def is_always_there(self, o: ops.Load) -> bool:
-        """Is each subscript an index over the whole of its axis, or is there a value for whatever lies outside?"""
-        return o.boundary == "fill" or all(self._is_whole(s, n) for s, n in zip(o.subs, o.array.shape, strict=True))
-
-    def _is_whole(self, sub: Affine, size: Size | None) -> bool:
-        if size is None or sub.const or len(sub.terms) != 1 or sub.terms[0][0] != 1:
-            return False
-        known = self.known.get(sub.terms[0][1])
-        if known is not None and isinstance(known.op, ops.Range) and known.op.step == 1:
-            lo, hi = self.known.get(known.op.lo), known.op.hi
-            return lo is not None and isinstance(lo.op, ops.Const) and lo.op.value == 0 and self._is_of_size(hi, size)
-        axis = self.index_of.get(sub.terms[0][1])
-        return axis in self.ends and self._is_of_size(self.ends[axis], size)
-
-    def _is_of_size(self, v: Value, size: Size) -> bool:
-        known = self.known.get(v)
-        return known is not None and (
-            (isinstance(known.op, ops.Dim) and known.op.name == size)
-            or (isinstance(known.op, ops.Const) and known.op.value == size)
-        )
 
     def bound_level(self, o: ir.Op, closed: frozenset[Axis] = frozenset()) -> int:
         """Where the axes of an op's results are bound, those in `closed` left out. Its subscripts may be known further
@@ -727,11 +674,6 @@ def written_arrays(block: Block) -> set[Array]:
     passed |= {o.base for o in ir.walk_ops(block) if isinstance(o, ops.View)}
     passed |= {a for o in ir.walk_ops(block) if isinstance(o, ops.Bind) for a in o.arrays}
     return stored | {a for a in passed if a.effect != "read"}
-
-
-def _loads(o: ir.Op) -> Iterator[ops.Load]:
-    """The op, where it is one, and those in its blocks."""
-    yield from (p for p in (o, *(q for b in o.blocks for q in ir.walk_ops(b))) if isinstance(p, ops.Load))
 
 
 def _needs(o: ir.Op) -> Iterator[Value]:

@@ -172,11 +172,8 @@ class _Body:
         self.w = Element(outer.cx, TABLES, outer)
         self.w.written = written_arrays(grid.body)
         self.w.shared = shared_values(grid)
-        for arg, axis, low, high, step in zip(grid.body.args, grid.axes, grid.lo, grid.hi, grid.step, strict=True):
+        for arg, axis in zip(grid.body.args, grid.axes, strict=True):
             self.w.index_of[arg] = axis
-            begin = outer.known.get(low)
-            if step == 1 and begin is not None and isinstance(begin.op, ops.Const) and begin.op.value == 0:
-                self.w.ends[axis] = high
         self.strides: list[Expr] = []
         self.vector_at: lp.Var | None = None  # start of the vector at hand, kept where its elements may be asked again
 

@@ -30,7 +30,6 @@ class Scope:
     level: int
     mask: Expr | None = None  # lanes that are active; None: all
     named: dict[Any, Expr] = field(default_factory=dict)  # expressions that have a name here
-    has_element: bool = False  # runs only where there is an element
 
 
 class Weaver:
