@@ -82,6 +82,27 @@ def test_the_second_call_does_not_wait_for_a_quiet_moment(monkeypatch: pytest.Mo
         t.join()
 
 
+def test_ctrl_c_in_a_second_call_leaves_it_to_the_third(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "_QUIET_S", 60.0)
+    usual, n_asked = engine._compile_wrapper, 0
+
+    def interrupted(text: str) -> bytes:
+        nonlocal n_asked
+        n_asked += 1
+        if n_asked == 1:
+            raise KeyboardInterrupt
+        return usual(text)
+
+    monkeypatch.setattr(native, "_provider", [interrupted])
+    f, x, y = made(), np.arange(3), np.zeros(3, np.int64)
+    f(1.0, 0, x, y)
+    with pytest.raises(KeyboardInterrupt):
+        f(1.0, 0, x, y)
+    for _ in range(2):
+        f(1.0, 0, x, y)
+    assert f.engine.is_direct and (y - y[0]).tolist() == [0, 1, 2]
+
+
 def test_a_way_that_cannot_be_compiled_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(text: str) -> bytes:
         raise OSError("no room")

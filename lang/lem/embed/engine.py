@@ -322,7 +322,8 @@ class Engine:
                 self._join(thing, artifact, way)
         except Exception as e:  # nobody is there to catch it, and calls run on through Python
             self.not_direct = f"{type(e).__name__}: {e}"
-        self._joining = None
+        finally:  # also after Ctrl-C in a second call: the next one tries again
+            self._joining = None
 
     @property
     def is_direct(self) -> bool:
