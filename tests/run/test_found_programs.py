@@ -390,3 +390,130 @@ kernel f[K](at: i64[3], x: f32[2], w: f32[K], y: out f32[20]):
                 text, target=target, at=np.array(at), x=np.ones(2, np.float32), w=np.ones(5, np.float32)
             ).indices == (0,)
     assert (check_run(text, at=np.array([0, 1, 1]), x=np.ones(2, np.float32), w=np.ones(5, np.float32))["y"] == 15).all()
+
+
+def test_what_a_check_in_a_comprehension_without_turns_would_read_is_not_read() -> None:
+    """A place that a condition of the signature or another check gives only where there is a turn."""
+    gathers = """
+kernel f[M, N, K](a: i64[M], b: i64[N], x: f64[N], w: f64[K], y: out f64[M]):
+    for i in grid(M):
+        y[i] = sum(w[k] * x[b[a[i]]] for k in K)
+"""
+    far = np.full(33, FAR)
+    assert not check_run(gathers, a=far, b=far[:7], x=np.ones(7), w=np.ones(0))["y"].any()
+    assert (check_run(gathers, a=np.full(33, 3), b=np.arange(7), x=np.ones(7), w=np.ones(2))["y"] == 2).all()
+    for target in TARGETS:
+        assert fault_of(gathers, target=target, a=np.arange(33), b=np.arange(7), x=np.ones(7), w=np.ones(2)).indices == (7,)
+    fixed = """
+kernel f[M, N, R](at: i64[M], z: i64[N], w: f32[R], y: out i64[M]):
+    for i in grid(M):
+        y[i] = sum(1 for k in N if k < at[sum(1 for q in R if isnan(w[1 << 40]))])
+"""
+    assert not check_run(fixed, at=np.zeros(33, np.int64), z=np.zeros(0, np.int64), w=np.zeros(3, np.float32))["y"].any()
+
+
+def test_a_sum_in_a_comprehension_without_turns_reads_nothing() -> None:
+    head = "kernel f[N, R](z: i64[N], w: f64[R]"
+    value = "sum(f64(k) * sum(w[1 << 40] for q in R) for k in N)"
+    text = f"{head}, y: out f64[40]):\n    for i in grid(40):\n        y[i] = f64(i) + {value}\n"
+    given = {"z": np.zeros(0, np.int64), "w": np.ones(4)}
+    assert check_run(text, **given)["y"].sum() == 780
+    assert check_run(f"{head}) -> s: f64:\n    s = {value}\n", **given)["s"] == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["min(x[100] for k in K)", "max(cumsum(w[k] + x[100], over=k) for k in K)", "min(w[k] for k in K if x[100] > 0)",
+     "sum(1 for k in K for l in range(x[100]))", "min(x[at[0]] + x[100 + j] for j in range(3) for k in K)"],
+)  # fmt: skip
+def test_sequential_code_reads_nothing_for_a_comprehension_over_nothing(value: str) -> None:
+    for effect in ("", "inout "):
+        text = f"""
+kernel f[N, K](x: {effect}i64[N], at: i64[1], w: i64[K]) -> r: i64:
+    r = {value}
+    {"if N > 0:" if effect else ""}
+    {"    x[0] = r" if effect else ""}
+"""
+        given = {"x": np.arange(3), "at": np.full(1, FAR)}
+        empty = {"min": np.iinfo(np.int64).max, "max": np.iinfo(np.int64).min, "sum": 0}
+        assert check_run(text, w=np.arange(0), **given)["r"] == empty[value[:3]]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x[sum(True for l in range(3) if m[l] < 5 if far[100] > 2)]", f"sum(far[{FAR} + l] for l in range(3))",
+     f"max(far[{FAR} + l] * m[l] for l in range(3)) * sum(far[{FAR} + l] * m[l] for l in range(3))"],
+)  # fmt: skip
+def test_reductions_do_not_leave_a_comprehension_or_loop_that_may_have_no_turn(value: str) -> None:
+    text = f"""
+kernel f[N, M, K](far: i64[N], x: i64[4], m: i64[3], w: i64[K], r: u8[M], y: out i64[M], z: out i64[M]):
+    for i in grid(M):
+        y[i] = sum({value} for k in K)
+        s = 0
+        for k in range(K):
+            s += {value}
+        z[i] = s
+"""
+    given = {"far": np.arange(3), "x": np.arange(4), "m": np.arange(3), "r": np.zeros(20, np.uint8)}
+    got = check_run(text, w=np.arange(0), **given)
+    assert not got["y"].any() and not got["z"].any()
+
+
+@pytest.mark.parametrize("value", ["x[at[i]]", "x[at[i]] * x[at[i] + 1]", "clamp(e)[at[i]]", "x[i64(x[at[i]])]"])
+def test_elements_without_a_turn_of_their_own_read_nothing(value: str) -> None:
+    text = f"""
+kernel f[N, M, E](n: i64[N], at: i64[N], x: f64[M], e: f64[E], y: out f64[N]):
+    for i in grid(N):
+        y[i] = sum({value} + f64(k) for k in range(n[i]))
+"""
+    given = {"x": np.arange(9.0), "e": np.zeros(0)}
+    turns = np.arange(40) % 3 * ("clamp" not in value)
+    y = check_run(text, n=turns, at=np.where(turns > 0, 3, FAR), **given)["y"]
+    assert not y[turns == 0].any() and (y[turns > 0] > 0).all()
+    turns[7] = 1
+    for target in TARGETS:
+        assert fault_of(text, target=target, n=turns, at=np.where(np.arange(40) == 7, FAR, 3), **given).indices == (7,)
+
+
+def test_an_own_array_is_not_read_for_a_comprehension_without_turns() -> None:
+    text = """
+kernel f[N, K](s: i64[N], w: i64[K], y: out i64[N]):
+    for i in grid(N):
+        t: i64[4]
+        for q in range(4):
+            t[q] = q + i
+        y[i] = sum(w[k] * t[s[i]] for k in K)
+"""
+    s = np.full(37, FAR)
+    assert not check_run(text, s=s, w=np.arange(0))["y"].any()
+    assert (check_run(text, s=s % 4, w=np.ones(2, np.int64))["y"] == 2 * (s % 4 + np.arange(37))).all()
+
+
+@pytest.mark.parametrize("value", ["x[100] if m[i] > 0 else 0", f"x[{FAR}] + m[i] if m[i] > 0 else i"])
+def test_a_choice_does_not_leave_a_loop_that_may_have_no_turn(value: str) -> None:
+    text = f"""
+kernel f[N, M, K](x: i64[N], m: i64[M], w: i64[K], y: out i64[M], z: out i64[M]):
+    for i in grid(M):
+        s = 0
+        for k in range(K):
+            s += {value}
+        y[i] = s
+        s = 0
+        for k in range(K):
+            if m[i] > 0:
+                s = x[100]
+        z[i] = s
+"""
+    got = check_run(text, x=np.arange(3), m=np.ones(20, np.int64), w=np.arange(0))
+    assert not got["y"].any() and not got["z"].any()
+
+
+def test_a_row_of_which_a_guard_leaves_nothing_reads_nothing() -> None:
+    text = """
+kernel f[N, M, K](x: f64[K], s: i64[M], y: inout f64[N, M]):
+    for i, j in grid(N, M):
+        if j < i and i < K:
+            y[i, j] = x[2] + x[s[0]]
+"""
+    for n, k in ((3, 0), (1, 1), (1, 5), (20, 3), (0, 0)):
+        check_run(text, x=np.arange(float(k)), s=np.full(7, 0 if n > 1 and k else FAR), y=np.zeros((n, 7)))

@@ -165,11 +165,21 @@ class Expressions:
         subs = views.in_array(self.st, e.array, self.subscripts(e.array, e.subs, e.boundary))
         arrays = self.st.arrays[e.array]
         fills: tuple[Value | None, ...] = self.values(e.fill) if e.fill is not None else (None,) * len(arrays)
+        idle = self.st.may_be_idle(arrays[0], subs) and not self._always_there(e)
         place = self.st.place(e.span)
         return tuple(
-            self.st.emit(ops.Load(array, subs, e.boundary, fill, loc=place))
+            self.st.emit(ops.Load(array, subs, e.boundary, fill, idle, loc=place))
             for array, fill in zip(arrays[wanted], fills[wanted], strict=True)
         )
+
+    def _always_there(self, e: typed.Load) -> bool:
+        """Is the place there wherever code may read it? Conditions of a call and checks hold for turns that there are."""
+        if e.boundary:
+            return e.boundary == "fill"
+        if self.st.cuts.get(e.array):
+            return False
+        places = [(s, size) for s, size in zip(e.subs, e.array.shape, strict=True) if isinstance(s, typed.At)]
+        return all(self.st.always_fits(s, size) for s, size in places)
 
     def subscripts(
         self, array: typed.ArrayVar, subs: Iterable[typed.At | typed.Whole], boundary: str = ""
@@ -205,8 +215,10 @@ class Expressions:
             subs.append(self.st.affine(self._moved(index, size, e.boundary)))
         at = views.in_array(self.st, e.array, tuple(subs))
 
+        idle = self.st.may_be_idle(arrays[0], at)
+
         def load() -> tuple[Value, ...]:
-            return tuple(self.st.emit(ops.Load(a, at, loc=place)) for a in arrays)
+            return tuple(self.st.emit(ops.Load(a, at, idle=idle, loc=place)) for a in arrays)
 
         if e.fill is None:
             return load()

@@ -43,6 +43,9 @@ class State:
         self.rows: dict[tuple[typed.ArrayVar, int], Value] = {}  # indices of axes of temporaries whose size is computed
         self.start_of: dict[Axis, Value] = {}  # of axes whose index may be below 0
         self.clauses: list[Axis] = []  # of the comprehensions around what is lowered now, the innermost last
+        self.loops: list[tuple[frozenset[Value], int]] = []  # around, in a grid: what changes by turn; depth of the body
+        self.depth = 0  # of blocks
+        self.domains: dict[typed.IndexVar, typed.Domain] = {}  # of the variables of comprehensions and loops
         self.ragged: dict[Axis, Value] = {}  # bounds of blocks that end elsewhere for each element
         self.element_axes: frozenset[Axis] = frozenset()  # of the grid we are in
         self.fn_axes: frozenset[Axis] = frozenset()  # of the arguments of the fn being inlined
@@ -100,10 +103,24 @@ class State:
         """Collect ops into a block of their own, on a copy of `env` that ends with it."""
         builder, env = self.builder, self.env
         self.builder, self.env = Builder(), dict(env)
+        self.depth += 1
         try:
             yield self.builder
         finally:
             self.builder, self.env = builder, env
+            self.depth -= 1
+
+    @contextmanager
+    def turns(self, changing: Iterable[Value], certain: bool = False) -> Iterator[None]:
+        """Lower the body of a loop. changing: what it hands to each turn; certain: it has one."""
+        if self.grid is None or certain:  # sequential code computes everything where it stands
+            yield
+            return
+        self.loops.append((frozenset(changing), self.depth + 1))
+        try:
+            yield
+        finally:
+            self.loops.pop()
 
     # ------------------------------------------------------------ structs
     def parts(self, local: typed.LocalVar) -> tuple[typed.LocalVar, ...]:
@@ -219,6 +236,7 @@ class State:
         assert var.axis is not None
         self.axes[var.axis] = axis
         self.indices[var] = self.axis_index[var.axis] = self.index_of[axis] = index
+        self.domains[var] = domain
         is_dim = domain.dim is not None or domain.size is not None
         if not is_dim and not (isinstance(domain.lo, typed.Const) and domain.lo.value >= 0):
             self.start_of[axis] = lo
@@ -287,23 +305,69 @@ class State:
     def require(self, cond: Value, code: str, text: str, span: Span, values: Sequence[Value] = ()) -> None:
         """Fault for active elements where `cond` is false."""
         for axis in self.clauses:
-            cond = self._if_any(axis, cond, reads=code == "E0601")
+            cond = self._if_any(axis, cond)
         for axis in sorted(cond.axes, key=lambda a: a.uid):
             cond = self.within(axis, cond)
         number = self.site(code, text, span, values)
         self.do(ops.Assert(cond, number, tuple(values), loc=self.place(span)))
 
-    def _if_any(self, axis: Axis, cond: Value, reads: bool) -> Value:
-        """A check inside a comprehension is one for each turn: where there is none, it holds. reads: what is checked is read
-        from memory afterwards, once for all turns; so it is asked for unless no element has a turn."""
+    def _if_any(self, axis: Axis, cond: Value) -> Value:
+        """A check inside a comprehension is one for each turn: where there is none, it holds."""
         o = self.defs[self.index_of[axis]]
-        if axis in cond.axes or not isinstance(o, ops.Range) or (reads and (o.lo.axes or o.hi.axes)):
-            return cond
-        lo, hi = self.defs.get(o.lo), self.defs.get(o.hi)
-        if isinstance(lo, ops.Const) and isinstance(hi, ops.Const) and (hi.value - lo.value) * o.step > 0:
+        if axis in cond.axes or not isinstance(o, ops.Range) or self.has_turn(o.lo, o.hi, o.step):
             return cond
         none = self.emit(ops.Compare("ge" if o.step > 0 else "le", o.lo, o.hi))
         return self.emit(ops.Binary("or", cond, none))
+
+    def has_turn(self, lo: Value, hi: Value, step: int) -> bool:
+        """Has a loop from `lo` to `hi` a turn, whatever is called?"""
+        a, b = self.defs.get(lo), self.defs.get(hi)
+        return isinstance(a, ops.Const) and isinstance(b, ops.Const) and (b.value - a.value) * step > 0
+
+    def may_be_idle(self, array: ir.Array, subs: Iterable[Affine]) -> bool:
+        """May code read `array[subs]` although no turn of a comprehension, or of a loop in a grid, asks for it? What
+        depends on none is computed once for all turns, in front of them. What elements write is read where they say."""
+        values = [v for s in subs for v in s.values]
+        axes = frozenset().union(*(v.axes for v in values))
+        for axis in self.clauses:
+            o = self.defs[self.index_of[axis]]
+            if axis not in axes and isinstance(o, ops.Range) and not self.has_turn(o.lo, o.hi, o.step):
+                return True
+        if array.kind == "local":
+            return False
+        inner = [args for args, depth in self.loops if (self.clauses or self.depth > depth)]
+        return any(not self._depends(values, args) for args in inner)
+
+    def _depends(self, values: Iterable[Value], on: frozenset[Value]) -> bool:
+        seen: set[Value] = set()
+        stack = list(values)
+        while stack:
+            v = stack.pop()
+            if v in on:
+                return True
+            op = self.defs.get(v)
+            if v in seen or op is None:
+                continue
+            seen.add(v)
+            stack.extend(op.operands)
+            for block in op.blocks:
+                stack.extend(block.yields)
+                for inner in ir.walk_ops(block):
+                    stack.extend(inner.operands)
+        return False
+
+    def always_fits(self, s: typed.At, size: Size | None) -> bool:
+        """Is a place on an axis there wherever code may read it? So is an index over all of it, or over a part."""
+        if s.check or size is None or not isinstance(s.index, typed.IndexRef):
+            return False
+        domain = self.domains.get(s.index.var)
+        if domain is None and self.grid is not None:
+            domain = dict(zip(self.grid.vars, self.grid.domains, strict=True)).get(s.index.var)
+        if domain is None or domain.step < 0:
+            return False
+        lo, hi = size_of(domain.lo), size_of(domain.hi)
+        shorter = isinstance(hi, tuple) and hi[:2] == ("-", size) and isinstance(hi[2], int) and hi[2] >= 0
+        return isinstance(lo, int) and lo >= 0 and (hi == size or shorter)
 
     def is_inside(self, index: Value, size: Value) -> Value:
         low = self.emit(ops.Compare("ge", index, self.const(0, I64)))

@@ -233,12 +233,14 @@ class Statements:
     # ------------------------------------------------------------ loops
     def _ForRange(self, s: typed.ForRange) -> None:
         lo, hi, place = self._turns(s.domain)
+        self.st.domains[s.var] = s.domain
         if not exits_of(s) and typed.Break not in exits_in(s.body):
             t = Value(TileType(I64, lo.axes), s.var.name)
             carried, exits = self._carried(s.body), self.exits.of_loop(s.body)
             init = self._start(carried)
             args = self._arguments(carried)
-            body = self._loop_body(s.body, carried, args, exits, lambda: self._count(s.var, place(t)))
+            with self.st.turns((t, *args), certain=self.st.has_turn(lo, hi, s.domain.step)):
+                body = self._loop_body(s.body, carried, args, exits, lambda: self._count(s.var, place(t)))
             loop = ops.For(lo, hi, s.domain.step, init, Block((t, *args), body.ops, body.yields), loc=self.st.place(s.span))
             self._bind(carried, self.st.do(loop))
             return
@@ -279,7 +281,8 @@ class Statements:
         with self.st.nested() as b:
             self._bind(carried, args)
             test_block = b.block(args, (self._unless(stops, test, plain),))
-        body = self._loop_body(stmts, carried, body_args, exits, counter=counter)
+        with self.st.turns(body_args):
+            body = self._loop_body(stmts, carried, body_args, exits, counter=counter)
         self._bind(carried, self.st.do(ops.While(init, test_block, body, loc=self.st.place(span))))
 
     def _stops(self, stmts: Stmts, exits: _Exits) -> list[typed.LocalVar]:
@@ -316,7 +319,8 @@ class Statements:
         init = self._start(carried)
         args = self._arguments(carried)
         # A tiles loop has no test of its own: elements that left it earlier skip the body.
-        body = self._loop_body(s.body, carried, args, exits, skip=stops)
+        with self.st.turns((index, *args)):
+            body = self._loop_body(s.body, carried, args, exits, skip=stops)
         whole = Block((index, *args), body.ops, body.yields)
         loop = ops.Tiles(axis, lo, hi, block_size, init, whole, s.choices, s.pipeline, loc=self.st.place(s.span))
         self._bind(carried, self.st.do(loop))

@@ -221,7 +221,7 @@ def _axes_open(values: Iterable[ir.Value], sides: dict[Axis, Side]) -> bool:
 def is_simple(op: ir.Op) -> bool:
     """Is this op done element by element, with no choice of what to touch?"""
     if isinstance(op, ops.Load):
-        return op.boundary == "" and op.array.kind != "local"
+        return op.boundary == "" and not op.idle and op.array.kind != "local"
     return isinstance(op, _PURE)
 
 

@@ -74,7 +74,8 @@ def _load(f: Frame, o: ops.Load) -> Tile:
     own = len(o.array.axes)
     inside = _inside(index, array.shape)
     if o.boundary == "" or f.run.shadows is not None:
-        _check(f, o, place, array, strict=o.boundary == "" and inside is not True, writes=False)
+        strict = o.boundary == "" and not o.idle and inside is not True
+        _check(f, o, place, array, strict=strict, writes=False)
     if array.size == 0:
         data = np.zeros(np.broadcast_shapes(*(i.shape for i in index)), array.dtype)
     else:
@@ -82,6 +83,8 @@ def _load(f: Frame, o: ops.Load) -> Tile:
         data = array[tuple(i if n < own else fold(i, array.shape[n]) for n, i in enumerate(index))]
     if fill and inside is not True:
         data = np.where(inside, data, aligned[-1])
+    elif o.idle and not o.boundary and inside is not True:
+        data = np.where(inside, data, np.zeros((), array.dtype))
     return Tile(axes, np.asarray(data))
 
 

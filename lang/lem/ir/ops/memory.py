@@ -119,13 +119,18 @@ class Same(Op):
 
 @op("tile.load")
 class Load(Op):
-    """``array[subs]``. boundary: "" | "clamp" | "wrap" | "fill" (then `fill` is the value outside)."""
+    """``array[subs]``. boundary: "" | "clamp" | "wrap" | "fill" (then `fill` is the value outside).
+
+    idle: it stands in a comprehension or loop that may have no turn, and depends on none. Where there is no turn nobody
+    uses it, and the place need not be there: what lies outside is not read, and is 0.
+    """
 
     effect = Effect.READ
     array: Array
     subs: tuple[Affine, ...]
     boundary: str = ""
     fill: Value | None = None
+    idle: bool = False
 
     def result_types(self) -> tuple[TileType, ...]:
         axes = place_axes(self.array, self.subs)

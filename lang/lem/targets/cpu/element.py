@@ -84,6 +84,7 @@ class LocalRef:
     """A small array that every element has for itself: element (i, j), lane l at ((i * n + j) * lanes + l)."""
 
     buffer: Buffer
+    sizes: tuple[Expr, ...]
     strides: tuple[Expr, ...]  # in places, lanes not included
     lanes: int
     level: int

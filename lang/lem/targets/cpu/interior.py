@@ -37,7 +37,7 @@ class Interior:
 
 
 def bounded_loads(block: ir.Block) -> list[ops.Load]:
-    return [o for o in ir.walk_ops(block) if isinstance(o, ops.Load) and o.boundary]
+    return [o for o in ir.walk_ops(block) if isinstance(o, ops.Load) and (o.boundary or o.idle)]
 
 
 def find_interior(w: Element, block: ir.Block, axis: Axis) -> Interior | None:

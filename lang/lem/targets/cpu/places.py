@@ -16,14 +16,14 @@ from lem.targets.cpu.pure import PURE_OPS
 from lem.targets.loops import build as lb
 from lem.targets.loops import core as lp
 from lem.targets.loops.core import Buffer, Const, Expr
-from lem_runtime.abi.dtypes import DTYPES, I64
+from lem_runtime.abi.dtypes import BOOL, DTYPES, I64, DType
 from lem_runtime.abi.records import dataclass
 
 
 @dataclass(slots=True, eq=False)
 class Place:
     """buffer[index + lane * stride], or buffer[indices] when `indices` is set. inside: where it may be touched at all
-    (boundary `fill`), None for everywhere. lanes: 0 when it is the same place for all lanes."""
+    (boundary `fill`, and idle loads), None for everywhere. lanes: 0 when it is the same place for all lanes."""
 
     buffer: Buffer
     index: Expr
@@ -119,20 +119,22 @@ def _terms(w: Element, sub: Affine, stride: Expr) -> tuple[list[Expr], Expr | No
     return addends, step, free
 
 
-def place(w: Element, array: Array, subs: Sequence[Affine], boundary: str = "", in_range: bool = False) -> Place:
+def place(
+    w: Element, array: Array, subs: Sequence[Affine], boundary: str = "", idle: bool = False, in_range: bool = False
+) -> Place:
     """Where `array[subs]` lies for the lanes at hand."""
     ref = w.ref(array)
     if isinstance(ref, LocalRef):
-        return _local_place(w, ref, subs)
+        return _local_place(w, ref, subs, idle)
     addends: list[Expr] = []
     step: Expr | None = None
     free: Expr | None = None
     inside: Expr | None = None
     for sub, size, stride in zip(subs, ref.sizes, ref.strides, strict=True):
-        if boundary:
+        if boundary or idle:
             parts = _sub(w, sub)
             if not (in_range and parts.step is not None and parts.free is None):
-                index, ok = _bounded(w, parts, size, boundary)
+                index, ok = _bounded(w, parts, size, boundary, idle)
                 if ok is not None:
                     inside = ok if inside is None else w.put(lb.and_(inside, ok))
                 scaled = w.put(lb.mul(index, stride))
@@ -202,8 +204,8 @@ def view(w: Element, base: Buffer, addends: list[Expr]) -> Buffer:
     return made
 
 
-def _bounded(w: Element, sub: _Sub, size: Expr, boundary: str) -> tuple[Expr, Expr | None]:
-    """A subscript after its boundary policy, and where it may be touched (only `fill` restricts that)."""
+def _bounded(w: Element, sub: _Sub, size: Expr, boundary: str, idle: bool) -> tuple[Expr, Expr | None]:
+    """A subscript after its boundary policy, and where it may be touched (only `fill` and idle loads restrict that)."""
     index = sub.scalar
     if sub.step is not None or sub.free is not None:
         lanes = sub.free.type.lanes if sub.free is not None else (w.vec.lanes if w.vec else 0)
@@ -212,29 +214,35 @@ def _bounded(w: Element, sub: _Sub, size: Expr, boundary: str) -> tuple[Expr, Ex
         if sub.free is not None:
             index = lb.add(index, sub.free)
     index = w.put(index)
+    some = w.put(lb.compare("gt", size, 0)) if idle else None
     if boundary == "clamp":
-        return w.put(lb.minimum(lb.maximum(index, 0), lb.sub(size, 1))), None
+        return w.put(lb.minimum(lb.maximum(index, 0), lb.sub(size, 1))), some
     if boundary == "wrap":
-        return w.put(lb.binary("mod", index, size)), None
+        return w.put(lb.binary("mod", index, size)), some
     ok = lb.and_(w.put(lb.compare("ge", index, 0)), w.put(lb.compare("lt", index, size)))
     return index, w.put(ok, "inside")
 
 
-def _local_place(w: Element, ref: LocalRef, subs: Sequence[Affine]) -> Place:
+def _local_place(w: Element, ref: LocalRef, subs: Sequence[Affine], idle: bool = False) -> Place:
     """A place in an element's own array; in vectors each lane has its own copy."""
     index: Expr = lb.const(0)
-    for sub, stride in zip(subs, ref.strides, strict=True):
+    inside: Expr | None = None
+    for sub, size, stride in zip(subs, ref.sizes, ref.strides, strict=True):
+        at: Expr = lb.const(sub.const)
         for coef, v in sub.terms:
-            index = w.put(lb.add(index, w.put(lb.mul(w.eval(v), w.put(lb.mul(stride, coef))))))
-        index = w.put(lb.add(index, lb.mul(stride, sub.const)))
+            at = w.put(lb.add(at, w.put(lb.mul(w.eval(v), coef))))
+        index = w.put(lb.add(index, w.put(lb.mul(at, stride))))
+        if idle:
+            ok = lb.and_(w.put(lb.compare("ge", at, 0)), w.put(lb.compare("lt", at, size)))
+            inside = w.put(ok if inside is None else lb.and_(inside, ok), "inside")
     if not ref.lanes:
         if index.type.lanes:
-            return Place(ref.buffer, lb.const(0), index.type.lanes, None, index)
-        return Place(ref.buffer, index, 0)
+            return Place(ref.buffer, lb.const(0), index.type.lanes, None, index, inside)
+        return Place(ref.buffer, index, 0, inside=inside)
     scaled = w.put(lb.mul(index, ref.lanes))
     if scaled.type.lanes:
-        return Place(ref.buffer, lb.const(0), ref.lanes, None, w.put(lb.add(scaled, lb.iota(ref.lanes))))
-    return Place(ref.buffer, scaled, ref.lanes, lb.const(1))
+        return Place(ref.buffer, lb.const(0), ref.lanes, None, w.put(lb.add(scaled, lb.iota(ref.lanes))), inside)
+    return Place(ref.buffer, scaled, ref.lanes, lb.const(1), inside=inside)
 
 
 # ---- loads -------------------------------------------------------------------------------------------------------
@@ -250,8 +258,8 @@ def demand_load(w: Element, o: ops.Load) -> None:
 
 def load(w: Element, o: ops.Load) -> Expr:
     """Read here and now."""
-    other = w.eval(o.fill) if o.fill is not None else None
-    at = place(w, o.array, o.subs, o.boundary, o in w.interior)
+    other = w.eval(o.fill) if o.fill is not None else _zero(o.array.dtype) if o.idle else None
+    at = place(w, o.array, o.subs, o.boundary, o.idle, o in w.interior)
     mask = w.mask if at.lanes else None
     if at.inside is not None:
         inside = lb.splat(at.inside, at.lanes)
@@ -264,6 +272,10 @@ def load(w: Element, o: ops.Load) -> Expr:
     if other is None or at.inside is None:
         return got
     return w.fix(lb.select(at.inside, got, other), o.array.name)
+
+
+def _zero(dtype: DType) -> Const:
+    return lb.const(False if dtype == BOOL else 0.0 if dtype.is_float else 0, dtype)
 
 
 # ---- stores ------------------------------------------------------------------------------------------------------
@@ -404,7 +416,7 @@ def effect_alloc(w: Element, o: ops.Alloc) -> None:
         strides.insert(0, count)
         count = w.put(lb.mul(count, size))
     buffer = w.buffer(o.array.name, o.array.dtype, w.put(lb.mul(count, max(lanes, 1)), "count"))
-    w.locals[o.array] = LocalRef(buffer, tuple(strides), lanes, w.level)
+    w.locals[o.array] = LocalRef(buffer, tuple(sizes), tuple(strides), lanes, w.level)
     if o.fill is None:
         return
     fill = w.eval(o.fill)

@@ -251,7 +251,10 @@ class _Body:
         end = w.put(lb.minimum(lb.add(start, shape.block), shape.counts[shape.vector]), "end")
         if self.guard is not None:
             with self.in_guard(self.guard):
-                self.between(*self.guarded(self.guard, start, end), order)
+                first, last = self.guarded(self.guard, start, end)
+                # What is read for all elements of a row is there only where it has one.
+                with w.if_any(lb.compare("lt", first, last)):
+                    self.between(first, last, order)
             return
         self.between(start, end, order)
 

@@ -164,14 +164,19 @@ class Weaver:
         some = lb.compare("lt" if step > 0 else "gt", lo, hi)
         if isinstance(lo, Const) and isinstance(hi, Const):
             some = lb.const(lo.value < hi.value if step > 0 else lo.value > hi.value, lp.TRUTH.dtype)
-        guard = Block()
-        with self.scope("guard", guard), self.loop(name, lo, hi, step, "loop") as var:
+        with self.if_any(some), self.loop(name, lo, hi, step, "loop") as var:
             yield var
-        if isinstance(some, Const):
-            if some.value:
-                self.b.here.stmts.extend(guard.stmts)
-            return
-        self.b.add(lp.If(some, guard, Block()))
+
+    @contextmanager
+    def if_any(self, some: Expr) -> Iterator[None]:
+        """What the loops inside, which have a turn where `some` holds, read for all their turns stays here."""
+        guard = Block()
+        with self.scope("guard", guard):
+            yield
+        if not isinstance(some, Const):
+            self.b.add(lp.If(some, guard, Block()))
+        elif some.value:
+            self.b.here.stmts.extend(guard.stmts)
 
     @contextmanager
     def branch(self, cond: Expr, mask: Expr | None = None, likely: bool | None = None) -> Iterator[lp.If]:
