@@ -7,7 +7,6 @@ a node or a list for a nonterminal, None for a part in brackets that is absent. 
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from lem.diagnostics.codes import E0101, E0104, E0106
 from lem.source import Span
 from lem.syntax import ast, strings
 from lem.syntax.lexer import Tokens
+from lem.syntax.patterns import Pattern
 from lem.syntax.tables import tables
 
 Typed = tuple[str, str, ast.TypeExpr]  # effect, operation of a reduce, type
@@ -27,7 +27,7 @@ REDUCE_WORDS = ("max", "min")
 MANY_ELIFS = 40  # an elif stands inside the one before it, in the tree
 MAX_DIGITS = 400
 _SPELLING = {number: text for text, number in tables().literals.items()}
-_ITEM_NAME = re.compile(r"\b(?:kernel|fn|task|struct|def)[ \t]+([^\W\d]\w*)")
+_ITEM_NAME = Pattern(r"\b(?:kernel|fn|task|struct|def)[ \t]+([^\W\d]\w*)")
 _WHAT = {
     ast.Call: "a call", ast.Number: "a number", ast.String: "a string", ast.FString: "a string",
     ast.Bool: "a truth value", ast.ListExpr: "a list", ast.Compare: "a comparison", ast.IfExpr: "a conditional expression",

@@ -16,6 +16,7 @@ from dataclasses import field
 from lem.diagnostics import Code, Diagnostics
 from lem.diagnostics.codes import E0101, E0102, E0103, E0104, E0106, E0107
 from lem.source import SourceFile, Span
+from lem.syntax.patterns import Pattern
 from lem.syntax.tables import tables
 from lem_runtime.abi.records import dataclass
 
@@ -32,11 +33,11 @@ _BEFORE_NAME = frozenset("kernel fn task struct spawn out inout".split())
 _BEFORE_STRING = frozenset(("test", "fails"))
 SOFT_WORDS = _BEFORE_NAME | _BEFORE_STRING | {"reduce", "sync", "check", "on", "near", "priority", "within", "where"}
 
-_SPACE = re.compile(r"[ \t]*")
-_NAME_FOLLOWS = re.compile(r"(?:[ \t]|\\\r?\n)+(?!(?:if|else|and|or|in|is|not|for|as|import)\b)[^\W\d]")
-_STRING_FOLLOWS = re.compile(r"[ \t]*[rRfF]{0,2}[\"']")
-_PAREN_FOLLOWS = re.compile(r"[ \t]*\(")
-_CHECKED_FOLLOWS = re.compile(r"[ \t]+(?!(?:if|else|and|or|in|is|for|as|not[ \t]+in)\b)(?:[\w\"']|\.\d|~|[-+](?=[\w(.]))")
+_SPACE = Pattern(r"[ \t]*")
+_NAME_FOLLOWS = Pattern(r"(?:[ \t]|\\\r?\n)+(?!(?:if|else|and|or|in|is|not|for|as|import)\b)[^\W\d]")
+_STRING_FOLLOWS = Pattern(r"[ \t]*[rRfF]{0,2}[\"']")
+_PAREN_FOLLOWS = Pattern(r"[ \t]*\(")
+_CHECKED_FOLLOWS = Pattern(r"[ \t]+(?!(?:if|else|and|or|in|is|for|as|not[ \t]+in)\b)(?:[\w\"']|\.\d|~|[-+](?=[\w(.]))")
 
 _NUMBER = (
     r"0[xX](?:_?[0-9a-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+"
@@ -47,11 +48,11 @@ _PREFIX = r"(?:[rR][fF]?|[fF][rR]?)?"
 _EXTRA_OPERATORS = (":=", "...", ";", "{", "}", "<>", "!", "?", "$", "`")  # not lem's, but messages want them whole
 
 
-def _master() -> re.Pattern[str]:
+def _master() -> str:
     """Each alternative is one group; `lastindex` then says what was found."""
     operators = [text for text in tables().literals if not (text[0].isalpha() or text[0] == "_")]
     operators = sorted({*operators, *_EXTRA_OPERATORS}, key=len, reverse=True)
-    return re.compile(
+    return (
         r"[ \t\f]*(?:"
         r"([^\W\d]\w*(?![\"'\w]))"  # 1 name
         rf"|({'|'.join(map(re.escape, operators))})(?<!\.(?=[0-9]))"  # 2 operator, but not the point of `.5`
@@ -66,13 +67,12 @@ def _master() -> re.Pattern[str]:
         r"|(\"\"\"|'''|\"|')"  # 10 open string
         r"|(\Z)"  # 11 end
         r"|([\s\S])"  # 12 anything else
-        r")",
-        re.DOTALL,
+        r")"
     )
 
 
 _T = tables()
-_MASTER = _master()
+_MASTER = Pattern(_master, re.DOTALL)
 NAME, NUMBER, STRING, FSTRING = (_T.number[n] for n in ("NAME", "NUMBER", "STRING", "FSTRING"))
 NEWLINE, INDENT, DEDENT, END = (_T.number[n] for n in ("_NEWLINE", "_INDENT", "_DEDENT", "$END"))
 BROKEN, BROKEN_LINE, COLON, CHECK = (_T.number[n] for n in ("BROKEN", "BROKEN_LINE", "COLON", "CHECK"))
@@ -490,16 +490,16 @@ class _Lexer:
 
 _TABS = "indent with spaces only"
 _DEDENT_HELP = "line this up with the block it belongs to"
-_STATEMENT = re.compile(
+_STATEMENT = Pattern(
     r"[ \t]*(?:(?:return|pass|break|continue|while|import|from|assert|def|class|elif)\b|(?:kernel|fn|task|struct)[ \t]+\w"
     r"|(?:test|check)[ \t]+[\w\"']|spawn[ \t]+\w|@\w|(?:for|if|else|with|try)\b.*:[ \t]*(?:\#.*)?\r?$"
     r"|[^\W\d]\w*(?:\[[^\]]*\])?[ \t]+(?:[-+*/%&|^@]|\*\*|//|<<|>>)?=[ \t])"
 )
-_NO_EXPRESSION = re.compile(  # no line inside brackets begins so: a bracket before it was forgotten
+_NO_EXPRESSION = Pattern(  # no line inside brackets begins so: a bracket before it was forgotten
     r"(?:return|pass|break|continue|while|import|assert|def|class|elif)\b"
     r"|(?:kernel|fn|task|struct)[ \t]+[^\W\d]\w*[ \t]*[\[(:]|test[ \t]+[\"']"
 )
-_BEGINNING = re.compile(r"[ \t]*[^\W\d]\w*")
+_BEGINNING = Pattern(r"[ \t]*[^\W\d]\w*")
 _LOOKALIKES = {
     "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u2018": "'", "\u2019": "'", "\u2212": "-", "\u2013": "-",
     "\u2014": "-", "\u00d7": "*", "\u00f7": "/", "\u2264": "<=", "\u2265": ">=", "\u2260": "!=", "\u2192": "->",

@@ -12,15 +12,16 @@ from lem.diagnostics import Diagnostics
 from lem.diagnostics.codes import E0101, E0103, E0107
 from lem.source import SourceFile, Span
 from lem.syntax import ast
+from lem.syntax.patterns import Pattern
 from lem_runtime.abi.records import dataclass
 
-_ESCAPE = re.compile(
+_ESCAPE = Pattern(
     r"\\(?:\r?\n|[\\'\"abfnrtv]|[0-7]{1,3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|(?P<bad>[\s\S]|\Z))"
 )
 _SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\n": "", "\r": ""}
-_LITERAL = re.compile(r"([a-zA-Z]*)(\"\"\"|'''|\"|')")
+_LITERAL = Pattern(r"([a-zA-Z]*)(\"\"\"|'''|\"|')")
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
-_FORMAT_END = re.compile(r"!([a-zA-Z]*)(?=[:}])")
+_FORMAT_END = Pattern(r"!([a-zA-Z]*)(?=[:}])")
 
 ParsePart = Callable[[int, int], ast.Expr]  # the expression in source.text[start:end]
 
