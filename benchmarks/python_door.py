@@ -5,7 +5,8 @@
 A call: three f32[8] arrays, the same saxpy everywhere, medians over interleaved rounds of 20,000 calls; also above an empty
 Python function. The import and the first calls run in processes of their own, interleaved: `import numpy` alone beside
 `import numpy, lem`, and simple kernels with an empty and with a warm cache on disk: the first one of the process, for which
-the compiler is loaded where the cache is empty, and the next one. Peers load theirs when they are imported: both are shown.
+the compiler is loaded where the cache is empty, and the next one. Peers load theirs when they are imported: both are shown,
+and `lem, loaded` is lem in a program that has loaded the compiler beforehand too.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ def make(k):
     return call
 """,
 }
+PEERS["lem, loaded"] = "import lem.embed.compiling, llvmlite.binding" + PEERS["lem"]
 PEER = """
 import sys, time, statistics
 import numpy as np
@@ -236,7 +238,7 @@ def peers(rounds: int) -> dict[str, tuple[float, ...]]:
     """Of each that is installed, with nothing kept on disk: import, first and next kernel in ms, and a call in us."""
     runs: dict[str, list[list[float]]] = {}
     for name in PEERS:
-        if importlib.util.find_spec(name) is None:
+        if importlib.util.find_spec(name.partition(",")[0]) is None:
             print(f"{name} is not installed: skipped", file=sys.stderr)
         else:
             runs[name] = []
