@@ -349,6 +349,26 @@ out:
     assert min(outcome.words) > 0
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+@pytest.mark.parametrize("n_processors", [1, 2])
+def test_workers_that_leave_their_callers_processor_keep_their_mask(n_processors: int) -> None:
+    """In a process of its own: a worker that begins where its caller runs, and may go elsewhere or may not."""
+    code = f"""
+import os, threading, time
+from tests.unit.test_pool import COUNT, run_ir
+mine = sorted(os.sched_getaffinity(0))[:{n_processors}]
+os.sched_setaffinity(0, mine[:1])
+assert run_ir(COUNT, 1000, 2, words=1000).words == [1] * 1000
+worker = next(t.native_id for t in threading.enumerate() if t.name == "lem-worker-1")
+os.sched_setaffinity(worker, mine)
+for _ in range(200):
+    assert run_ir(COUNT, 1000, 2, words=1000).words == [1] * 1000
+time.sleep(0.2)
+assert sorted(os.sched_getaffinity(worker)) == mine
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_has_a_pool_of_its_own() -> None:
     program = """

@@ -61,6 +61,7 @@ POOL_SHUTDOWN: Final = 776
 POOL_SLEEPERS: Final = 780
 POOL_WAITING: Final = 784
 POOL_JOB: Final = 792
+POOL_PROCESSOR: Final = 800  # i32: where the caller of the last job ran when it began
 POOL_BUSY: Final = 832
 POOL_GATE: Final = 896
 POOL_ARENAS: Final = 960
@@ -89,7 +90,7 @@ EXTERNALS: Final = (
     "malloc", "calloc", "free", "sched_yield", "clock_gettime",
     "pthread_mutex_init", "pthread_mutex_lock", "pthread_mutex_unlock",
     "pthread_cond_init", "pthread_cond_wait", "pthread_cond_signal", "pthread_cond_broadcast",
-    "memcpy", "memmove", "memset",
+    "memcpy", "memmove", "memset", "sched_getcpu", "sched_getaffinity", "sched_setaffinity",
 )  # fmt: skip
 
 _PAUSE: Final = {
@@ -105,7 +106,9 @@ def core_text(arch: str) -> str:
     numbers |= {k: v for k, v in vars(layout).items() if k.startswith("CTX_")}
     clock = 6 if sys.platform == "darwin" else 1  # CLOCK_MONOTONIC
     words = {"DECLARE_PAUSE": declaration, "PAUSE": pause, "CLOCK": clock, "SPINS": 2000}
-    return "".join(Template(part).substitute(numbers | words) for part in (_HEAD, _MEMORY, _GRID, _WORKER, _REPORT))
+    apart = _APART if sys.platform == "linux" else _TOGETHER
+    parts = (_HEAD, _MEMORY, apart, _GRID, _WORKER, _REPORT)
+    return "".join(Template(part).substitute(numbers | words) for part in parts)
 
 
 _HEAD: Final = """\
@@ -476,6 +479,69 @@ done:
 }
 """
 
+# Linux wakes a thread where it ran last, or where it is woken from, and looks for an idle processor only where it thinks
+# that there is one; two threads that take turns on one are always warm in its cache, which keeps them from being moved.
+# So on two processors a worker could share its caller's for a second while the other one was idle (half of the speed).
+_APART: Final = """
+declare i32 @sched_getcpu()
+declare i32 @sched_getaffinity(i32, i64, ptr)
+declare i32 @sched_setaffinity(i32, i64, ptr)
+declare ptr @memcpy(ptr, ptr, i64)
+
+; Note where the caller runs.
+define internal void @note_processor(ptr %pool) {
+  %at_p = getelementptr i8, ptr %pool, i64 $POOL_PROCESSOR
+  %here = call i32 @sched_getcpu()
+  store atomic i32 %here, ptr %at_p monotonic, align 4
+  ret void
+}
+
+; Leave the caller's processor for another one that this thread may use; from there it may go anywhere again.
+define internal void @move_apart(ptr %pool) {
+entry:
+  %mine = alloca [128 x i8], align 8
+  %others = alloca [128 x i8], align 8
+  %at_p = getelementptr i8, ptr %pool, i64 $POOL_PROCESSOR
+  %there = load atomic i32, ptr %at_p monotonic, align 4
+  %here = call i32 @sched_getcpu()
+  %same = icmp eq i32 %here, %there
+  %known = icmp ult i32 %here, 1024
+  %ask = and i1 %same, %known
+  br i1 %ask, label %look, label %done
+look:
+  %failed = call i32 @sched_getaffinity(i32 0, i64 128, ptr %mine)
+  %ok = icmp eq i32 %failed, 0
+  br i1 %ok, label %go, label %done
+go:
+  %copied = call ptr @memcpy(ptr %others, ptr %mine, i64 128)
+  %n = zext i32 %here to i64
+  %byte_n = lshr i64 %n, 3
+  %byte_p = getelementptr i8, ptr %others, i64 %byte_n
+  %bit_n = and i64 %n, 7
+  %bit64 = shl i64 1, %bit_n
+  %bit = trunc i64 %bit64 to i8
+  %rest = xor i8 %bit, -1
+  %byte = load i8, ptr %byte_p
+  %without = and i8 %byte, %rest
+  store i8 %without, ptr %byte_p
+  %e1 = call i32 @sched_setaffinity(i32 0, i64 128, ptr %others)
+  %e2 = call i32 @sched_setaffinity(i32 0, i64 128, ptr %mine)
+  br label %done
+done:
+  ret void
+}
+"""
+
+_TOGETHER: Final = """
+define internal void @note_processor(ptr %pool) {
+  ret void
+}
+
+define internal void @move_apart(ptr %pool) {
+  ret void
+}
+"""
+
 _GRID: Final = """
 ; Take pieces in ascending order until none is left, one faults, or the call is cancelled.
 define internal void @run_pieces(ptr %call, ptr %ctx) {
@@ -677,6 +743,7 @@ entry:
   %mutex = getelementptr i8, ptr %pool, i64 $POOL_MUTEX
   %work = getelementptr i8, ptr %pool, i64 $POOL_WORK
   store ptr %call, ptr %job_p
+  call void @note_processor(ptr %pool)
   store atomic i64 4611686018427387904, ptr %gate_p seq_cst, align 8
   %g = atomicrmw add ptr %gen_p, i64 1 seq_cst
   %asleep = load atomic i32, ptr %sleepers_p seq_cst, align 4
@@ -800,7 +867,10 @@ go:
   %now = load atomic i64, ptr %gen_p acquire, align 8
   %shut = load atomic i32, ptr %shut_p seq_cst, align 4
   %stop = icmp ne i32 %shut, 0
-  br i1 %stop, label %end, label %enter
+  br i1 %stop, label %end, label %place
+place:
+  call void @move_apart(ptr %pool)
+  br label %enter
 enter:
   %gate = load atomic i64, ptr %gate_p acquire, align 8
   %bit = and i64 %gate, 4611686018427387904
