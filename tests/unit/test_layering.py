@@ -73,6 +73,7 @@ LAZY: dict[tuple[str, str], str] = {
     ("lem", "lem.embed"): "`import lem` stays within its time budget; the compiler loads at the first kernel",
     ("lem.embed.special", "lem.processes"): "most programs start no other process, and `subprocess` takes long to load",
     ("lem.embed.compiling", "lem.targets.llvm_workers"): "only a child forked from a thread's compile starts a process",
+    ("lem.targets.cpu.lower", "lem.targets.cpu"): "a tenth of the compiler is for products, and most kernels have none",
     ("lem.cli", "lem"): "a command loads only what it uses, so `lem --help` answers at once; nothing imports cli",
     ("lem.cli", "lem_runtime"): "the same",
 }

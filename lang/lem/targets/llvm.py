@@ -126,15 +126,25 @@ def host_features() -> tuple[str, tuple[str, ...], str]:
 def _binding() -> Any:
     import llvmlite.binding as binding
 
-    binding.initialize_all_targets()
-    binding.initialize_all_asmprinters()
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
     return binding
+
+
+def _target(triple: str) -> Any:
+    """Raises RuntimeError where LLVM has none. All of them are made known only where this computer's own is not meant."""
+    binding = _binding()
+    try:
+        return binding.Target.from_triple(triple)
+    except RuntimeError:
+        binding.initialize_all_targets()
+        binding.initialize_all_asmprinters()
+        return binding.Target.from_triple(triple)
 
 
 @lru_cache(maxsize=16)
 def _target_machine(triple: str, cpu: str, features: tuple[str, ...], level: int) -> Any:
-    target = _binding().Target.from_triple(triple)
-    return target.create_target_machine(
+    return _target(triple).create_target_machine(
         cpu=cpu, features=",".join(features), opt=level, reloc="pic", codemodel="small", jit=False
     )
 

@@ -14,7 +14,7 @@ from lem.diagnostics import InternalError
 from lem.ir import ops
 from lem.ir.overwritten import overwritten
 from lem.schedule.core import GridPlan, Schedule
-from lem.targets.cpu import contraction, control, places, reduce, scan, spmd, tiled
+from lem.targets.cpu import control, places, reduce, scan, spmd
 from lem.targets.cpu.context import ArrayRef, Context
 from lem.targets.cpu.element import Element, Tables, written_arrays
 from lem.targets.loops import build as lb
@@ -28,11 +28,24 @@ from lem_runtime.abi.records import dataclass
 from lem_runtime.abi.sizes import Size
 from lem_runtime.abi.source import Facts, known_dims
 
-# Strategies other than "spmd": they get the context, with what sequential code knows in `cx.values`.
-STRATEGIES: dict[str, Callable[[Context, ops.Grid, GridPlan], None]] = {
-    "contraction": contraction.lower,
-    "tiled": tiled.lower,
-}
+Strategy = Callable[[Context, ops.Grid, GridPlan], None]
+
+
+def _contraction() -> Strategy:
+    from lem.targets.cpu import contraction
+
+    return contraction.lower
+
+
+def _tiled() -> Strategy:
+    from lem.targets.cpu import tiled
+
+    return tiled.lower
+
+
+# Strategies other than "spmd": they get the context, with what sequential code knows in `cx.values`. Most kernels have no
+# products, and what these need is a tenth of the compiler: it is loaded by the first grid that asks for it.
+STRATEGIES: dict[str, Callable[[], Strategy]] = {"contraction": _contraction, "tiled": _tiled}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +199,7 @@ class _Function:
         for v in (*o.lo, *o.hi):
             w.memo[v] = w.fix(w.eval(v), "bound")
         self.cx.values = dict(w.memo)
-        STRATEGIES[plan.strategy](self.cx, o, plan)
+        STRATEGIES[plan.strategy]()(self.cx, o, plan)
         self.cx.values = {}
 
     # -- the argument block
