@@ -239,6 +239,38 @@ def test_prints_come_in_the_order_of_the_grid(threads: int) -> None:
     assert [(line.site, line.order, line.values) for line in outcome.lines] == [(7, n, (n,)) for n in range(1000)]
 
 
+@pytest.mark.parametrize("n_lines", [40, 3000])
+def test_lines_of_elements_behind_a_fault_are_not_shown(n_lines: int) -> None:
+    """Element 30 waits until another worker has run the last one, and faults."""
+    slow = (
+        each_unit(f"""
+  %v = alloca i64
+  store i64 %i, ptr %v
+  %print = call ptr @table(ptr %ctx, i64 {PRINT})
+  call void %print(ptr %ctx, i32 0, i64 %i, i32 1, ptr %v)
+  %is30 = icmp eq i64 %i, 30
+  %is_last = icmp eq i64 %i, {n_lines - 1}
+  %word = getelementptr i64, ptr %frame, i64 1
+  br i1 %is_last, label %tell, label %ask
+tell:
+  store atomic i64 1, ptr %word seq_cst, align 8
+  br label %ask
+ask:
+  br i1 %is30, label %wait, label %next
+wait:
+  %told = load atomic i64, ptr %word seq_cst, align 8
+  %yes = icmp ne i64 %told, 0
+  br i1 %yes, label %fail, label %wait
+""")
+        .replace("  %v = alloca i64\n", "")
+        .replace("entry:\n", "entry:\n  %v = alloca i64\n")
+    )
+    outcome = run_ir(slow, n_lines, 3, chunk=1, words=1)
+    assert outcome.fault is not None and outcome.fault.order == 30
+    assert [line.order for line in outcome.lines] == list(range(31))
+    assert outcome.n_lines == 31
+
+
 def test_sequential_prints_keep_their_place_around_a_grid() -> None:
     ir = f"""
 define internal i32 @body(ptr %ctx, ptr %frame, i64 %lo, i64 %hi) {{

@@ -103,7 +103,7 @@ def core_text(arch: str) -> str:
     """LLVM IR of the core for "x86_64", "aarch64" or another architecture (which then spins without a hint)."""
     declaration, pause = _PAUSE.get(arch, ("", "fence seq_cst"))
     numbers = {k: v for k, v in globals().items() if k.isupper() and isinstance(v, int)}
-    numbers |= {k: v for k, v in vars(layout).items() if k.startswith("CTX_")}
+    numbers |= {k: v for k, v in vars(layout).items() if k.startswith(("CTX_", "FAULT_"))}
     clock = 6 if sys.platform == "darwin" else 1  # CLOCK_MONOTONIC
     words = {"DECLARE_PAUSE": declaration, "PAUSE": pause, "CLOCK": clock, "SPINS": 2000}
     apart = _APART if sys.platform == "linux" else _TOGETHER
@@ -118,6 +118,7 @@ declare ptr @malloc(i64)
 declare ptr @calloc(i64, i64)
 declare void @free(ptr)
 declare ptr @memset(ptr, i32, i64)
+declare ptr @memmove(ptr, ptr, i64)
 declare i32 @sched_yield()
 declare i32 @clock_gettime(i32, ptr)
 declare i32 @pthread_mutex_init(ptr, ptr)
@@ -730,7 +731,66 @@ end:
   %e2 = add i64 %e1, 1
   store i64 %e2, ptr %epoch_p
   %status = load atomic i32, ptr %status_p monotonic, align 4
+  %faulted = icmp eq i32 %status, 1
+  br i1 %faulted, label %tidy, label %out
+tidy:
+  call void @drop_lines_behind(ptr %call, ptr %ctx, i64 %e1)
+  br label %out
+out:
   ret i32 %status
+}
+
+; Other workers may have run elements that come after the one that faults: what those printed is not shown. Lines that were
+; too many to be kept come after all that were.
+define internal void @drop_lines_behind(ptr %call, ptr %ctx, i64 %epoch) {
+entry:
+  %fault_p = getelementptr i8, ptr %ctx, i64 $CTX_FAULT
+  %fault = load ptr, ptr %fault_p
+  %order_p = getelementptr i8, ptr %fault, i64 $FAULT_ORDER
+  %order = load i64, ptr %order_p
+  %count_p = getelementptr i8, ptr %call, i64 $CALL_N_PRINTS
+  %total_p = getelementptr i8, ptr %call, i64 $CALL_TOTAL_PRINTS
+  %lines_p = getelementptr i8, ptr %call, i64 $CALL_PRINTS
+  %worst_p = getelementptr i8, ptr %call, i64 $CALL_WORST_PRINT
+  %count = load i64, ptr %count_p
+  %lines = load ptr, ptr %lines_p
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %i1, %next ]
+  %kept = phi i64 [ 0, %entry ], [ %kept1, %next ]
+  %more = icmp slt i64 %i, %count
+  br i1 %more, label %look, label %end
+look:
+  %from_n = mul i64 %i, $PRINT_WORDS
+  %from = getelementptr i64, ptr %lines, i64 %from_n
+  %at_p = getelementptr i64, ptr %from, i64 1
+  %stretch = load i64, ptr %from
+  %at = load i64, ptr %at_p
+  %here = icmp eq i64 %stretch, %epoch
+  %behind = icmp sgt i64 %at, %order
+  %drop = and i1 %here, %behind
+  br i1 %drop, label %next, label %keep
+keep:
+  %to_n = mul i64 %kept, $PRINT_WORDS
+  %to = getelementptr i64, ptr %lines, i64 %to_n
+  %bytes = mul i64 $PRINT_WORDS, 8
+  %moved = call ptr @memmove(ptr %to, ptr %from, i64 %bytes)
+  br label %next
+next:
+  %one = phi i64 [ 0, %look ], [ 1, %keep ]
+  %kept1 = add i64 %kept, %one
+  %i1 = add i64 %i, 1
+  br label %loop
+end:
+  %dropped = icmp slt i64 %kept, %count
+  br i1 %dropped, label %fewer, label %done
+fewer:
+  store i64 %kept, ptr %count_p
+  store i64 %kept, ptr %total_p
+  store i64 -1, ptr %worst_p
+  br label %done
+done:
+  ret void
 }
 
 ; Open the gate for a job and wake who sleeps.
