@@ -197,3 +197,70 @@ def with_library(x: lem.f32[N], y: lem.out[lem.f32[N]]) -> None:
 def test_the_library_is_a_package_of_python() -> None:
     assert run(with_library, -2.0) == 0.0 and run(with_library, 2.0) == 2.0
     assert repr(nn).startswith("<lem module nn: ") and not hasattr(nn, "no_such_thing")
+
+
+@pytest.mark.parametrize("value", [np.float32(2.5), np.float16(2.5), np.float64(2.5), np.int8(-3), np.uint64(7)])
+def test_numbers_of_numpy_are_captured(value: Any) -> None:
+    k = value
+
+    @lem.kernel
+    def f(x: lem.f32[N], y: lem.out[lem.f32[N]]) -> None:
+        for i in lem.grid(N):
+            y[i] = k * x[i]
+
+    assert run(f) == 2.0 * float(value)
+    assert lem.explain(f).constants == {"k": value.item()}
+
+
+def test_numbers_of_numpy_are_part_of_the_program() -> None:
+    """Of two closures with different ones, none takes the code of the other from the disk."""
+
+    def scaled(k: Any) -> Any:
+        @lem.kernel
+        def f(x: lem.f32[N], y: lem.out[lem.f32[N]]) -> None:
+            for i in lem.grid(N):
+                y[i] = k * x[i]
+
+        return f
+
+    assert [run(scaled(np.float32(k))) for k in (2, 3)] == [4.0, 6.0]
+
+
+class Settings:
+    rate = 2.0
+
+
+TABLE = np.ones(3)
+
+
+@lem.kernel
+def uses_class(x: lem.inout[lem.f32[N]]) -> None:
+    for i in lem.grid(N):
+        x[i] = Settings.rate
+
+
+@lem.kernel
+def uses_array(x: lem.inout[lem.f32[N]]) -> None:
+    for i in lem.grid(N):
+        x[i] = TABLE[i]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "says"),
+    [(uses_class, "`Settings` is a class of Python"), (uses_array, "`TABLE` is an array: .*give the array as an argument")],
+)
+def test_what_a_body_cannot_have_is_called_what_it_is(kernel: lem.Function, says: str) -> None:
+    with pytest.raises(lem.CompileError, match=says):
+        kernel.check()
+
+
+def test_a_captured_number_that_no_type_holds_is_told() -> None:
+    k = 10**400
+
+    @lem.kernel
+    def f(x: lem.f32[N], y: lem.out[lem.f32[N]]) -> None:
+        for i in lem.grid(N):
+            y[i] = k * x[i]
+
+    with pytest.raises(lem.CompileError, match="`k` is not an f32"):
+        f.check()

@@ -297,7 +297,10 @@ WRONG: dict[str, tuple[Any_, str]] = {
     "a list": (lambda: scaled([1, 2], 1.0, ONES.copy()), r"found list[\s\S]*make one: `np.array\(x, 'float32'\)`"),
     "a list to write": (lambda: scaled(ONES, 1.0, [1, 2]), r"found list[\s\S]*the kernel writes it: give an array"),
     "a mask": (lambda: scaled(np.ma.masked_array(ONES), 1.0, ONES.copy()), r"masked array[\s\S]*x.filled\(0\), or x.data"),
-    "an array of no axes": (lambda: scaled(ONES, np.array(1.0), ONES.copy()), r"give the number in it: k.item\(\)"),
+    "an array of one": (lambda: scaled(ONES, np.array([1.0]), ONES.copy()), r"give the number in it: k.item\(\)"),
+    "a size that is no whole number": (lambda: scaled(ONES, 1.0, ONES.copy(), N=3.0), r"`N` is a whole number, found 3.0"),
+    "a size that is a bool": (lambda: scaled(ONES, 1.0, ONES.copy(), N=True), r"`N` is a whole number, found True"),
+    "no size": (lambda: scaled(ONES, 1.0, ONES.copy(), N=None), r"`N` is a whole number, found None"),
     "a library's name": (lambda: scaled(ONES, 1.0, ONES.copy(), like="torch"), r"found 'torch'[\s\S]*write `like=torch`"),
 }
 
@@ -309,6 +312,31 @@ def test_wrong_arguments_say_what_to_do(name: str) -> None:
         with pytest.raises(lem.CallError, match=says):
             call()
         scaled(ONES, 1.0, ONES.copy())
+
+
+def test_a_number_is_also_an_array_of_no_axes() -> None:
+    """Such as a result that is one number: what one kernel gives, the next one takes."""
+
+    @lem.kernel("x: f32[N] -> s: f32")
+    def total(x):  # type: ignore[no-untyped-def]
+        s = sum(x[i] for i in N)  # noqa: F841
+
+    y = ONES.copy()
+    for _ in range(3):
+        scaled(ONES, total(ONES), y)
+        assert y.tolist() == [3, 3, 3]
+    scaled(ONES, 2.0, y, N=np.array(3))
+
+
+@pytest.mark.parametrize("size", [-1, 1 << 63, 10**30])
+def test_a_size_that_no_array_has_is_refused(size: int) -> None:
+    @lem.kernel("[N](a: f32) -> s: f32")
+    def unused(a):  # type: ignore[no-untyped-def]
+        s = a  # noqa: F841
+
+    with pytest.raises(lem.CallError) as e:
+        unused(1.0, N=size)
+    assert e.value.code == "E0615"
 
 
 def test_an_annotation_in_quotes_that_python_cannot_read_is_told_like_another() -> None:

@@ -9,6 +9,13 @@ from types import CodeType, FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
+
+def plain_number(thing: Any) -> Any:
+    """A number of NumPy as the one of Python that is as large; other things as they are."""
+    return thing.item() if isinstance(thing, (np.number, np.bool_)) else thing
+
 
 def surroundings(function: FunctionType) -> Mapping[str, Any]:
     """Names that a function sees, nearest first: enclosing functions, its module, Python's own."""
@@ -48,4 +55,4 @@ def lines_of(path: str, names: Mapping[str, Any], code: CodeType | None) -> list
     return lines
 
 
-__all__ = ["lines_of", "remember", "surroundings", "text_around"]
+__all__ = ["lines_of", "plain_number", "remember", "surroundings", "text_around"]

@@ -12,7 +12,10 @@ from dataclasses import field, fields
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from lem.embed import annotations as an
+from lem.embed.around import plain_number
 from lem.embed.function import Function
 from lem.embed.structs import StructType
 from lem.source import Span
@@ -85,7 +88,7 @@ def _plain(node: ast.Attribute, known: Mapping[str, Any], members: dict[str, Any
         return node
     if _is_namespace(root):
         return ast.Name(node.span, node.name.rstrip("_") if node.name == "bool_" else node.name)
-    thing = getattr(root, node.name, None)
+    thing = plain_number(getattr(root, node.name, None))
     if not isinstance(thing, (Function, StructType, bool, int, float)):
         if thing is not None:
             out.others[node.value.span] = _unusable(node.span.text, thing)
@@ -137,6 +140,7 @@ def _retype(out: Captured, node: ast.TypeExpr, around: Mapping[str, Any]) -> Non
 
 # ---------------------------------------------------------------- what a name stands for
 def _note(out: Captured, node: ast.Name, thing: Any) -> None:
+    thing = plain_number(thing)
     if isinstance(thing, type) and issubclass(thing, an.Dim):
         out.dims.setdefault(node.id, node.span)
     elif isinstance(thing, StructType):
@@ -155,6 +159,10 @@ def _note(out: Captured, node: ast.Name, thing: Any) -> None:
 
 def _unusable(name: str, thing: Any) -> str:
     """Help for who uses something of Python that a body cannot have."""
-    what = "a function of Python" if callable(thing) else f"of Python's type {type(thing).__name__}"
     can = "numbers, dimensions, structs, and functions under @lem.kernel, @lem.task or @lem.fn"
+    if isinstance(thing, np.ndarray):
+        return f"`{name}` is an array: a body captures {can}; give the array as an argument"
+    what = f"of Python's type {type(thing).__name__}"
+    if callable(thing):
+        what = "a class of Python" if isinstance(thing, type) else "a function of Python"
     return f"`{name}` is {what}: a body captures {can}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lem import texts
 from lem.embed import records, warned
-from lem.embed.around import surroundings, text_around
+from lem.embed.around import plain_number, surroundings, text_around
 from lem.embed.function import Decorated, Function
 from lem.embed.structs import StructType
 
@@ -108,6 +108,7 @@ def _described(struct: StructType) -> str:
 
 def _thing(thing: object, seen: set[FunctionType]) -> Iterator[str | None]:
     """What a name stands for, as far as a program can depend on it."""
+    thing = plain_number(thing)
     if isinstance(thing, Function):
         if thing.decorated is not None:
             yield from _parts(thing.decorated, seen)

@@ -58,7 +58,7 @@ class _Methods:
         __tracebackhide__ = True  # pytest and IPython begin at the caller
         try:
             return self.engine.call(self, args, kwargs)
-        except Exception as e:
+        except (Exception, KeyboardInterrupt) as e:
             trim(e)
             raise
 

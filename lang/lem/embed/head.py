@@ -17,9 +17,10 @@ from lem.diagnostics.codes import E0104, E0305
 from lem.embed import annotations as an
 from lem.embed import structs
 from lem.embed.decorators import DECORATORS
+from lem.embed.head_text import read_text
 from lem.embed.text import File, Written
-from lem.source import SourceFile, Span
-from lem.syntax import ast, parse, parse_range
+from lem.source import Span
+from lem.syntax import ast, parse_range
 from lem_runtime.abi.records import dataclass
 
 Meaning = Callable[[python.expr], Any]  # what an expression of the head is, in Python; raises NameError
@@ -40,7 +41,7 @@ def read_head(written: Written, text: str | None, meaning: Meaning, kind: str, d
     if text is not None:
         return _from_text(written, text, kind, diags)
     reader = _Reader(written, meaning, diags)
-    params = tuple(reader.params())
+    params = tuple(reader.params(kind))
     results = tuple(reader.results(kind))
     return Head(params, results, None, tuple(ast.GenericParam(span, name, None) for name, span in reader.dims.items()))
 
@@ -55,19 +56,8 @@ def read_decorators(written: Written, meaning: Meaning, diags: Diagnostics) -> t
 
 # ---------------------------------------------------------------- as text
 def _from_text(written: Written, text: str, kind: str, diags: Diagnostics) -> Head:
-    """Parameters, results and a ``where`` clause as a ``.lem`` file writes them; generic names may stand before them, in
-    brackets: ``[T: float, N](x: T[N], y: out T[N])``."""
-    name = written.node.name
-    text = " ".join(text.split())
-    if not text.startswith(("[", "(")):
-        word = "->" if "->" in text else " where "
-        inside, found, after = text.partition(word)
-        text = f"({inside.strip()}){' ' + found.strip() + ' ' + after.strip() if found else ''}"
-    head = f"{kind} {name}{text}"
-    source = SourceFile(f"signature of {name}", f"{head}:\n    pass\n")
-    tree = parse(source, diags)
-    item = tree.items[0] if tree.items else None
-    if not isinstance(item, ast.Function):
+    item = read_text(written, text, kind, diags)
+    if item is None:
         return Head((), (), None, ())
     return Head(item.params, item.results, item.where, item.generics or tuple(_dims_of(item)))
 
@@ -187,7 +177,7 @@ class _Reader(TypeReader):
             keywords.append(ast.Keyword(value.span, k.arg or "**", value, Span(value.span.source, start, value.span.start)))
         return ast.Decorator(self.file.span(node), name, tuple(map(self.expr, node.args)), tuple(keywords))
 
-    def params(self) -> Iterator[ast.Param]:
+    def params(self, kind: str) -> Iterator[ast.Param]:
         args = self.node.args
         for odd in (args.vararg, args.kwarg, *args.posonlyargs):
             if odd is not None:
@@ -195,7 +185,13 @@ class _Reader(TypeReader):
         plain = [*args.args, *args.kwonlyargs]
         defaults: list[python.expr | None] = [None] * (len(args.args) - len(args.defaults))
         for arg, default in zip(plain, [*defaults, *args.defaults, *args.kw_defaults], strict=True):
-            yield self.param(arg, default)
+            if arg.annotation is None and kind in ("kernel", "task"):
+                self.diags.error(
+                    E0305, self.file.span(arg), f"`{arg.arg}` has no type, and this is a {kind}",
+                    help=f'write `{arg.arg}: lem.f32[N]`, or give the signature as text: `@lem.{kind}("{arg.arg}: f32[N]")`',
+                )  # fmt: skip
+            else:
+                yield self.param(arg, default)
 
     def param(self, arg: python.arg, default: python.expr | None) -> ast.Param:
         span = self.file.span(arg)

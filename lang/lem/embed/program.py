@@ -67,7 +67,7 @@ def item_of(function: Decorated, diags: Diagnostics) -> tuple[ast.Function | ast
     if is_test:
         return ast.Test(whole, function.signature or plain.__name__, body), used
     extra = tuple(ast.GenericParam(span, name, None) for name, span in used.dims.items())
-    at = whole.source.text.index(plain.__name__, whole.start)
+    at = whole.source.text.index(plain.__name__, whole.start + len("def"))  # `f` is also a part of `def`
     name = ast.Name(Span(whole.source, at, at + len(plain.__name__)), plain.__name__)
     generics = (*found.generics, *extra)
     made = ast.Function(

@@ -32,6 +32,13 @@ class _NotConstant(Exception):
         self.label = label
 
 
+class _Running:
+    """Stands for the value of a constant while it is evaluated."""
+
+
+_RUNNING = _Running()
+
+
 class _Reported(Exception):
     """The constant rests on something that was reported already."""
 
@@ -41,9 +48,9 @@ def value_of(session: Session, found: Definition) -> Value | None:
     assert isinstance(found.node, ast.Constant)
     key = id(found.node)
     if key not in session.constants:
-        session.constants[key] = None  # a constant that needs itself finds this and stops
-        if not session.is_misread(found.node):
-            session.constants[key] = _evaluate(session, found.scope, found.node.value)
+        session.constants[key] = _RUNNING  # a constant that needs itself finds this and stops
+        is_read = not session.is_misread(found.node)
+        session.constants[key] = _evaluate(session, found.scope, found.node.value) if is_read else None
     value: Value | None = session.constants[key]
     return value
 
@@ -96,8 +103,8 @@ def _named(session: Session, scope: ModuleScope, node: ast.Name) -> Value:
         raise _Reported
     if found.kind != "constant":
         raise _NotConstant(node, f"`{node.id}` is not a constant")
-    if id(found.node) in session.constants and session.constants[id(found.node)] is None:
-        raise _Reported
+    if session.constants.get(id(found.node)) is _RUNNING:
+        raise _NotConstant(node, f"the value of `{node.id}` would need itself")
     value = value_of(session, found)
     if value is None:
         raise _Reported

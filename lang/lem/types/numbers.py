@@ -89,7 +89,8 @@ def fits(value: int | float, t: DType) -> bool:
     if t.is_int:
         return isinstance(value, int) and t.min_int <= value <= t.max_int
     if t.is_float:
-        return math.isinf(value) or math.isnan(value) or abs(value) <= largest(t)
+        is_special = isinstance(value, float) and not math.isfinite(value)  # `math` takes no integer beyond f64
+        return is_special or abs(value) <= largest(t)
     return False
 
 

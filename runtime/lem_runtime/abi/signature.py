@@ -213,7 +213,7 @@ def _check_all_told(sig: Signature, dims: Mapping[str, int]) -> None:
             sig.place, f"give {'them' if missing[1:] else 'it'} by name: {' '.join(f'{d}=...' for d in missing)}",
         )  # fmt: skip
     for dim in sig.dims:
-        if dims[dim] < 0:
+        if not 0 <= dims[dim] < 1 << 63:
             raise CallError("E0615", f"dimension `{dim}` would be {dims[dim]}", sig.place)
 
 

@@ -40,7 +40,7 @@ def sort(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         if name in given:
             raise CallError("E0607", f"`{name}` of `{signature.name}` is given twice", signature.place)
         if name in signature.dims:
-            out.dims[name] = value
+            out.dims[name] = _dimension(signature, name, value)
         elif name == "like" and all(p.name != "like" for p in params):
             out.like = libraries.library_of(value)
         else:
@@ -60,8 +60,23 @@ def sort(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         elif p.is_array:
             out.arrays[p.name] = _array(p, given[p.name])
         else:
-            out.scalars[p.name] = given[p.name]
+            out.scalars[p.name] = _scalar(given[p.name])
     return out
+
+
+def _dimension(signature: Signature, name: str, value: Any) -> int:
+    """A dimension that is given by name: a whole number."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        found = f"{value!r} ({type(value).__name__})"
+        raise CallError("E0607", f"dimension `{name}` is a whole number, found {found}", signature.place)
+    return int(value)
+
+
+def _scalar(value: Any) -> Any:
+    """A number; an array of no axes, such as a result that is one number, is the number in it."""
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def _array(p: Param, value: Any) -> Any:
