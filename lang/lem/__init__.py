@@ -109,7 +109,8 @@ _MODULE_OF = {name: f"lem.embed.{module}" for module, names in _HOME.items() for
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        other = {"bool": "; an array of bools is `lem.bool_[N]`", "int": "; write `int`", "float": "; write `float`"}
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{other.get(name, '')}")
     value = getattr(import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value

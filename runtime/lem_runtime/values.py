@@ -23,9 +23,8 @@ _NUMPY: Final = {
     "f16": "float16", "f32": "float32", "f64": "float64",
     "bf16": "uint16", "f8e4m3": "uint8", "f8e5m2": "uint8", "pal8": "uint8", "pal16": "uint16",
 }  # fmt: skip
-_LEM: Final = {numpy: lem for lem, numpy in reversed(_NUMPY.items())} | {
-    "bfloat16": "bf16", "float8_e4m3fn": "f8e4m3", "float8_e5m2": "f8e5m2",
-}  # fmt: skip
+_ML: Final = {"bf16": "bfloat16", "f8e4m3": "float8_e4m3fn", "f8e5m2": "float8_e5m2"}
+_LEM: Final = {numpy: lem for lem, numpy in (*reversed(_NUMPY.items()), *((v, k) for k, v in _ML.items()))}
 _STRUCT: Final = {
     "bool": "?", "i8": "b", "i16": "h", "i32": "i", "i64": "q", "u8": "B", "u16": "H", "u32": "I", "u64": "Q",
     "f16": "e", "f32": "f", "f64": "d",
@@ -51,6 +50,8 @@ def conversion(text: str, dtype: np.dtype[Any], name: str) -> tuple[str, str]:
     """An expression that makes lem's `name` of `text`, an array of `dtype`, and what it takes the elements for; ("", why)
     where none does."""
     to = f".astype({_NUMPY[name]!r})"
+    if name in _ML:  # as a number: the one in `_NUMPY` holds its bits
+        to = f".astype(ml_dtypes.{_ML[name]})"
     match dtype.kind:
         case "U" | "S" | "T":
             return f"np.unique({text}, return_inverse=True)[1]{to}", "text is no number; this numbers the different ones"
@@ -62,7 +63,7 @@ def conversion(text: str, dtype: np.dtype[Any], name: str) -> tuple[str, str]:
             return f"{text}.real{to}", "the imaginary part is another array: `.imag`"
         case "O" | "V":
             return "", "make an array of numbers of it"
-    return f"{text}{to}", ""
+    return f"{text}{to}", f"`ml_dtypes` is a package; {_NUMPY[name]} arrays hold the bits" if name in _ML else ""
 
 
 def numbers_of(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:

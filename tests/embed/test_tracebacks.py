@@ -57,3 +57,43 @@ def test_a_traceback_shows_no_frame_of_lem(call: str, how: str, tmp_path: Path) 
     frames = [line.strip() for line in done.stderr.splitlines() if line.startswith("  File ")]
     assert [f.split('"')[1] for f in frames] == [str(path), "typed"], done.stderr
     assert "error[E0" in done.stderr
+
+
+STOPPED = """
+import os, signal, sys, threading
+import numpy as np
+import lem
+
+@lem.kernel
+def endless(y: lem.out[lem.i64[1]], k: int) -> None:
+    while k != 0:
+        y[0] = k
+
+threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+endless(np.zeros(1, np.int64), 1)
+"""
+
+LEFT = """
+import numpy as np
+import lem
+
+@lem.kernel
+def stops(y: lem.out[lem.i64[1]]) -> None:
+    breakpoint()
+    y[0] = 1
+
+with lem.interpret():
+    stops(np.zeros(1, np.int64))
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "typed", "name"), [(STOPPED, "", "lem_runtime.faults.Interrupted"), (LEFT, "q\n", "bdb.BdbQuit")]
+)
+def test_who_stops_a_kernel_sees_no_frame_of_lem(text: str, typed: str, name: str, tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(text, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(path)], input=typed, capture_output=True, text=True, timeout=120)
+    frames = [line.strip() for line in done.stderr.splitlines() if line.startswith("  File ")]
+    assert [f.split('"')[1] for f in frames] == [str(path)], done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith(name)

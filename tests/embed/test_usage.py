@@ -288,6 +288,12 @@ def scaled(x: lem.f32[N], k: lem.f32, y: lem.out[lem.f32[N]]) -> None:
         y[i] = k * x[i]
 
 
+@lem.kernel
+def narrowed(x: lem.bf16[N], y: lem.out[lem.bf16[N]]) -> None:
+    for i in lem.grid(N):
+        y[i] = x[i]
+
+
 ONES = np.ones(3, np.float32)
 WRONG: dict[str, tuple[Any_, str]] = {
     "a name that is nearly right": (
@@ -297,6 +303,10 @@ WRONG: dict[str, tuple[Any_, str]] = {
     "a list": (lambda: scaled([1, 2], 1.0, ONES.copy()), r"found list[\s\S]*make one: `np.array\(x, 'float32'\)`"),
     "a list to write": (lambda: scaled(ONES, 1.0, [1, 2]), r"found list[\s\S]*the kernel writes it: give an array"),
     "a mask": (lambda: scaled(np.ma.masked_array(ONES), 1.0, ONES.copy()), r"masked array[\s\S]*x.filled\(0\), or x.data"),
+    "numbers for bits": (
+        lambda: narrowed(ONES, np.zeros(3, np.uint16)),
+        r"x.astype\(ml_dtypes.bfloat16\) \(`ml_dtypes` is a package; uint16 arrays hold the bits\)",
+    ),
     "an array of one": (lambda: scaled(ONES, np.array([1.0]), ONES.copy()), r"give the number in it: k.item\(\)"),
     "a size that is no whole number": (lambda: scaled(ONES, 1.0, ONES.copy(), N=3.0), r"`N` is a whole number, found 3.0"),
     "a size that is a bool": (lambda: scaled(ONES, 1.0, ONES.copy(), N=True), r"`N` is a whole number, found True"),
@@ -312,6 +322,11 @@ def test_wrong_arguments_say_what_to_do(name: str) -> None:
         with pytest.raises(lem.CallError, match=says):
             call()
         scaled(ONES, 1.0, ONES.copy())
+
+
+def test_a_name_that_lem_spells_in_another_way_is_told() -> None:
+    with pytest.raises(AttributeError, match=r"an array of bools is `lem.bool_\[N\]`"):
+        lem.bool  # noqa: B018  # type: ignore[attr-defined]
 
 
 def test_a_number_is_also_an_array_of_no_axes() -> None:

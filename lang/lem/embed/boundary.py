@@ -14,9 +14,9 @@ _R = TypeVar("_R")
 
 
 def trim(error: BaseException) -> None:
-    """Forget the frames of lem that an error of a person's has come through: also where they pressed Ctrl-C or left the
-    debugger. A ``raise`` by itself, which must follow in the same function, adds none for it. Of a mistake of lem's own every
-    frame is kept."""
+    """Forget the frames of lem that an error of a person's has come through, also where they pressed Ctrl-C or left the
+    debugger. A ``raise`` by itself, which must follow in the same function, adds none for it. Of a mistake of lem's own
+    every frame is kept."""
     debugger = sys.modules.get("bdb")
     has_left = debugger is not None and isinstance(error, debugger.BdbQuit)
     if has_left or isinstance(error, (Error, LemWarning, KeyboardInterrupt)):  # a warning, where filters make errors of them

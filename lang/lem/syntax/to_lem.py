@@ -168,6 +168,8 @@ class _Reader:
         for i in range(first, last - 1):
             if self.kinds[i] == NAME and self.skip_lem(i) > i and (i == 0 or self.text(i - 1) != "."):
                 self.drop(i, i + 2)
+                if self.text(i + 2) == "bool_":  # Python's own `bool` takes no sizes
+                    self.put(i + 2, "bool")
 
     def join(self, first: int, last: int) -> None:
         """Put tokens that lose their brackets on one line; comments among them move above it."""

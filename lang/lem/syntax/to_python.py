@@ -268,7 +268,7 @@ class _Writer:
         for param in item.params:
             if param.type is not None:
                 self._annotate(param.type, param.effect, generics)
-        results = [self._prefix(result.type, generics) + result.type.span.text for result in item.results]
+        results = [self._prefix(result.type, generics) + _spelled(result.type) for result in item.results]
         result = results[0] if len(results) == 1 else f"tuple[{', '.join(results)}]"
         self.made.replace(tokens.ends[closer], colon, f" -> {result}" if results else "")
 
@@ -305,6 +305,8 @@ class _Writer:
             self.made.replace(self.tokens.starts[word], self.tokens.ends[word], f"lem.{effect}[")
             self.made.insert(type.span.end, "]")
         self.made.insert(type.span.start, prefix)
+        if _is_array_of_bools(type):
+            self.made.insert(type.span.start + len("bool"), "_")
 
     def _prefix(self, type: ast.TypeExpr, generics: Iterable[str]) -> str:
         """``lem.``, for the types that are lem's."""
@@ -424,6 +426,15 @@ def _has_annotations(item: ast.Function, dims: Sequence[str], ordered: set[ast.F
     types = [p.type for p in item.params if p.type is not None] + [r.type for r in item.results]
     has_reduce = any(param.effect == "reduce" for param in item.params)
     return defaults == sorted(defaults) and not has_reduce and all(_is_type_expression(t, generics) for t in types)
+
+
+def _is_array_of_bools(type: ast.TypeExpr) -> bool:
+    """``bool[N]``, which Python has no ``bool`` for: lem's is ``lem.bool_[N]``."""
+    return type.name == "bool" and type.sizes is not None
+
+
+def _spelled(type: ast.TypeExpr) -> str:
+    return "bool_" + type.span.text.removeprefix("bool") if _is_array_of_bools(type) else type.span.text
 
 
 def _is_type_expression(type: ast.TypeExpr, generics: Sequence[str]) -> bool:
