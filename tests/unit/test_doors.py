@@ -16,7 +16,8 @@ SPELLINGS = {
         "@lem.kernel\ndef f(a: lem.f32[M, N], n: int, c: lem.out[lem.f32[N]], flag: bool = True):\n    pass\n",
     ),
     "arrays of bools": (
-        "kernel f[N](a: bool[N], n: bool, c: out bool[N]):\n    pass\n\n\nfn g[N](x: bool[N]) -> (bool, i32):\n    return x[0], 1\n",
+        "kernel f[N](a: bool[N], n: bool, c: out bool[N]):\n    pass\n\n\n"
+        "fn g[N](x: bool[N]) -> (bool, i32):\n    return x[0], 1\n",
         "import lem\nfrom lem.dims import N\n\n\n"
         "@lem.kernel\ndef f(a: lem.bool_[N], n: bool, c: lem.out[lem.bool_[N]]):\n    pass\n\n\n"
         "@lem.fn\ndef g(x: lem.bool_[N]) -> tuple[bool, lem.i32]:\n    return x[0], 1\n",
