@@ -130,9 +130,9 @@ def emit_module(module: lp.Module, machine: Machine, codes: Sequence[int]) -> st
 def abilities(machine: Machine) -> Abilities:
     """What a processor does in one instruction."""
     if not machine.triple.startswith("x86_64"):
-        return Abilities(machine.has_fma, True, True)
+        return Abilities(machine.has_fma, True, True, True)
     is_v3 = machine.cpu in ("x86-64-v3", "x86-64-v4")
-    return Abilities(machine.has_fma, is_v3 or "+f16c" in machine.features, is_v3 or machine.cpu == "x86-64-v2")
+    return Abilities(machine.has_fma, is_v3 or "+f16c" in machine.features, is_v3 or machine.cpu == "x86-64-v2", False)
 
 
 def has_mask_registers(machine: Machine) -> bool:

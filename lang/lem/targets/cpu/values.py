@@ -15,6 +15,7 @@ from lem.diagnostics import InternalError
 from lem.targets.cpu import fused
 from lem.targets.cpu.division import division_text
 from lem.targets.cpu.text import literal, llvm_memory, llvm_scalar, llvm_type, suffix
+from lem.targets.cpu.truncation import truncated
 from lem.targets.cpu.whole_division import whole_division_text
 from lem.targets.loops import core as lp
 from lem.targets.loops import narrow
@@ -40,6 +41,7 @@ class Abilities:
     fma: bool
     f16: bool  # conversions between f16 and f32
     rounding: bool  # floor, ceil, trunc, nearest even
+    saturates: bool  # vectors of floats to integers, with NaN as 0
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +62,7 @@ class Values:
         self.helpers = helpers
         self.bounds = bounds
         self.has_fma, self.has_f16, self.has_rounding = abilities.fma, abilities.f16, abilities.rounding
+        self.abilities, self.saturates = abilities, abilities.saturates
         self.n = 0
         self.zeros = ""  # pointer to zeroed bytes, for lanes that must not touch memory
 
@@ -270,7 +273,7 @@ class Values:
         shared = isinstance(x.y, lp.Splat | lp.Const)
         name = f"@lem.{x.kind}.{x.type.dtype.name}x{x.type.lanes}{'.shared' if shared else ''}"
         if name not in self.helpers:
-            inner = Values(self.intrinsics, self.helpers, Abilities(self.has_fma, self.has_f16, self.has_rounding), Bounds())
+            inner = Values(self.intrinsics, self.helpers, self.abilities, Bounds())
             result = inner.divide_lanes(x, t, "%x", "%y")
             slow = "".join(f"{line}\n" for line in (*inner.lines, f"  ret {t} {result}"))
             self.helpers[name] = whole_division_text(name, x.kind, x.type, slow, shared)
@@ -375,6 +378,8 @@ class Values:
             return self.op(f"{'fcmp une' if src.is_float else 'icmp ne'} {s} {a}, {self.zero(x.x.type)}")
         if src.is_float and dst.is_float:
             return self.op(f"{'fpext' if dst.bits > src.bits else 'fptrunc'} {s} {a} to {d}")
+        if src.is_float and x.type.lanes and not self.saturates:
+            return truncated(self.op, a, x.x.type, x.type)
         if src.is_float:
             sign = "s" if dst.is_signed else "u"
             return self.call(f"fpto{sign}i.sat", f"{suffix(x.type)}.{suffix(x.x.type)}", d, (s, a))
