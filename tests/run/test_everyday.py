@@ -95,6 +95,20 @@ def test_checks_stay_where_blocks_need_them() -> None:
         run_kernel(TWICE, x=x, at=np.array([1, 5, 2, 9]), y=np.zeros(4, np.float32), deep=3)
 
 
+# ---- branches ----------------------------------------------------------------------------------------------------
+
+WORDS = """
+kernel words[N](s: u8[N]) -> n: i64:
+    n = sum(1 if s[i] != 32 and (i == 0 or s[i - 1] == 32) else 0 for i in N)
+"""
+
+
+def test_a_side_that_gives_a_constant_is_no_branch() -> None:
+    """Whether one of 32 characters is a space cannot be foreseen."""
+    assert "any(no)" not in shown(WORDS, "words", "loops")
+    assert run_kernel(WORDS, s=np.frombuffer(b" a bc  def g" * 7, np.uint8))["n"] == 28
+
+
 # ---- updates -----------------------------------------------------------------------------------------------------
 
 CHANNELS = """

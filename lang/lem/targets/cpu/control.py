@@ -7,7 +7,8 @@ memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from lem import ir
 from lem.ir import ops
@@ -91,22 +92,32 @@ def _name_results(w: Element, rows: Sequence[tuple[Value, Value, Value]], result
 
 
 def _masked(w: Element, o: ops.If, cond: Expr) -> None:
-    """Each side runs if any of its lanes is active; the second keeps the first one's lanes."""
+    """Each side runs if any of its lanes is active, a cheap one in any case; the second keeps the first one's lanes."""
     rows = _closed(w, o)
     results = _result_vars(w, [r for r, _, _ in rows])
     yes = w.fix(lb.and_(w.mask, cond) if w.mask is not None else cond, "yes")
     no = w.fix(lb.and_(w.mask, lb.not_(cond)) if w.mask is not None else lb.not_(cond), "no")
     if o.then.ops or results:
-        with w.branch(lb.any_lane(yes), yes):
-            w.run(o.then)
+        with _side(w, o.then, yes):
             for var, (_, a, _) in zip(results, rows, strict=True):
-                w.b.set(var, w.eval(a))
+                w.b.set(var, lb.splat(w.eval(a), var.type.lanes))
     if o.orelse.ops or results:
-        with w.branch(lb.any_lane(no), no):
-            w.run(o.orelse)
+        with _side(w, o.orelse, no):
             for var, (_, _, b) in zip(results, rows, strict=True):
                 w.b.set(var, lb.select(cond, var, lb.splat(w.eval(b), var.type.lanes)))
     _name_results(w, rows, results)
+
+
+@contextmanager
+def _side(w: Element, block: Block, active: Expr) -> Iterator[None]:
+    """The code of one side, and after it what is written inside."""
+    if _is_cheap(block):
+        w.run(block)
+        yield
+        return
+    with w.branch(lb.any_lane(active), active):
+        w.run(block)
+        yield
 
 
 # ---- carried values ----------------------------------------------------------------------------------------------
