@@ -56,6 +56,8 @@ class GridPlan:
     def as_spmd(self, settings: Mapping[str, Setting]) -> GridPlan:
         """The grid run as plain loops over elements, with `settings` over what the plan already says about them."""
         kept = dict(self.settings) if self.strategy == "spmd" else {}
+        if not settings.keys().isdisjoint({"vector", "tile"}):
+            kept.pop("joined", None)  # was said of other vectors
         return replace(self, strategy="spmd", settings=tuple(sorted({**kept, **settings}.items())))
 
 

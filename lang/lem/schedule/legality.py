@@ -11,10 +11,15 @@ from lem import ir
 from lem.ir import ops
 from lem.ir.faults import run_one_by_one
 from lem.schedule.core import MAX_LANES, GridPlan, Schedule
+from lem.schedule.joined import can_join
 from lem.schedule.products import find_form
 from lem.schedule.tilings import find_tiling
 
-_SETTINGS = {"spmd": {"vector", "lanes", "rest", "cost", "tile"}, "contraction": {"mb", "nb", "mc"}, "tiled": {"rows"}}
+_SETTINGS = {
+    "spmd": {"vector", "lanes", "rest", "cost", "tile", "joined"},
+    "contraction": {"mb", "nb", "mc"},
+    "tiled": {"rows"},
+}
 _MAX_BLOCK = 1 << 16
 
 
@@ -75,6 +80,9 @@ def _check_spmd(grid: ops.Grid, plan: GridPlan) -> Iterator[str]:
         yield "`rest` must not be larger than `lanes`"
     if any(n < 1 for n in plan.numbers("tile")) or len(plan.numbers("tile")) not in (0, 2):
         yield "`tile` is two positive numbers: rows and columns"
+    joined = plan.name("joined")
+    if joined and (names[-2:] != [joined, vector] or plan.numbers("tile") or not can_join(grid)):
+        yield f"`joined={joined}` is not an axis that runs as one line with the vector axis behind it"
     can_fault = any(isinstance(o, ops.Assert) for o in ir.walk_ops(grid.body))
     if vector and run_one_by_one(grid.body):
         yield "elements change what later checks read, or print, so they must run one by one: the first fault is reported"

@@ -15,6 +15,7 @@ from lem.ir.core import Affine, Axis, Value
 from lem.ir.faults import run_one_by_one
 from lem.ir.updates import shared_updates
 from lem.schedule.core import MAX_LANES, GridPlan, Schedule, Setting
+from lem.schedule.joined import can_join, joined_places
 from lem.schedule.rows import reads_own_rows
 from lem_runtime.abi.machine import Machine
 from lem_runtime.abi.records import dataclass
@@ -99,6 +100,7 @@ class _Spmd:
             if isinstance(o, ops.Tiles):
                 self.indices[o.body.args[0]] = o.axis
         self.tiny = {a for a in set(self.indices.values()) if self._literal_length(a) <= 32}
+        self.joins = can_join(grid) and not any(o.array in strided for o in joined_places(grid))
 
     def plan(self, n: int) -> GridPlan:
         vector = self.vector()
@@ -107,6 +109,8 @@ class _Spmd:
             base = self.machine.vector_bits // self.widest()
             lanes = min(base * self.registers(), MAX_LANES)
             settings |= {"lanes": lanes, "rest": min(lanes, base)}
+            if self.joins and vector is self.grid.axes[-1]:
+                settings["joined"] = self.grid.axes[-2].name
             tile = self.tile(vector)
             if tile is not None:
                 settings["tile"] = tile
@@ -163,7 +167,9 @@ class _Spmd:
             choices = choices[-1:]
         if shared and self._literal_length(choices[0]) < _SHORT:
             return None  # lanes that update one after the other gain nothing by standing side by side
-        long = [a for a in choices if self._literal_length(a) >= _SHORT]
+        if self.joins:  # the last two are one line, which goes by the name of the last
+            del choices[-2]
+        long = [a for a in choices if self._literal_length(a) >= _SHORT or (self.joins and a is choices[-1])]
         choices = long or choices
         best = max(reversed(choices), key=lambda a: (self.flows(a), self.score(a)))
         if self.flows(best):

@@ -5,6 +5,7 @@ Takes a Grid and its plan; appends loop IR. Settings (``schedule.GridPlan``):
     vector  name of the grid axis that vectors run along; "" = elements are scalar, what is inside them uses vectors
     lanes   elements per vector of the main loop (several registers hide latency)
     rest    elements per vector for what the main loop leaves; the last one is masked
+    joined  name of the axis in front of the vector axis, where the two run as one line; absent: they do not
     tile    (rows, columns) that are done together, where an array is read or written across them; absent: whole rows
     cost    elementwise operations per element, for cutting the work: a literal, or 0 for "estimate"
 
@@ -23,7 +24,9 @@ from lem.ir.core import Axis, Value
 from lem.ir.faults import faults_in_turns
 from lem.ir.updates import shared_updates
 from lem.schedule.core import GridPlan
+from lem.schedule.joined import joined_places
 from lem.targets.cpu import control, partial, places, reduce, scan
+from lem.targets.cpu.context import ArrayRef
 from lem.targets.cpu.cost import cost_of
 from lem.targets.cpu.element import Domain, Element, Tables, first_lanes, written_arrays
 from lem.targets.cpu.guards import Guard, find_guard, span_of, value_of
@@ -49,7 +52,8 @@ scan.register(TABLES)
 @dataclass(slots=True, eq=False)
 class _Shape:
     """Extent of a grid, in sequential code. rows: numbers of the axes that make rows; vector: that of the vector axis;
-    height: rows that are done together; units: blocks of rows times blocks of columns."""
+    height: rows that are done together; units: blocks of rows times blocks of columns. line: the vector axis and the one
+    in front of it, where they may be one; then `rows` are without the latter, and a block is one of the line's."""
 
     counts: list[Expr]
     rows: list[int]
@@ -58,6 +62,18 @@ class _Shape:
     n_blocks: Expr
     block: Expr
     units: Expr
+    line: _Line | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Line:
+    """Two axes that may be one, cut in blocks of `height` times `width` elements, `across` of which stand side by side.
+    gapless: whether they are one, in memory and in blocks."""
+
+    gapless: Expr
+    height: Expr
+    width: Expr
+    across: Expr
 
 
 def lower(outer: Element, grid: ops.Grid, plan: GridPlan) -> None:
@@ -74,8 +90,10 @@ def lower(outer: Element, grid: ops.Grid, plan: GridPlan) -> None:
     guard = _guard(outer, grid, plan)
     # Without vectors too the last axis is a loop of its own: what does not depend on it is computed once per row.
     inner = plan.name("vector") or (grid.axes[-1].name if len(grid.axes) > 1 else "")
-    shape = _shape(outer, grid, plan, inner, counts, cost)
-    per_unit = outer.fix(lb.mul(lb.mul(shape.block, shape.height), cost), "unit_cost")
+    make_shape = _joined_shape if plan.name("joined") else _shape
+    shape = make_shape(outer, grid, plan, inner, counts, cost)
+    size = lb.mul(shape.block, shape.height) if shape.line is None else lb.mul(shape.line.height, shape.line.width)
+    per_unit = outer.fix(lb.mul(size, cost), "unit_cost")
     chunk, direct = _pieces(outer, shape.units, per_unit)
     cx.values = dict(outer.memo)
     with cx.parallel(grid.label, shape.units, chunk, None if _prints(grid) else direct) as (first, last):
@@ -88,6 +106,8 @@ def _guard(outer: Element, grid: ops.Grid, plan: GridPlan) -> Guard | None:
     the last one, element by element."""
     if not plan.name("vector") and len(grid.axes) < 2:
         return None  # its elements are pieces of their own
+    if plan.name("joined"):
+        return None
     axis = next((a for a in grid.axes if a.name == plan.name("vector")), grid.axes[-1])
     return find_guard(grid, axis, {v: k.op for v, k in outer.known.items()})
 
@@ -118,6 +138,32 @@ def _shape(outer: Element, grid: ops.Grid, plan: GridPlan, inner: str, counts: l
     some = lb.compare("gt", length, 0)
     units = outer.fix(lb.select(some, lb.mul(n_rows, blocks), lb.const(0)), "units")
     return _Shape(counts, rows, vector, height, blocks, block, units)
+
+
+def _joined_shape(outer: Element, grid: ops.Grid, plan: GridPlan, inner: str, counts: list[Expr], cost: Expr) -> _Shape:
+    """Blocks of whole rows of the last two axes; of parts of them where there are few."""
+    put = outer.put
+    n_rows: Expr = lb.const(1)
+    for n in counts[:-2]:
+        n_rows = put(lb.mul(n_rows, n), "rows")
+    length, width = counts[-2:]
+    least = put(lb.maximum(lb.binary("floordiv", lb.const(_BLOCK_COST), lb.maximum(cost, 1)), 1), "least")
+    wanted = put(lb.binary("floordiv", lb.const(_PIECES), lb.maximum(n_rows, 1)), "wanted")
+    least_rows = lb.maximum(lb.binary("floordiv", least, lb.maximum(width, 1)), 1)
+    down = put(lb.maximum(lb.minimum(wanted, lb.binary("floordiv", length, put(least_rows))), 1), "down")
+    more = lb.minimum(lb.binary("floordiv", wanted, lb.maximum(length, 1)), lb.binary("floordiv", width, least))
+    across = put(lb.maximum(more, 1), "across")
+    gapless: Expr = lb.compare("eq", across, 1)
+    for o in joined_places(grid):
+        ref = outer.ref(o.array)
+        assert isinstance(ref, ArrayRef)
+        gapless = put(lb.and_(gapless, lb.compare("eq", ref.strides[-2], width)))
+    block = [put(lb.binary("floordiv", lb.sub(lb.add(n, k), 1), k), "block") for n, k in ((length, down), (width, across))]
+    line = _Line(outer.fix(gapless, "gapless"), block[0], block[1], across)
+    some = lb.and_(lb.compare("gt", length, 0), lb.compare("gt", width, 0))
+    n_blocks = put(lb.mul(down, across), "blocks")
+    units = outer.fix(lb.select(some, lb.mul(n_rows, n_blocks), lb.const(0)), "units")
+    return _Shape(counts, list(range(len(counts) - 2)), len(counts) - 1, 1, n_blocks, lb.const(1), units, line)
 
 
 def _pieces(outer: Element, units: Expr, per_unit: Expr) -> tuple[Expr, Expr]:
@@ -248,6 +294,9 @@ class _Body:
         if shape.vector is None:
             w.run(self.grid.body)
             return
+        if shape.line is not None:
+            self.lines(shape.line, start, order)
+            return
         end = w.put(lb.minimum(lb.add(start, shape.block), shape.counts[shape.vector]), "end")
         if self.guard is not None:
             with self.in_guard(self.guard):
@@ -257,6 +306,42 @@ class _Body:
                     self.between(first, last, order)
             return
         self.between(start, end, order)
+
+    def lines(self, line: _Line, block: Expr, order: Expr) -> None:
+        """A block of the last two axes. Rows that reach no boundary are one line where they have no gaps; else, and in
+        front of and behind it, each is a line of its own. The code stands there once."""
+        w, n = self.w, len(self.shape.counts) - 2
+        axis, (length, width) = self.grid.axes[n], self.shape.counts[n:]
+        down = w.put(lb.binary("floordiv", block, line.across), "down")
+        start = w.put(lb.mul(down, line.height), "start")
+        end = w.put(lb.minimum(lb.add(start, line.height), length), "end")
+        left = w.put(lb.mul(lb.sub(block, lb.mul(down, line.across)), line.width), "left")
+        right = w.put(lb.minimum(lb.add(left, line.width), width), "right")
+        first, last = self.one_line(line, start, end)
+        with w.loop("part", 0, 3, kind="loop") as part:
+            front, middle = w.put(lb.compare("eq", part, 0)), w.put(lb.compare("eq", part, 1))
+            begin = w.put(lb.select(front, start, lb.select(middle, first, last)), "begin")
+            one = lb.minimum(lb.add(first, 1), last)
+            close = w.put(lb.select(front, first, lb.select(middle, one, end)), "close")
+            stop = w.put(lb.select(middle, lb.mul(lb.sub(last, first), width), right), "stop")
+            with w.loop(axis.name, begin, close, kind="loop") as p:
+                with w.bind(axis, w.put(lb.add(self.lo[n], p), axis.name), p):
+                    self.segment(left, stop, w.put(lb.add(order, lb.mul(p, self.strides[n]))))
+        w.interior = set()
+
+    def one_line(self, line: _Line, start: Expr, end: Expr) -> tuple[Expr, Expr]:
+        """Of the rows start .. end those that are one line: none, if need be."""
+        w, n, gapless = self.w, len(self.shape.counts) - 2, line.gapless
+        bounded = {o for o in joined_places(self.grid) if isinstance(o, ops.Load) and o.boundary}
+        w.interior = bounded  # their last subscript is in range, and the one before is one number
+        first, last = start, end
+        found = find_interior(w, self.grid.body, self.grid.axes[n]) if bounded else None
+        if found is not None and bounded <= found.loads:
+            first = w.put(lb.maximum(start, lb.minimum(lb.sub(found.first, self.lo[n]), end)), "inner")
+            last = w.put(lb.maximum(first, lb.minimum(lb.sub(found.last, self.lo[n]), end)), "inner_end")
+        elif bounded:
+            gapless = lb.const(False, lp.TRUTH.dtype)
+        return first, w.put(lb.select(gapless, last, first), "inner_end")
 
     @contextmanager
     def in_guard(self, guard: Guard) -> Iterator[None]:
