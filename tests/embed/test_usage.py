@@ -53,6 +53,8 @@ kernel: Any = lem.kernel  # what type checkers refuse
 MISUSES: dict[str, tuple[Any_, str]] = {
     "grid": (lambda: lem.grid(3), r"`grid\(...\)` has a meaning only in the body"),
     "where": (lambda: lem.where(True, 1, 2), r"`where\(...\)` has a meaning only"),
+    "a dimension": (lambda: sum(k for k in N), r"`for k in N` has a meaning only in the body"),
+    "a part of one": (lambda: list(N[1:-1]), r"`N\[...\]` has a meaning only in the body"),
     "a dtype": (lambda: lem.f32(3), r"`f32\(...\)` has a meaning only"),
     "a class": (lambda: kernel(Bound), "`Bound` is a class: `@lem.kernel` stands above a function"),
     "a lambda": (lambda: kernel(lambda x: x), "a `lambda` has no body that lem reads"),
@@ -300,6 +302,7 @@ WRONG: dict[str, tuple[Any_, str]] = {
         lambda: scaled(ONES, 1.0, yy=ONES.copy()),
         r"no parameter `yy`[\s\S]*did you mean `y`\?",
     ),
+    "a name that is nothing like one": (lambda: scaled(ONES, q=1.0), r"no parameter `q`[\s\S]*it takes x, k, y, N"),
     "a list": (lambda: scaled([1, 2], 1.0, ONES.copy()), r"found list[\s\S]*make one: `np.array\(x, 'float32'\)`"),
     "a list to write": (lambda: scaled(ONES, 1.0, [1, 2]), r"found list[\s\S]*the kernel writes it: give an array"),
     "a mask": (lambda: scaled(np.ma.masked_array(ONES), 1.0, ONES.copy()), r"masked array[\s\S]*x.filled\(0\), or x.data"),

@@ -155,6 +155,16 @@ class _DimType(_Named):
         def __iter__(cls) -> Iterator[Value]: ...
         def __getitem__(cls, part: object) -> Iterator[Value]: ...
 
+    else:
+
+        @boundary
+        def __iter__(cls):
+            _outside(f"for k in {cls.__name__}")
+
+        @boundary
+        def __getitem__(cls, part):
+            _outside(f"{cls.__name__}[...]")
+
     def _size(cls, other: object) -> Any:
         return cls  # the size itself is read from the text
 

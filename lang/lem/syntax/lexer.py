@@ -483,7 +483,9 @@ class _Lexer:
             return
         meant = _LOOKALIKES.get(c)
         help = f"write `{meant}`" if meant else "delete it"
-        if c.isspace() and not meant:
+        if c == "\r":
+            help = "lines end with a line feed, or a carriage return before one"
+        elif c.isspace() and not meant:
             help = "write a plain space"
         self.report(E0107, start, start + 1, f"found {_shown(c)}", help=help)
 

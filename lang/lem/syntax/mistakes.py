@@ -283,6 +283,8 @@ def _refused_word(spot: Spot) -> Mistake | None:
     if spot.kind != UNKNOWN or spot.found not in _REFUSED:
         return None
     what, help = _REFUSED[spot.found]
+    if spot.found == "..." and spot.text(spot.opener() or spot.at) == "[":
+        help = "a whole axis is written `:`, one for each"
     if spot.found == "None" and spot.text(spot.opener() or spot.at) == "[":
         help = "axes are matched by name, so none is ever inserted: write `v[j]`"
     if spot.found == "def" and _is_in_body(spot):
@@ -452,6 +454,8 @@ def _statement_at_top(spot: Spot) -> Mistake | None:
     is_other = spot.at == spot.first + 1 and spot.text(spot.first).isidentifier() and spot.expected == {_KIND["="]}
     if not (is_word or is_other):
         return None
+    if spot.found == ":" and spot.head == "test":
+        return spot.mistake(E0101, "expected the name of the test, found `:`", help='write `test "what it shows":`')
     if spot.found == ":" and is_other:
         note = "a constant has no type of its own"
         return spot.mistake(E0101, "expected `=`, found `:`", help=f"write `{spot.head} = ...`", note=note)

@@ -147,6 +147,9 @@ def _check_fn_results(ctx: Ctx, node: ast.Assign, call: ast.Call, found: Definit
         ctx.diags.error(
             E0307, node.span, f"`{found.name}` returns {len(instance.results)} values, and {len(node.targets)} are assigned"
         )
+        for t in node.targets:
+            if isinstance(t, ast.Name):
+                set_local(ctx, t, error(t.span))
         return []
     targets: list[typed.LocalVar | None] = []
     after: list[typed.Stmt] = []

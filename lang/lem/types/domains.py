@@ -14,7 +14,7 @@ from lem.types.context import Ctx, Need
 from lem.types.convert import NO_AXES, Literal, const, is_error
 from lem.types.linear import Lin
 from lem.types.prove import classify_bound
-from lem.types.scope import Array, Broken, Dim, Index
+from lem.types.scope import Array, Broken, Dim, Index, Local
 from lem_runtime.abi.dtypes import I64
 from lem_runtime.abi.records import dataclass
 
@@ -306,6 +306,8 @@ def no_axes(made: Range) -> bool:
 
 
 def poison(ctx: Ctx, name: ast.Name) -> None:
-    """Make a variable known whose loop was reported, so that its uses are no second mistake."""
-    if ctx.find(name.id) is None:
+    """Make a variable known whose loop was reported, so that its uses are no second mistake: also where the name is that of
+    a local, which has no value there."""
+    taken = ctx.find(name.id)
+    if taken is None or isinstance(taken, Local):
         ctx.scopes.add(Broken(name.id, name.span))

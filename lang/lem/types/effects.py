@@ -95,7 +95,7 @@ def conditions(ctx: Ctx, diags: Diagnostics) -> tuple[Condition, ...]:
     return tuple(out.values())
 
 
-_LESS = "say what lies outside with `clamp`, `wrap` or `fill`, or run over fewer elements"
+_LESS = "say what lies outside with `clamp`, `wrap` or `fill`, run over fewer elements, or guard it with `if`"
 
 
 def _warn_of_pinned(ctx: Ctx, diags: Diagnostics) -> None:

@@ -438,9 +438,7 @@ def _residual(wrong_if: list[Lin], where_it_runs: Context, ranges: list[Lin], co
         if not where_it_runs.assume(*needed, *wrong_if[n + 1 :]).prove_ge0(f):
             needed.append(f)
     right = [-f - 1 for f in needed]
-    skipped = [condition(-f - 1) for f in conditions]
-    # `R <= 0 or R <= 1` says no more than `R <= 1`.
-    empty = [condition(-f - 1) for f in ranges if not any(Context((-f - 1,)).prove_ge0(g) for g in right)]
+    skipped, empty = _beyond(conditions, right), _beyond(ranges, right)
     if not right:
         return Residual(0, _any([*empty, *skipped]), never=True)
     texts = [*skipped, *(condition(f) for f in right)]
@@ -449,6 +447,12 @@ def _residual(wrong_if: list[Lin], where_it_runs: Context, ranges: list[Lin], co
         s, c = right[0].terms[0]
         bounded = s.name if c < 0 and s.kind == "dim" else ""
     return Residual(_any(texts), _any([*empty, *texts]), bounded_dim=bounded)
+
+
+def _beyond(facts: list[Lin], right: list[Lin]) -> list[Size]:
+    """The opposites of `facts` that say more than `right`: `R <= 0 or R <= 1` is `R <= 1`."""
+    opposites = (-f - 1 for f in facts)
+    return [condition(f) for f in opposites if not any(Context((f,)).prove_ge0(g) for g in right)]
 
 
 def _any(conditions: Sequence[Size]) -> Size:

@@ -30,7 +30,7 @@ from lem.types import (
     variants,
 )
 from lem.types.context import Ctx, LocalType, Session, place_of
-from lem.types.convert import NO_AXES, coerce, const, is_error, settle
+from lem.types.convert import NO_AXES, Literal, coerce, const, is_error, settle
 from lem.types.linear import Lin
 from lem.types.scope import Array, Broken, Dim, Entity, ScalarParam, TypeName
 from lem.types.solve_dims import solve
@@ -353,11 +353,13 @@ def _size(ctx: Ctx, node: ast.Expr) -> Size | None:
         help = f"declare the dimension in brackets: `{ctx.kind} {ctx.name}[{node.id}](...)`"
         expressions.report_unknown(ctx, node, help)
         return None
-    x = expressions.check_int(ctx, node, "a size")
-    if not is_error(x):
-        ctx.diags.error(
-            E0314, node.span, "a size is made of dimensions, `int` parameters and literals with `+ - * // %`, `min`, `max`"
-        )
+    made_of = "a size is made of dimensions, `int` parameters and literals with `+ - * // %`, `min`, `max`"
+    x = ctx.expr(node)
+    if not is_error(x) and not x.type.dtype.is_int:
+        found = "a float" if isinstance(x, Literal) else str(x.type.dtype)
+        ctx.diags.error(E0301, node.span, f"a size is an integer, and this is {found}", note=made_of)
+    elif not is_error(x):
+        ctx.diags.error(E0314, node.span, made_of)
     return None
 
 

@@ -237,10 +237,26 @@ def format_text(ctx: Ctx, node: ast.Expr) -> tuple[str, tuple[typed.Expr, ...]] 
             text += part.value.replace("{", "{{").replace("}", "}}")
         elif isinstance(part, ast.FormatField):
             x = _shown_value(ctx, part.value)
-            if is_error(x):
+            if is_error(x) or not _check_format(ctx, part, x):
                 return None
             text += _shown(x, part.format, values)
     return text, tuple(values)
+
+
+def _check_format(ctx: Ctx, node: ast.FormatField, x: typed.Expr) -> bool:
+    """A field's format is one that Python has for such a value."""
+    dtype = settle(x).type.dtype
+    if not node.format or isinstance(x, typed.WholeArray) or isinstance(dtype, typed.StructType):
+        return True
+    try:
+        format(True if dtype.is_bool else 1 if dtype.is_int else 1.5, node.format)
+    except ValueError:
+        span = node.span
+        ctx.diags.error(
+            E0307, span, f"`{node.format}` is no format for {dtype}", help="formats are those of Python: `{x:.3f}`, `{n:5d}`"
+        )
+        return False
+    return True
 
 
 def _shown_value(ctx: Ctx, node: ast.Expr) -> typed.Expr:

@@ -51,7 +51,8 @@ def sort(signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         import difflib  # takes a while, and most programs never ask
 
         near = difflib.get_close_matches(unknown, (*(n for n in known if n not in given), *signature.dims), 1)
-        help = f"did you mean `{near[0]}`?" if near else ""
+        takes = ", ".join((*(p.name for p in params), *signature.dims))
+        help = f"did you mean `{near[0]}`?" if near else f"it takes {takes or 'no arguments'}"
         raise CallError("E0609", f"`{signature.name}` has no parameter `{unknown}`", signature.place, help)
     for p in params:
         if p.name not in given:

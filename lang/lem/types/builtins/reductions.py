@@ -192,6 +192,7 @@ def axis_named(ctx: Ctx, node: ast.Expr, value: typed.Expr, instead: str) -> typ
     ctx.diags.error(
         E0316, node.span, f"the value does not have the axis `{node.span.text}`",
         also=[(value.span, f"this has {names}" if names else "this is one number")],
+        help=f"an axis is named without quotes: `over={node.value}`" if isinstance(node, ast.String) else (),
     )  # fmt: skip
     return None
 

@@ -71,7 +71,10 @@ def _arguments(ctx: Ctx, node: ast.Call, n: int, names: tuple[str, ...], how: st
     if fits and set(names) - {"reverse"} <= given.keys() and not isinstance(node.args[-1], ast.Comprehension):
         return given
     more = ", and `reverse=True` to start from the end"
-    ctx.diags.error(E0307, node.span, f"`{how[: how.index('(')]}` goes along an axis in scope", help=f"write `{how}`{more}")
+    missing = [f"`{name}=`" for name in names if name not in given and name != "reverse"]
+    is_short = len(node.args) == n and given.keys() <= set(names) and missing
+    what = f"needs {' and '.join(missing)}" if is_short else "goes along an axis in scope"
+    ctx.diags.error(E0307, node.span, f"`{how[: how.index('(')]}` {what}", help=f"write `{how}`{more}")
     return None
 
 
