@@ -117,3 +117,10 @@ kernel apart[H, W, C, D](x: f32[H, W, C], w: f32[C], z: f32[H, W, D], y: out f32
 
 def test_arrays_whose_neighbours_may_lie_apart_are_not_one_line() -> None:
     assert not schedule(BRIGHT, Facts(("inner", "any"))).name("joined")
+
+
+def test_a_plan_with_other_vectors_has_no_line() -> None:
+    plan = schedule(BRIGHT)
+    assert plan.name("joined") and plan.with_(lanes=8).name("joined")
+    assert not plan.with_(vector="").name("joined")
+    assert not plan.with_(tile=(4, 64)).name("joined")

@@ -51,14 +51,19 @@ class GridPlan:
 
     def with_(self, **settings: Setting) -> GridPlan:
         """The same plan with settings changed or added."""
-        return replace(self, settings=tuple(sorted({**dict(self.settings), **settings}.items())))
+        return replace(self, settings=_over(dict(self.settings), settings))
 
     def as_spmd(self, settings: Mapping[str, Setting]) -> GridPlan:
         """The grid run as plain loops over elements, with `settings` over what the plan already says about them."""
         kept = dict(self.settings) if self.strategy == "spmd" else {}
-        if not settings.keys().isdisjoint({"vector", "tile"}):
-            kept.pop("joined", None)  # was said of other vectors
-        return replace(self, strategy="spmd", settings=tuple(sorted({**kept, **settings}.items())))
+        return replace(self, strategy="spmd", settings=_over(kept, settings))
+
+
+def _over(kept: dict[str, Setting], settings: Mapping[str, Setting]) -> tuple[tuple[str, Setting], ...]:
+    """`settings` over those that are `kept`."""
+    if not settings.keys().isdisjoint({"vector", "tile"}):
+        kept.pop("joined", None)  # was said of other vectors
+    return tuple(sorted({**kept, **settings}.items()))
 
 
 @dataclass(frozen=True, slots=True)
