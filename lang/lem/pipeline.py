@@ -16,6 +16,7 @@ from lem import ir, lower, names, syntax, types
 from lem.diagnostics import Diagnostic, Diagnostics, InternalError, Refused
 from lem.diagnostics.codes import E0501
 from lem.ir import printer, verifier
+from lem.passes.boundaries import find_boundaries
 from lem.passes.choose_target import choose_target
 from lem.passes.drop_dead import drop_dead_ops
 from lem.passes.fuse_fma import fuse_fma
@@ -43,6 +44,7 @@ class Stage:
 
 OPTIMIZE = (
     Stage(simplify, why="inlined functions and written-out checks repeat themselves"),
+    Stage(find_boundaries, why="a boundary that is written out is one that most elements do not reach"),
     Stage(drop_dead_ops, why="a product that nothing else reads is one that may be fused"),
     Stage(fuse_fma, why="where products round is fixed here, for every target alike"),
     Stage(hoist_sums, why="what a column shares is not summed up for each of its elements"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lem import pipeline
+from lem.ir import printer
 from lem.targets import cpu
 from lem_runtime.abi.source import Facts
 from tests.support.cpu import LEVELS, check_run
@@ -73,3 +74,54 @@ def test_distances_that_wrap_around_read_nothing_outside(d: int) -> None:
     for k in (1, 2, 3, 4, 5):
         check_run(WINDOWS["dilated"], x=x, w=np.ones(k, np.float32), d=d)
         check_run(WINDOWS["dilated"], x=x[:3], w=np.ones(k, np.float32), d=d)
+
+
+BY_HAND = {
+    "diff": ("clamp", "s[i] ^ s[max(i - 1, 0)]"),
+    "after": ("clamp", "s[min(i + 3, N - 1)]"),
+    "both": ("clamp", "s[min(max(i - d, 0), N - 1)]"),
+    "outwards": ("clamp", "s[max(0, min(N - 1, 2 * i - d))]"),
+    "around": ("wrap", "s[(i + 1) % N]"),
+    "before": ("wrap", "s[(i - 1 + N) % N]"),
+    "far": ("wrap", "s[(i + d) % N]"),
+    "summed": ("wrap", "sum(i32(s[(i + k - 2 + 3 * N) % N]) for k in range(5)) & 255"),
+    "other size": ("", "s[min(i, N - 2)] if N > 1 else 0"),
+    "other limit": ("", "s[max(i, 1)] if N > 1 else 0"),
+    "other array": ("", "t[i % N]"),
+    "gather": ("", "s[max(min(at[i], N - 1), 0)]"),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_boundaries_that_are_written_out_cost_nothing_inside(name: str) -> None:
+    policy, value = BY_HAND[name]
+    text = f"""
+kernel hand[N](s: u8[N], t: u8[2 * N], at: i64[N], d: int, y: out u8[N]):
+    for i in grid(N):
+        y[i] = u8({value})
+"""
+    loads = [
+        line for line in printer.print_function(pipeline.optimised(program(text), "hand").functions["hand"]).splitlines()
+    ]
+    found = [line.rsplit(", ", 1)[-1] for line in loads if "tile.load" in line and line.endswith(("clamp", "wrap"))]
+    assert found == [policy] * bool(policy)
+    for n in (1, 2, 3, 17, 200):
+        rng = np.random.default_rng(n)
+        arrays = {"s": rng.integers(0, 256, n, np.uint8), "t": rng.integers(0, 256, 2 * n, np.uint8)}
+        for d in (0, 1, -5, 2 * n, 1 << 62, -(1 << 62)):
+            check_run(text, **arrays, at=rng.integers(-n, 2 * n, n), d=d, y=np.zeros(n, np.uint8))
+
+
+def test_rows_and_columns_of_a_picture_are_bounded_by_hand() -> None:
+    """And its colours are one line with them."""
+    text = """
+kernel blur[H, W, C](s: u8[H, W, C], y: out u8[H, W, C]):
+    for i, j, c in grid(H, W, C):
+        a = i32(s[i, max(j - 1, 0), c]) + i32(s[i, min(j + 1, W - 1), c])
+        y[i, j, c] = u8((a + i32(s[max(i - 1, 0), j, c])) // 3)
+"""
+    module = pipeline.optimised(program(text), "blur")
+    assert "joined=j" in cpu.show(module, "blur", Facts(("inner", "inner")), LEVELS["x86-64-v3"], "schedule")
+    for shape in ((1, 1, 3), (3, 2, 3), (2, 40, 4)):
+        s = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+        check_run(text, s=s, y=np.zeros_like(s))
