@@ -143,7 +143,7 @@ def _with_lanes(module: ir.Module, facts: Facts, lanes: int) -> dict[str, Schedu
     made = {}
     for name, plan in cpu.propose(module, facts, detect()).items():
         settings = {"vector": ""} if lanes == 1 else {"lanes": lanes, "rest": lanes}
-        grids = tuple(g.with_(**settings) if g.strategy == "spmd" and g.name("vector") else g for g in plan.grids)
+        grids = tuple(g.as_spmd(settings) if g.strategy == "spmd" and g.name("vector") else g for g in plan.grids)
         made[name] = Schedule(plan.function, plan.target, grids)
     return made
 
