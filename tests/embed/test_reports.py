@@ -99,7 +99,7 @@ def test_explain_counts_work_and_shows_code() -> None:
     before = lem.explain(dense)
     assert (
         "dense",
-        "2 * K * M * N + 2 * M * N operations; reads 4 * K * M + 4 * K * N bytes, writes 4 * M * N",
+        "2 * K * M * N + 2 * M * N floating-point operations; reads 4 * K * M + 4 * K * N bytes, writes 4 * M * N",
     ) in before.work
     dense(f4(2, 3), f4(3, 2), f4(2, 2))
     assert "straight into" in lem.explain(dense).calls

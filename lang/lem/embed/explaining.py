@@ -199,7 +199,8 @@ def _work_text(w: Work) -> str:
     if w.flops is None or w.bytes_read is None or w.bytes_written is None:
         return "not known before it runs"
     flops, read, written = (sizes.show(s) for s in (w.flops, w.bytes_read, w.bytes_written))
-    return f"{flops} operations; reads {read} bytes, writes {written}"
+    what = "no floating-point operations" if flops == "0" else f"{flops} floating-point operations"
+    return f"{what}; reads {read} bytes, writes {written}"
 
 
 def _schedule(engine: Engine) -> str:
