@@ -124,3 +124,28 @@ def test_a_plan_with_other_vectors_has_no_line() -> None:
     assert plan.name("joined") and plan.with_(lanes=8).name("joined")
     assert not plan.with_(vector="").name("joined")
     assert not plan.with_(tile=(4, 64)).name("joined")
+
+
+BLOCKS = """
+kernel scale[M, N](x: inout f64[M, N]):
+    for i, j in grid(M, N):
+        x[i, j] = 2.0 * x[i, j]
+
+
+task scaled[M, N](x: inout f64[M, N], n: int) where n >= 1:
+    b = blocks(x, 4, n)
+    for i in range(b.rows):
+        for j in range(b.cols):
+            spawn scale(b[i, j])
+"""
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_rows_next_to_each_other_are_no_line_where_their_elements_lie_apart(n: int) -> None:
+    """The last block of columns has one, and rows that lie as far apart as it is wide: those of an array of Fortran's."""
+    around = np.arange(12.0 * 7).reshape(12, 7)
+    x = around[1:-1].T
+    want = around.copy()
+    want[1:-1] *= 2.0
+    run_kernel(BLOCKS, "scaled", copied=False, x=x, n=n)
+    assert (around == want).all()

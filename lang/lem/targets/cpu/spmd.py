@@ -157,7 +157,8 @@ def _joined_shape(outer: Element, grid: ops.Grid, plan: GridPlan, inner: str, co
     for o in joined_places(grid):
         ref = outer.ref(o.array)
         assert isinstance(ref, ArrayRef)
-        gapless = put(lb.and_(gapless, lb.compare("eq", ref.strides[-2], width)))
+        step = ref.strides[-1]  # not 1 in every array: a view in a task lies as the array of its caller
+        gapless = put(lb.and_(gapless, lb.compare("eq", ref.strides[-2], lb.mul(width, step))))
     block = [put(lb.binary("floordiv", lb.sub(lb.add(n, k), 1), k), "block") for n, k in ((length, down), (width, across))]
     line = _Line(outer.fix(gapless, "gapless"), block[0], block[1], across)
     some = lb.and_(lb.compare("gt", length, 0), lb.compare("gt", width, 0))
