@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import linecache
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -264,3 +265,34 @@ def test_a_captured_number_that_no_type_holds_is_told() -> None:
 
     with pytest.raises(lem.CompileError, match="`k` is not an f32"):
         f.check()
+
+
+width = 3
+
+
+def test_a_number_in_a_size_is_that_number() -> None:
+    """And no dimension of that name, which would take any size."""
+
+    @lem.kernel
+    def f(x: lem.f32[N, width], y: lem.out[lem.f32[N, 2 * width]]) -> None:  # type: ignore[valid-type]
+        for i, j in lem.grid(N, width):
+            y[i, j] = x[i, j]
+            y[i, j + width] = -x[i, j]
+
+    y = np.zeros((1, 6), np.float32)
+    f(np.ones((1, 3), np.float32), y)
+    assert y.tolist() == [[1, 1, 1, -1, -1, -1]] and lem.explain(f).constants == {"width": 3}
+    with pytest.raises(lem.CallError, match="axis 1 of `x` has size 4, not 3"):
+        f(np.ones((1, 4), np.float32), y)
+
+
+def test_a_number_in_a_size_is_part_of_the_program() -> None:
+    def first(size: int) -> Any:
+        names: dict[str, Any] = {"lem": lem, "size": size}
+        text = "@lem.kernel\ndef f(x: lem.inout[lem.f32[size]]) -> None:\n    x[0] = 1.0\n"
+        linecache.cache["<sized>"] = (len(text), None, text.splitlines(True), "<sized>")
+        exec(compile(text, "<sized>", "exec"), names)
+        return names["f"]
+
+    for size in (2, 3):
+        first(size)(np.ones(size, np.float32))

@@ -89,10 +89,12 @@ def _breakpoints(d: Decorated, seen: set[FunctionType]) -> Iterator[warned.Break
 
 
 def _structs(d: Decorated, text: str, around: Mapping[str, object]) -> Iterator[str | None]:
-    """The structs that a function names: also in its annotations and in types that are text."""
+    """The structs and numbers that a function names: also in its annotations and in types that are text."""
     written = f"{text} {d.signature or ''} {d.function.__annotations__}"
     for name in sorted(set(_WORD.findall(written))):
-        thing = around.get(name)
+        thing = plain_number(around.get(name))
+        if isinstance(thing, (bool, int, float)):  # a size, too, may be one
+            yield f"{name} {thing!r}"
         inner = vars(thing).values() if isinstance(thing, ModuleType) and thing.__name__ not in ("lem", "math") else ()
         for struct in (thing, *inner):
             if isinstance(struct, StructType):

@@ -145,6 +145,8 @@ def _checked(function: Any, kind: str, signature: str | None) -> FunctionType:
     first = function.__code__.co_varnames[:1]
     if signature is None and first in (("self",), ("cls",)):
         raise UsageError(f"`{name}` has a `{first[0]}`: a {kind} is no method; define it outside of the class")
+    if kind == "test" and function.__code__.co_argcount + function.__code__.co_kwonlyargcount > 0:
+        raise UsageError(f"`{name}` has parameters, and nobody would give a test of lem arguments")
     return function
 
 

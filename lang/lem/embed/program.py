@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast as python
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from lem import pipeline, texts
 from lem.diagnostics import Diagnostic, Diagnostics
 from lem.diagnostics.codes import E0104, E0201, E0610
 from lem.embed import capture, errors, head, spelling, text, warned
-from lem.embed.around import surroundings
+from lem.embed.around import plain_number, surroundings
 from lem.embed.function import Decorated, Function
 from lem.embed.structs import StructType
 from lem.source import SourceFile, Span
@@ -58,6 +58,8 @@ def item_of(function: Decorated, diags: Diagnostics) -> tuple[ast.Function | ast
     body, doc = text.body_of(written, diags)
     decorators = head.read_decorators(written, meaning, diags)
     used = capture.Captured()
+    if function.signature is None:
+        found.generics = tuple(_dims(found.generics, around, used))
     capture.capture_types((*found.params, *found.results), around, used)
     params = {p.name.id for p in found.params} | {r.name.id for r in found.results if r.name is not None}
     params |= {g.name for g in found.generics}
@@ -74,6 +76,18 @@ def item_of(function: Decorated, diags: Diagnostics) -> tuple[ast.Function | ast
         whole, function.kind, name, generics, found.params, found.results, found.where, body, doc, decorators, name.span
     )
     return made, used
+
+
+def _dims(
+    names: tuple[ast.GenericParam, ...], around: Mapping[str, Any], used: capture.Captured
+) -> Iterator[ast.GenericParam]:
+    """Names in the sizes of annotations that are dimensions: one that is a whole number in Python is this number."""
+    for name in names:
+        value = plain_number(around.get(name.name))
+        if isinstance(value, int) and not isinstance(value, bool):
+            used.constants[name.name] = (value, name.span)
+        else:
+            yield name
 
 
 def struct_item(struct: StructType, diags: Diagnostics) -> tuple[ast.Struct, capture.Captured]:

@@ -16,12 +16,12 @@ _INTS = {"int": "i64", "float": "f64"}
 
 
 def fields_of(cls: StructType) -> Iterator[tuple[str, Any]]:
-    """Names and types of the fields, as Python evaluates them. Raises NameError, TypeError where one is no type of lem."""
+    """Names and types of the fields, as Python evaluates them. Raises NameError, UsageError where one is no type of lem."""
     module, inner = cls.lem_names
     for name, written in vars(cls).get("__annotations__", {}).items():
         found = eval(written, dict(module), dict(inner)) if isinstance(written, str) else written
         if not isinstance(found, StructType) and (not isinstance(found, type) or found not in an.DTYPES):
-            raise TypeError(f"field `{name}` of `{cls.__name__}` is {found!r}, and no type of lem")
+            raise UsageError(f"field `{name}` of `{cls.__name__}` is {found!r}, and no type of lem")
         yield name, found
 
 
@@ -50,7 +50,10 @@ def made(cls: StructType, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> A
         raise UsageError(f"a `{cls.__name__}` has the fields {', '.join(names)}, each given once")
     out = np.zeros((), dtype_of(cls))
     for name in names:
-        out[name] = given[name]
+        try:
+            out[name] = given[name]
+        except (OverflowError, TypeError, ValueError) as e:
+            raise UsageError(f"field `{name}` of a `{cls.__name__}`: {e}") from None
     return out[()]
 
 

@@ -292,6 +292,12 @@ def _refused_word(spot: Spot) -> Mistake | None:
     return spot.mistake(E0104, f"found {what}", help=help)
 
 
+def _match_statement(spot: Spot) -> Mistake | None:
+    if spot.head not in ("match", "case") or spot.at != spot.first + 1 or spot.kind not in (NAME, NUMBER, STRING):
+        return None
+    return Mistake(E0104, spot.span(spot.first), f"found a `{spot.head}`", ("write `if` and `elif`",))
+
+
 def _print_statement(spot: Spot) -> Mistake | None:
     if spot.head != "print" or spot.at != spot.first + 1 or spot.kind not in (STRING, FSTRING, NAME, NUMBER):
         return None
@@ -564,6 +570,7 @@ MISTAKES: tuple[Entry, ...] = (
     Entry("kernel k():\n    print 'text'\n", _print_statement),
     Entry("kernel k():\n    let x = 1\n", _declaring_word),
     Entry("// text\n", _foreign_comment),
+    Entry("kernel k():\n    match n:\n        pass\n", _match_statement),
     Entry("kernel k():\n    y = a && b\n", _foreign_operator),
     Entry("kernel k():\n    y = {1: 2}\n", _brace),
     Entry("kernel k():\n    y = f(*a)\n", _starred),

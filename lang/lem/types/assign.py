@@ -80,9 +80,11 @@ def _check_several(ctx: Ctx, node: ast.Assign, value: ast.Expr) -> list[typed.St
         return _check_shape(ctx, node, value)
     if not isinstance(value, ast.TupleExpr) or len(value.items) != len(node.targets):
         n = len(value.items) if isinstance(value, ast.TupleExpr) else 1
-        ctx.diags.error(E0307, value.span, f"expected {len(node.targets)} values, found {n}")
-        if not isinstance(value, ast.TupleExpr):
-            ctx.expr(value)
+        if isinstance(value, ast.TupleExpr) or not is_error(ctx.expr(value)):
+            ctx.diags.error(E0307, value.span, f"expected {len(node.targets)} values, found {n}")
+        for t in node.targets:
+            if isinstance(t, ast.Name) and ctx.find(t.id) is None:
+                set_local(ctx, t, error(t.span))
         return []
     named = [(t, ctx.find(t.id)) for t in node.targets if isinstance(t, ast.Name)]
     arrays = [t for t, found in named if isinstance(found, Array) and found.sizes]

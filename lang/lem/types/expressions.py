@@ -481,6 +481,11 @@ def check_compare(ctx: Ctx, node: ast.Compare) -> typed.Expr:
     """A chain ``a < b <= c`` becomes ``a < b and b <= c``."""
     if node.ops[0] in ("is", "is not"):
         return _check_is(ctx, node)
+    if node.ops[0] in ("in", "not in") and isinstance(node.rights[0], ast.TupleExpr):
+        each = (" == ", " or ") if node.ops[0] == "in" else (" != ", " and ")
+        some = each[1].join(f"{node.left.span.text}{each[0]}{item.span.text}" for item in node.rights[0].items[:3])
+        ctx.diags.error(E0317, node.span, f"`{node.ops[0]}` is not an operator on numbers", help=f"write `{some}`")
+        return error(node.span)
     operands = [ctx.expr(node.left), *(ctx.expr(r) for r in node.rights)]
     out: typed.Expr | None = None
     for op, a, b in zip(node.ops, operands, operands[1:], strict=False):
