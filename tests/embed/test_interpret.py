@@ -333,3 +333,15 @@ def test_calls_in_expressions_step_too() -> None:
     for way in (contextlib.nullcontext(), lem.interpret(), lem.interpret(step=True)):
         with way:
             assert calls(np.array([1, 2], np.float32)) == 10
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_number_that_is_too_large_is_inf_without_a_warning() -> None:
+    @lem.kernel
+    def f(y: lem.out[lem.f16[1]], a: lem.f16) -> None:
+        y[0] = a
+
+    y = np.zeros(1, np.float16)
+    with lem.interpret():
+        f(y, 1e6)
+    assert y[0] == np.inf

@@ -53,6 +53,8 @@ kernel: Any = lem.kernel  # what type checkers refuse
 MISUSES: dict[str, tuple[Any_, str]] = {
     "grid": (lambda: lem.grid(3), r"`grid\(...\)` has a meaning only in the body"),
     "where": (lambda: lem.where(True, 1, 2), r"`where\(...\)` has a meaning only"),
+    "a bundle as a file": (lambda: lem.load("made.lemb"), "`made.lemb` is a bundle, which is loaded by `lem_runtime.load`"),
+    "workers": (lambda: lem.compile(workers="2"), "`workers` is a number of processes, found str"),  # type: ignore[arg-type]
     "a test with parameters": (lambda: lem.test("t")(plain), "`plain` has parameters"),
     "a dimension": (lambda: sum(k for k in N), r"`for k in N` has a meaning only in the body"),
     "a part of one": (lambda: list(N[1:-1]), r"`N\[...\]` has a meaning only in the body"),

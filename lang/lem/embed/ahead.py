@@ -21,6 +21,8 @@ def compile(*things: Function | ModuleType, dtypes: Mapping[str, str] | None = N
     dtypes: of generic ones, ``{"T": "f32"}``; those that it leaves open are left out. workers: processes at most, this one
     included (else as many as there are processors). Raises :class:`lem.CompileError` of the first that is wrong.
     """
+    if workers is not None and not isinstance(workers, int):
+        raise UsageError(f"`workers` is a number of processes, found {type(workers).__name__}")
     jobs = [job for thing in things for f in _functions(thing) if (job := _job(f, dtypes or {})) is not None]
     all_of(jobs, workers or detect().n_cores)
 

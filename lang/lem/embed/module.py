@@ -19,6 +19,7 @@ from lem.embed.boundary import boundary
 from lem.embed.compiling import Compiler
 from lem.embed.engine import Engine
 from lem.embed.function import Function
+from lem.embed.mistakes import UsageError
 from lem.embed.structs import StructType
 from lem.names import Definition, ModuleScope
 from lem.syntax import ast
@@ -49,6 +50,8 @@ def _head(function: Function) -> str:
 @boundary
 def load(path: str | os.PathLike[str]) -> LemModule:
     """What a file defines, as attributes: kernels, tasks, fns, structs, constants. Raises :class:`errors.CompileError`."""
+    if os.fspath(path).endswith(".lemb"):
+        raise UsageError(f"`{os.fspath(path)}` is a bundle, which is loaded by `lem_runtime.load`")
     name = os.path.splitext(os.path.basename(os.fspath(path)))[0]
     made = LemModule(name)
     fill(made, os.fspath(path))

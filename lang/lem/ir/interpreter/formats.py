@@ -47,7 +47,8 @@ def narrow(x: Data, t: DType) -> Data:
 
 def literal(value: int | float | bool, t: DType) -> Data:
     """A constant of type `t`, as an array without axes."""
-    return narrow(np.asarray(value, np.float64), t) if t.name in _FIELDS else np.asarray(value, storage(t))
+    with np.errstate(over="ignore"):  # what is too large is inf
+        return narrow(np.asarray(value, np.float64), t) if t.name in _FIELDS else np.asarray(value, storage(t))
 
 
 def cast(x: Data, t: DType, to: DType) -> Data:
