@@ -517,3 +517,12 @@ kernel f[N, M, K](x: f64[K], s: i64[M], y: inout f64[N, M]):
 """
     for n, k in ((3, 0), (1, 1), (1, 5), (20, 3), (0, 0)):
         check_run(text, x=np.arange(float(k)), s=np.full(7, 0 if n > 1 and k else FAR), y=np.zeros((n, 7)))
+
+
+def test_a_clause_whose_length_is_a_sum_over_a_ragged_one_is_not_kept_in_memory() -> None:
+    text = """
+kernel f[M](lengths: i64[M], at: u8[7], x: i64[M], y: out i64[M]):
+    for i in grid(M):
+        y[i] = sum(x[at[k]] for j in range(M) for k in range(sum(l for l in range(lengths[j])) % 3))
+"""
+    check_run(text, lengths=np.array([0, 2, 3, 5, 1]), at=np.arange(7, dtype=np.uint8) % 5, x=np.arange(5) * 3 + 1)

@@ -592,7 +592,7 @@ class Element(Weaver):
             if d is None:
                 return False
             bounds = [b if isinstance(b, Value) else None for b in (d.lo, d.hi)]
-            if d.capacity is None and any(b is None or self.value_depth(b) > 0 for b in bounds):
+            if d.capacity is None and any(b is None or self.open_axes(b.axes) or self.value_depth(b) > 0 for b in bounds):
                 return False
         return True
 
