@@ -10,9 +10,10 @@ import pytest
 from lem import pipeline
 from lem.ir import printer
 from lem.targets import cpu
+from lem_runtime import KernelFault
 from lem_runtime.abi.source import Facts
-from tests.support.cpu import LEVELS, check_run
-from tests.support.run import program
+from tests.support.cpu import LEVELS, check_run, nowhere
+from tests.support.run import program, run_kernel
 
 WINDOWS = {
     "centred": """
@@ -125,3 +126,44 @@ kernel blur[H, W, C](s: u8[H, W, C], y: out u8[H, W, C]):
     for shape in ((1, 1, 3), (3, 2, 3), (2, 40, 4)):
         s = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
         check_run(text, s=s, y=np.zeros_like(s))
+
+
+@pytest.mark.parametrize(
+    "sub", ["i * BIG * BIG", "max(i * BIG * BIG, 0)", "(i * BIG * BIG) % N", "(i + 3 + MOST + MOST) % N"]
+)
+def test_factors_and_numbers_that_wrap_around(sub: str) -> None:
+    text = f"""
+kernel wide[N](s: u8[N], y: out u8[N]):
+    for i in grid(N):
+        y[i] = s[{sub.replace("BIG", str(1 << 40)).replace("MOST", str((1 << 63) - 1))}]
+"""
+    s = np.arange(1 if sub.startswith("i") else 40, dtype=np.uint8)
+    check_run(text, s=s, y=np.zeros_like(s))
+
+
+OF_NOTHING = {
+    "wrap": "wrap(s)[p]",
+    "clamp": "clamp(s)[p]",
+    "by hand": "s[(p + 1) % N]",
+    "clamped": "s[max(min(p, N - 1), 0)] if n > 0 else 0",
+    "summed": "u8(sum(i32(s[(p + j) % N]) for j in K))",
+    "summed, wrap": "u8(sum(i32(wrap(s)[p + j]) for j in K))",
+    "perhaps summed": "u8(sum(i32(clamp(s)[j - p]) for j in range(p)))",
+}
+
+
+@pytest.mark.parametrize("name", OF_NOTHING)
+def test_what_is_read_for_all_elements_is_not_read_before_an_empty_array_is_found(name: str) -> None:
+    text = f"""
+kernel nothing[N, M, K](s: u8[N], k: u8[K], p: int, y: out u8[M]):
+    for i in grid(M):
+        n = N
+        assert N >= 1
+        y[i] = {OF_NOTHING[name]}
+"""
+    if "clamped" != name:
+        text = text.replace("        n = N\n        assert N >= 1\n", "")
+    for m in (1, 20):
+        with pytest.raises(KernelFault):
+            empty = nowhere(np.zeros(0, np.uint8))
+            run_kernel(text, copied=False, s=empty, k=np.zeros(3, np.uint8), p=2, y=np.zeros(m, np.uint8))

@@ -6,7 +6,8 @@ After:   %3 = tile.load @x[%i - 1], clamp
 
 HALF    ``max(e, 0)``, ``min(e, size - 1)`` or both are clamped, ``e % size`` is wrapped: every subscript of a load is in
         range as it stands, so the half that is not written, and the policy of the load's other subscripts, change nothing;
-LINEAR  e is a sum of indices, sizes and numbers: what is a gather without its boundary stays one;
+LINEAR  e is a sum of indices, sizes and numbers, each times one that 64 bits hold: what is a gather without its boundary
+        stays one;
 INNER   only along the array's inner axis, or the one before it where that may be the row of a picture: others cost nothing;
 PRODUCT not in a grid with a product of matrices, whose operands are packed whatever their subscripts are.
 Needs: verified IR. Keeps: every place that is read.
@@ -22,6 +23,7 @@ from lem.ir.rewrite import map_function
 from lem_runtime.abi.dtypes import I64
 
 _DEEP = 16  # operations that a sum is followed through
+_MOST = (1 << 63) - 1  # what an i64 holds
 _SMALL = 1 << 20  # factors and numbers of a sum that cannot wrap around
 
 
@@ -75,10 +77,10 @@ class _Boundaries:
         o = self.defs.get(v)
         if isinstance(o, ops.Binary) and o.kind == "mod":
             wrapped = self.linear(o.x) if self.linear(o.y) == size else None
-            return ("wrap", self.without(wrapped, size)) if wrapped is not None else None
+            return ("wrap", self.without(wrapped, size)) if wrapped is not None and _fits(wrapped) else None
         inside = self.unclamped(v, size)
         linear = self.linear(inside) if inside is not v else None
-        return ("clamp", linear) if linear is not None else None
+        return ("clamp", linear) if linear is not None and _fits(linear) else None
 
     def unclamped(self, v: Value, size: Affine) -> Value:
         """HALF"""
@@ -141,6 +143,10 @@ def _ranges(o: Op) -> list[tuple[Value, Value, Value]]:
     if isinstance(o, ops.For):
         return [(o.body.args[0], o.lo, o.hi)]
     return [(o.result, o.lo, o.hi)] if isinstance(o, ops.Range) else []
+
+
+def _fits(x: Affine) -> bool:
+    return all(abs(c) <= _MOST for c in (x.const, *(c for c, _ in x.terms)))
 
 
 def _is_inner(array: Array, n: int) -> bool:

@@ -173,18 +173,20 @@ class Element(Weaver):
             for r in o.results:
                 self.unsettled.pop(r, None)
         checks: set[Value] = set()  # what the checks so far speak of
-        of_numbers = False  # one speaks of nothing but sizes and numbers
+        of_numbers = False  # one speaks of sizes and numbers: that an axis is not empty
         for n, o in enumerate(block.ops):
             self.running[-1] = (block, n)
             if isinstance(o, ops.Assert):
                 # The first value of a checked subscript is the subscript; sizes it is compared with say nothing of it.
-                speaks_of = {v for v in self.origins([o.cond]) if not self.is_size(v)} | self.origins(o.values[:1])
+                origins = self.origins([o.cond])
+                speaks_of = {v for v in origins if not self.is_size(v)} | self.origins(o.values[:1])
                 checks |= speaks_of
-                of_numbers |= not speaks_of
+                of_numbers |= not speaks_of or not (o.values or speaks_of >= origins)
             guarded = False
             if isinstance(o, ops.Load) and (checks or of_numbers):
                 place = self.origins(_needs(o))
-                guarded = not checks.isdisjoint(place) if place else of_numbers
+                by_size = not place or o.boundary in ("clamp", "wrap") or any(map(self.is_size, place))
+                guarded = not checks.isdisjoint(place) or (of_numbers and by_size)
             for r in o.results:
                 self.known[r] = Known(o, floor, self.level if guarded else 0)
             if isinstance(o, ops.Range):
