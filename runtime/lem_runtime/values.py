@@ -24,7 +24,7 @@ _NUMPY: Final = {
     "bf16": "uint16", "f8e4m3": "uint8", "f8e5m2": "uint8", "pal8": "uint8", "pal16": "uint16",
 }  # fmt: skip
 _ML: Final = {"bf16": "bfloat16", "f8e4m3": "float8_e4m3fn", "f8e5m2": "float8_e5m2"}
-_LEM: Final = {numpy: lem for lem, numpy in (*reversed(_NUMPY.items()), *((v, k) for k, v in _ML.items()))}
+_LEM: Final = {numpy: lem for lem, numpy in (*reversed(_NUMPY.items()), *_ML.items())}
 _STRUCT: Final = {
     "bool": "?", "i8": "b", "i16": "h", "i32": "i", "i64": "q", "u8": "B", "u16": "H", "u32": "I", "u64": "Q",
     "f16": "e", "f32": "f", "f64": "d",

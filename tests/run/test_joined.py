@@ -88,11 +88,13 @@ def test_both_axes_are_one_line(name: str) -> None:
     assert schedule(JOINED[name]).name("joined") == ("i" if name == "points" else "j")
 
 
-@pytest.mark.parametrize("name", JOINED)
-@pytest.mark.parametrize("sizes", [(1, 1, 1), (2, 3, 3), (3, 70, 3), (2, 9, 1), (5, 4, 40), (0, 4, 3), (3, 0, 3), (3, 4, 0)])
+SIZES = [(1, 1, 1), (2, 3, 3), (3, 70, 3), (2, 9, 1), (5, 4, 40), (0, 4, 3), (3, 0, 3), (3, 4, 0)]
+# A boundary of nothing faults.
+CASES = [(name, sizes) for name in JOINED for sizes in SIZES if name != "filter" or 0 not in sizes]
+
+
+@pytest.mark.parametrize(("name", "sizes"), CASES)
 def test_same_bits_with_and_without_gaps(name: str, sizes: tuple[int, int, int]) -> None:
-    if name == "filter" and 0 in sizes:
-        pytest.skip("a boundary of nothing faults")
     arrays = given(name, *sizes)
     want = check_run(JOINED[name], **arrays)
     assert_same(want, run_kernel(JOINED[name], **{n: gaps(a) for n, a in arrays.items()}), "gaps in all")

@@ -196,10 +196,10 @@ kernel wrong[M, N](x: f32[M, N], b: bool[N], y: inout f32[M, N], s: out f32[M]):
     for i in grid(M):
         y[i, :] = cumsum(x[i, :], over=i)  #~ E0316: `i` is a variable of the grid
         y[i, :] = cumsum(x[i, :], over=M)  #~ E0316: the value does not have the axis `M`
-        y[i, :] = cumsum(x[i, :])  #~ E0307: `cumsum` goes along an axis in scope
-        s[i] = cumsum(x[i, k] for k in N)  #~ E0307: `cumsum` goes along an axis in scope
+        y[i, :] = cumsum(x[i, :])  #~ E0307: `cumsum` needs `over=`
+        s[i] = cumsum(x[i, k] for k in N)  #~ E0307: `cumsum` needs `over=`
         y[i, :] = cumsum(x[i, :], over=N, reverse=1)  #~ E0307: `reverse` is `True` or `False`
-        y[i, :] = scan(add, x[i, :], over=N)  #~ E0307: `scan` goes along an axis in scope
+        y[i, :] = scan(add, x[i, :], over=N)  #~ E0307: `scan` needs `start=`
         y[i, :] = scan(one, x[i, :], over=N, start=0)  #~ E0307: `scan` needs an fn of two values
         y[i, :] = scan(compared, x[i, :], over=N, start=0)  #~ E0301: `compared` gives bool
         y[i, :] = scan(x, x[i, :], over=N, start=0)  #~ E0315: `x` is a whole array
