@@ -33,9 +33,11 @@ def strided(a: Any) -> Any:
 
 
 def walled(a: Any) -> Any:
-    """The same array, and behind its last element memory that ends the process when it is touched."""
-    if not isinstance(a, np.ndarray) or not a.size:
+    """The same array, and behind its last element memory that ends the process when touched; all around an empty one."""
+    if not isinstance(a, np.ndarray):
         return a
+    if not a.size:
+        return nowhere(a)
     page = mmap.PAGESIZE
     room = -(-a.nbytes // page) * page
     area = mmap.mmap(-1, room + page)
