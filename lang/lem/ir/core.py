@@ -124,6 +124,11 @@ class Affine:
     def axes(self) -> frozenset[Axis]:
         return frozenset().union(*(v.axes for _, v in self.terms)) if self.terms else frozenset()
 
+    @property
+    def fits(self) -> bool:
+        """Are the constant and all factors numbers that an i64 holds? What wraps around is no linear form."""
+        return all(abs(c) < 1 << 63 for c in (self.const, *(c for c, _ in self.terms)))
+
     def rename(self, new: Mapping[Value, Value]) -> Affine:
         return Affine(tuple((c, new.get(v, v)) for c, v in self.terms), self.const)
 

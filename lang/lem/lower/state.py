@@ -15,8 +15,6 @@ from lem_runtime.abi.dtypes import BOOL, I64, DType
 from lem_runtime.abi.signature import Place, axis_order
 from lem_runtime.abi.sizes import Size
 
-_MOST = (1 << 63) - 1  # what an i64 holds
-
 Row = tuple[Value, Value, Value]  # first place, how many, how far apart
 Box = tuple[Row, ...]  # per axis
 Cut = tuple[Affine, int]  # first place on an axis of the array, and how far apart they are; 0: an axis the part has not
@@ -272,9 +270,8 @@ class State:
         """`value` as a linear form: sums, differences and constant multiples are seen through."""
         terms: dict[Value, int] = {}
         const = self._linear(value, 1, terms)
-        if any(abs(c) > _MOST for c in (const, *terms.values())):  # what wraps around is calculated
-            return Affine(((1, value),))
-        return Affine(tuple((c, v) for v, c in terms.items() if c), const)
+        form = Affine(tuple((c, v) for v, c in terms.items() if c), const)
+        return form if form.fits else Affine(((1, value),))
 
     def _linear(self, value: Value, coef: int, terms: dict[Value, int]) -> int:
         op = self.defs.get(value)

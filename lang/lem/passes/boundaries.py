@@ -23,7 +23,6 @@ from lem.ir.rewrite import map_function
 from lem_runtime.abi.dtypes import I64
 
 _DEEP = 16  # operations that a sum is followed through
-_MOST = (1 << 63) - 1  # what an i64 holds
 _SMALL = 1 << 20  # factors and numbers of a sum that cannot wrap around
 
 
@@ -77,10 +76,10 @@ class _Boundaries:
         o = self.defs.get(v)
         if isinstance(o, ops.Binary) and o.kind == "mod":
             wrapped = self.linear(o.x) if self.linear(o.y) == size else None
-            return ("wrap", self.without(wrapped, size)) if wrapped is not None and _fits(wrapped) else None
+            return ("wrap", self.without(wrapped, size)) if wrapped is not None and wrapped.fits else None
         inside = self.unclamped(v, size)
         linear = self.linear(inside) if inside is not v else None
-        return ("clamp", linear) if linear is not None and _fits(linear) else None
+        return ("clamp", linear) if linear is not None and linear.fits else None
 
     def unclamped(self, v: Value, size: Affine) -> Value:
         """HALF"""
@@ -143,10 +142,6 @@ def _ranges(o: Op) -> list[tuple[Value, Value, Value]]:
     if isinstance(o, ops.For):
         return [(o.body.args[0], o.lo, o.hi)]
     return [(o.result, o.lo, o.hi)] if isinstance(o, ops.Range) else []
-
-
-def _fits(x: Affine) -> bool:
-    return all(abs(c) <= _MOST for c in (x.const, *(c for c, _ in x.terms)))
 
 
 def _is_inner(array: Array, n: int) -> bool:
