@@ -72,7 +72,10 @@ def refuse_value(ctx: Ctx, node: ast.Expr) -> typed.Expr:
         ast.Slice: "a range", ast.FormatField: "text", ast.Comprehension: "a comprehension",
     }  # fmt: skip
     code = E0104 if isinstance(node, ast.ListExpr) else E0315
-    help = "an element's own array is declared: `v: f32[3] = 0`" if isinstance(node, ast.ListExpr) else ()
+    help: str | tuple[()] = ()
+    if isinstance(node, ast.ListExpr):
+        is_test = ctx.kind == "test"
+        help = "an array has its type: `i64([1, 2])`" if is_test else "an element's own array is declared: `v: f32[3] = 0`"
     ctx.diags.error(code, node.span, f"expected one value, found {what.get(type(node), 'this')}", help=help)
     return error(node.span)
 
