@@ -270,3 +270,11 @@ def test_rule_22_only_in_tests_and_only_in_these_forms() -> None:
     for text in ("task t():\n    check(a == b)\n", 'test "t":\n    check(a, fails=3)\n    check(a, b)\n    check(a, x=3)\n'):
         module = tree(text)
         assert module is not None and not any(isinstance(node, ast.Check) for node in ast.walk(module))
+
+
+def test_a_comment_inside_of_a_result_type_is_kept_once() -> None:
+    text = "fn f(x: f32) -> (f32, m.  # of another module\nBody):\n    return x, x\n"
+    python, _ = python_of(text)
+    assert python is not None and python.count("# of another module") == 1
+    back, _ = lem_of(python)
+    assert back is not None and back.count("# of another module") == 1

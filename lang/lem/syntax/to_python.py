@@ -268,9 +268,18 @@ class _Writer:
         for param in item.params:
             if param.type is not None:
                 self._annotate(param.type, param.effect, generics)
-        results = [self._prefix(result.type, generics) + _spelled(result.type) for result in item.results]
+        results = [self._prefix(result.type, generics) + self._spelled(result.type) for result in item.results]
         result = results[0] if len(results) == 1 else f"tuple[{', '.join(results)}]"
         self.made.replace(tokens.ends[closer], colon, f" -> {result}" if results else "")
+
+    def _spelled(self, type: ast.TypeExpr) -> str:
+        """A result's type, which moves: comments in it move by themselves."""
+        text = type.span.text
+        if self.comments_in(type.span.start, type.span.end):
+            tokens = self.tokens
+            inside = range(self.token_at(type.span.start), self.token_at(type.span.end))
+            text = on_one_line(grouped([Leaf(tokens.text(i), tokens.kinds[i]) for i in inside]))
+        return "bool_" + text.removeprefix("bool") if _is_array_of_bools(type) else text
 
     def _head_as_text(self, item: ast.Function) -> None:
         tokens = self.tokens
@@ -431,10 +440,6 @@ def _has_annotations(item: ast.Function, dims: Sequence[str], ordered: set[ast.F
 def _is_array_of_bools(type: ast.TypeExpr) -> bool:
     """``bool[N]``, which Python has no ``bool`` for: lem's is ``lem.bool_[N]``."""
     return type.name == "bool" and type.sizes is not None
-
-
-def _spelled(type: ast.TypeExpr) -> str:
-    return "bool_" + type.span.text.removeprefix("bool") if _is_array_of_bools(type) else type.span.text
 
 
 def _is_type_expression(type: ast.TypeExpr, generics: Sequence[str]) -> bool:
